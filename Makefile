@@ -1,0 +1,35 @@
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# make demo CAPTURE=folder relights a capture of your own (photographs and an .lp file).
+CAPTURE ?=
+
+.PHONY: demo test proof lint bench clean
+
+# torch is pinned by constraints.txt and installed on its own first, so that no other package's open range picks a
+# CUDA build of several gigabytes.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -c constraints.txt torch
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[test]'
+	touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/python examples/demo.py $(if $(CAPTURE),"$(CAPTURE)")
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest -n 2 --durations=10
+
+proof: $(VENV)/.installed
+	$(BIN)/python -m pytest -m slow --durations=0
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed
+	$(BIN)/python benchmarks/training_rate.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Scenes and captures: generated (``make_*``) and read from disk (``load_*``)."""
