@@ -1,1 +1,7 @@
 """Scenes and captures: generated (``make_*``) and read from disk (``load_*``)."""
+
+from sklrelight.datasets.images import load_image
+from sklrelight.datasets.lp import read_lp, write_lp
+from sklrelight.datasets.rti import load_rti
+
+__all__ = ["load_image", "load_rti", "read_lp", "write_lp"]

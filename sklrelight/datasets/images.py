@@ -1,0 +1,138 @@
+"""Reading one image file, whatever its format."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from sklrelight.datasets.extras import import_extra
+from sklrelight.datasets.orientation import apply_orientation, read_orientation, undo_orientation
+from sklrelight.datasets.radiance import check_decode, to_radiance
+
+
+class StoredImage(NamedTuple):
+    """An image as its file holds it."""
+
+    values: np.ndarray
+    """Shape (height, width) or (height, width, 3), RGB, in the file's own type, as the sensor saw it."""
+    orientation: int
+    """EXIF orientation, 1 to 8, that turns it upright."""
+
+
+def load_image(path, *, decode="linear"):
+    """Read one image file as linear radiance.
+
+    Parameters
+    ----------
+    path : path-like
+        JPEG, PNG (8 or 16 bit), TIFF (8, 16 or 32 bit) and whatever else OpenCV reads.
+    decode : "linear", "srgb" or float, default="linear"
+        How integer values become radiance: as they are, by the sRGB curve, or by the power `decode` (2.2
+        for most cameras' JPEG files). Floating-point files are linear already.
+
+    Returns
+    -------
+    ndarray of shape (height, width) or (height, width, 3), float32
+        Row 0 at the top, RGB; integers become [0, 1]. EXIF orientation is applied, alpha is dropped.
+
+    Raises
+    ------
+    ImportError
+        If the package that reads this format is not installed.
+    OSError
+        If there is no such file, or no permission to read it.
+    ValueError
+        If the file is no image, is cut, or holds values that are not finite. The message names it.
+    """
+    check_decode(decode)
+    stored = read_stored(path)
+    return decode_stored(apply_orientation(stored.values, stored.orientation), decode, path)
+
+
+def read_stored(path):
+    """Read one image file without interpreting its values.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    StoredImage
+
+    Raises
+    ------
+    ImportError, OSError, ValueError
+        As `load_image`.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise type(error)(error.errno, f"Cannot read the image: {error.strerror}", str(path)) from error
+    if not data:
+        raise ValueError(f"{path}: the file is empty, wanted an image.")
+    return _read_with_opencv(path, data)
+
+
+def decode_stored(values, decode, path):
+    """Turn one file's values into radiance, and check them.
+
+    Parameters
+    ----------
+    values : ndarray
+        From `read_stored`.
+    decode : "linear", "srgb" or float
+        As in `load_image`.
+    path : path-like
+        The file, for the message.
+
+    Returns
+    -------
+    ndarray, float32
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite.
+    """
+    radiance = to_radiance(values, decode)
+    if values.dtype.kind == "f":
+        finite = np.isfinite(radiance)
+        if not finite.all():
+            where = tuple(int(index) for index in np.argwhere(~finite)[0])
+            raise ValueError(
+                f"{path}: {finite.size - np.count_nonzero(finite)} values are not finite, the first at "
+                f"row {where[0]}, column {where[1]}; wanted finite radiance."
+            )
+    return radiance
+
+
+def _read_with_opencv(path, data):
+    cv2 = import_extra("cv2", "images", f"To read {path}")
+    _refuse_cut_jpeg(path, data)
+    # These flags keep 16 and 32 bits and grey as they are, drop alpha and leave the orientation to us.
+    flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        values = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise ValueError(f"{path}: cannot be read as an image: {error.err}") from error
+    if values is None:
+        raise ValueError(f"{path}: cannot be read as an image: cut, damaged or of an unknown format.")
+    if values.dtype.kind not in "uf":
+        raise ValueError(f"{path}: values of type {values.dtype}, wanted unsigned integers or floats.")
+    orientation = read_orientation(data)
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        # OpenCV turns TIFF files upright whatever the flags say.
+        values = undo_orientation(values, orientation)
+    if values.ndim == 3:
+        values = cv2.cvtColor(np.ascontiguousarray(values), cv2.COLOR_BGR2RGB)
+    return StoredImage(values, orientation)
+
+
+def _refuse_cut_jpeg(path, data):
+    # Some versions of OpenCV fill what is missing with grey and only print a warning. A whole file has the
+    # end-of-image marker behind the start of its scan (an embedded thumbnail, before it, has its own).
+    if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.find(b"\xff\xda"):
+        raise ValueError(f"{path}: cannot be read as an image: the JPEG file is cut before its end.")

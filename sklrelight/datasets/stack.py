@@ -1,0 +1,136 @@
+"""Filling a stack image by image: in memory or in a file, on all cores, with bounded memory."""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import joblib
+import numpy as np
+from tqdm import tqdm
+
+from sklrelight.datasets.atomic import replacing
+
+
+def check_stack_dtype(dtype):
+    """Return `dtype` as float16 or float32, or raise.
+
+    Parameters
+    ----------
+    dtype : dtype-like
+        What a user passed.
+
+    Returns
+    -------
+    numpy.dtype
+
+    Raises
+    ------
+    ValueError
+        If it is another.
+    """
+    dtype = np.dtype(dtype)
+    if dtype not in (np.float16, np.float32):
+        raise ValueError(f"dtype={dtype.name!r}, wanted 'float32' or 'float16'.")
+    return dtype
+
+
+def fill_stack(read, n_images, image_shape, *, dtype="float32", memmap=None, n_jobs=-1, progress=None):
+    """Call ``read(i)`` for every image, in threads, and collect what it returns.
+
+    Each thread holds one image at a time and puts it in its place, so that no more than `n_jobs` images are
+    in memory beside the stack (or instead of it, with `memmap`).
+
+    Parameters
+    ----------
+    read : callable
+        Gives image i, of shape `image_shape`. Called from several threads, unless `n_jobs` is 1.
+    n_images : int
+    image_shape : tuple of int
+        ``(height, width)`` or ``(height, width, channels)``.
+    dtype : "float32" or "float16", default="float32"
+        Of the stack. Values beyond what float16 holds (65504) are an error.
+    memmap : path-like, optional
+        A ``.npy`` file to fill instead of memory. It appears under its name when it is whole; one that
+        exists is replaced.
+    n_jobs : int, default=-1
+        Threads; -1 takes all cores.
+    progress : bool, optional
+        Whether to show a progress bar; by default with `memmap` only.
+
+    Returns
+    -------
+    ndarray or numpy.memmap of shape (n_images, *image_shape)
+        With `memmap` it is read-only.
+
+    Raises
+    ------
+    ValueError
+        If a value does not fit into `dtype`, and whatever `read` raises.
+    OSError
+        If the file cannot be written.
+    """
+    dtype = check_stack_dtype(dtype)
+    shape = (n_images, *image_shape)
+    bar = tqdm(total=n_images, desc="Loading", unit="image", disable=not (memmap if progress is None else progress))
+    with bar:
+        if memmap is None:
+            images = np.empty(shape, dtype=dtype)
+            _run(
+                lambda index: images.__setitem__(index, _fitting(read(index), dtype, index)),
+                n_images,
+                n_jobs,
+                bar,
+            )
+            return images
+        with _open_npy(memmap, shape, dtype) as write:
+            _run(lambda index: write(index, _fitting(read(index), dtype, index)), n_images, n_jobs, bar)
+    return np.load(memmap, mmap_mode="r")
+
+
+def _run(work, n_images, n_jobs, bar):
+    with ThreadPoolExecutor(joblib.effective_n_jobs(n_jobs)) as pool:
+        futures = [pool.submit(work, index) for index in range(n_images)]
+        try:
+            # In order, so that of several bad files it is always the first that is reported.
+            for future in futures:
+                future.result()
+                bar.update()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _fitting(image, dtype, index):
+    if dtype == np.float16:
+        largest = float(np.max(np.abs(image)))
+        if largest > np.finfo(np.float16).max:
+            raise ValueError(
+                f"Image {index} reaches {largest:g}, more than float16 holds (65504); load with dtype='float32'."
+            )
+    return image.astype(dtype, copy=False)
+
+
+@contextmanager
+def _open_npy(path, shape, dtype):
+    """Open a ``.npy`` file to be filled image by image; it is at `path` only if the block ends well."""
+    lock = threading.Lock()
+    image_bytes = int(np.prod(shape[1:])) * dtype.itemsize
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    with replacing(path) as temporary, open(temporary, "xb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        start = file.tell()
+
+        def write(index, image):
+            # Written, not mapped: in a map a full disk would end the process with a signal instead of an
+            # error.
+            with lock:
+                file.seek(start + index * image_bytes)
+                file.write(np.ascontiguousarray(image).data)
+
+        if hasattr(os, "posix_fallocate"):
+            file.flush()
+            # A disk that is too small is reported now, not after hours of reading.
+            os.posix_fallocate(file.fileno(), 0, start + shape[0] * image_bytes)
+        yield write
+        file.flush()

@@ -1,0 +1,55 @@
+"""Small captures for the tests, written with OpenCV alone."""
+
+import struct
+
+import cv2
+import numpy as np
+
+
+def pixels(n=3, height=5, width=7, channels=3, dtype=np.uint8, seed=0):
+    """Random photographs (n, height, width, channels), or (n, height, width) for no channels."""
+    shape = (n, height, width, channels) if channels else (n, height, width)
+    rng = np.random.default_rng(seed)
+    if np.dtype(dtype).kind == "f":
+        return rng.uniform(0, 8, shape).astype(dtype)
+    return rng.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+
+
+def directions(n, seed=0):
+    """Unit vectors of the upper hemisphere (n, 3)."""
+    vectors = np.random.default_rng(seed).normal(size=(n, 3))
+    vectors[:, 2] = np.abs(vectors[:, 2]) + 0.1
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def write_image(path, image):
+    """Write RGB(A) or grey values as they are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    codes = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
+    stored = cv2.cvtColor(image, codes[image.shape[-1]]) if image.ndim == 3 else image
+    encoded, data = cv2.imencode(path.suffix, stored)
+    assert encoded
+    path.write_bytes(data.tobytes())
+
+
+def write_capture(folder, images, lights=None, suffix=".png", count=True, names=None):
+    """Write photographs and ``dirs.lp``; return the lights."""
+    lights = directions(len(images)) if lights is None else np.asarray(lights)
+    names = names or [f"image{index:02}{suffix}" for index in range(len(images))]
+    for name, image in zip(names, images, strict=True):
+        write_image(folder / name, image)
+    lines = [f"{name} {x!r} {y!r} {z!r}" for name, (x, y, z) in zip(names, lights.tolist(), strict=True)]
+    (folder / "dirs.lp").write_text("\n".join([str(len(lines))] * count + lines) + "\n", encoding="utf-8")
+    return lights
+
+
+def exif(orientation, order=">"):
+    """Return an EXIF block that holds nothing but the orientation."""
+    head = b"MM\0*" if order == ">" else b"II*\0"
+    return head + struct.pack(order + "IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+
+
+def with_exif(jpeg, orientation, order=">"):
+    """Put an EXIF orientation into an encoded JPEG file."""
+    block = b"Exif\0\0" + exif(orientation, order)
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + jpeg[2:]
