@@ -1,0 +1,372 @@
+"""What a network is told of an observation: the light, the pixel's position, the pixel's salient images."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.utils import check_array, check_random_state, gen_batches
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+
+__all__ = ["PixelLightFeatures", "PixelLightFeaturizer", "split_target_shape"]
+
+# Pixels that the principal axes are estimated from. The coefficients are computed for every pixel.
+_PCA_PIXELS = 8192
+# Pixels worked on at a time, so that temporaries stay far below the size of a stack.
+_BLOCK_PIXELS = 4096
+
+
+def split_target_shape(shape):
+    """Tell the pixels of a target from its channels.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of a target: (n, H, W, C) colour, (n, H, W) grey, (n, k) one pixel with k channels, (n,) one value.
+
+    Returns
+    -------
+    image_shape : tuple of int
+        (H, W), or () where the target is a single pixel.
+
+    n_channels : int
+        C, k or 1.
+
+    Raises
+    ------
+    ValueError
+        If there are no such targets.
+
+    Examples
+    --------
+    >>> split_target_shape((10, 48, 64, 3))
+    ((48, 64), 3)
+    >>> split_target_shape((10, 5))
+    ((), 5)
+    """
+    if not 1 <= len(shape) <= 4 or 0 in shape:
+        raise ValueError(
+            f"images of shape {tuple(shape)}: expected (n, H, W, C), (n, H, W), (n, k) or (n,), none of them 0"
+        )
+    if len(shape) <= 2:
+        return (), int(np.prod(shape[1:]))
+    return tuple(shape[1:3]), int(np.prod(shape[3:]))
+
+
+class PixelLightFeatures:
+    """The lazy product of a table of lights and a table of pixels.
+
+    Each observation, one pixel under one light, has the light's columns followed by the pixel's. All observations of
+    a capture fill gigabytes, the two tables hardly anything, so the product is only ever taken for what is asked.
+    A row is a light: ``len`` is the number of lights, and indexing picks lights and stays lazy.
+
+    Parameters
+    ----------
+    lights : ndarray of shape (n_lights, n_light_features)
+        One row a light.
+
+    pixels : ndarray of shape (n_pixels, n_pixel_features)
+        One row a pixel, in row-major order of the image.
+
+    image_shape : tuple of int
+        (H, W) with H * W = n_pixels, or () for a single pixel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklrelight.features import PixelLightFeatures
+    >>> features = PixelLightFeatures(np.zeros((5, 3)), np.ones((6, 2)), image_shape=(2, 3))
+    >>> features.shape, len(features[:2]), features[0].to_table().shape
+    ((5, 6, 5), 2, (6, 5))
+    """
+
+    def __init__(self, lights, pixels, image_shape):
+        if int(np.prod(image_shape)) != len(pixels):
+            raise ValueError(f"image_shape {image_shape} does not have the {len(pixels)} pixels of the pixel table")
+        self.lights = lights
+        self.pixels = pixels
+        self.image_shape = tuple(image_shape)
+
+    @property
+    def shape(self):
+        """Numbers of lights, of pixels and of features."""
+        return len(self.lights), len(self.pixels), self.lights.shape[1] + self.pixels.shape[1]
+
+    @property
+    def ndim(self):
+        """Number of axes of the product, 3."""
+        return 3
+
+    @property
+    def dtype(self):
+        """Type of the features."""
+        return np.result_type(self.lights, self.pixels)
+
+    def __len__(self):
+        return len(self.lights)
+
+    def __getitem__(self, key):
+        lights = self.lights[key]
+        if lights.ndim == 1:
+            lights = lights[None]
+        if lights.ndim != 2 or lights.shape[1] != self.lights.shape[1]:
+            raise IndexError(f"PixelLightFeatures is indexed by lights only, got {key!r}")
+        return PixelLightFeatures(lights, self.pixels, self.image_shape)
+
+    def to_table(self):
+        """Write all observations out.
+
+        Returns
+        -------
+        table : ndarray of shape (n_lights * n_pixels, n_features)
+            Light by light, and pixel by pixel within a light. Mind its size.
+        """
+        n_lights, n_pixels, _ = self.shape
+        return np.hstack([np.repeat(self.lights, n_pixels, axis=0), np.tile(self.pixels, (n_lights, 1))])
+
+    def __array__(self, dtype=None, copy=None):
+        if copy is False:
+            raise ValueError("PixelLightFeatures is lazy: an array of it is always a copy")
+        return self.to_table().reshape(self.shape).astype(dtype or self.dtype, copy=False)
+
+    def __repr__(self):
+        return f"PixelLightFeatures(shape={self.shape}, image_shape={self.image_shape})"
+
+
+# Without output keys scikit-learn leaves the result alone when transform_output="pandas" is set: it is no table.
+class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """Describe each pixel and each light to a network.
+
+    The features of an observation are its light, the position of its pixel, and the pixel's *salient images*: its
+    colour in the mean of the training photographs and, for `n_components` > 0, its coefficients in the principal
+    components of them. The latter tell apart pixels of like colour that shade differently.
+
+    Parameters
+    ----------
+    n_components : int, default=12
+        Number of principal components, at most; there are never more than the training photographs allow. 0 leaves
+        the mean image alone, the features of [1]_.
+
+    scaling : {"standard", "unit"}, default="standard"
+        ``"standard"``: lights, mean image and components have mean 0 and variance 1, column by column; pixel
+        coordinates are x to the right and y up, in [-1, 1] over the longer side. ``"unit"``, as published with [1]_:
+        lights in [0, 1] (left as they are when the training lights lie there already, otherwise mapped by their
+        extent, axis by axis); the pixel's row and column in [0, 1), each over its own extent; the mean image as it is.
+
+    random_state : int, RandomState instance or None, default=None
+        Picks the pixels that the principal components are estimated from, where there are more than 8,192.
+
+    Attributes
+    ----------
+    pixel_table_ : ndarray of shape (n_pixels, n_pixel_features), float32
+        The features that depend on the pixel alone.
+
+    image_shape_ : tuple of int
+        (H, W), or () for targets without pixels.
+
+    n_components_ : int
+        Number of principal components in use.
+
+    light_scaler_ : transformer or None
+        scikit-learn's StandardScaler or MinMaxScaler, fitted on the training lights; None where they stay as given.
+
+    n_features_in_ : int
+        Width of the lights.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names of the lights, where they had some that are all strings.
+
+    See Also
+    --------
+    PixelLightFeatures : What `transform` returns.
+
+    Notes
+    -----
+    The principal components are those of the table with a row a pixel and a column for each training photograph's
+    channel (salient images as in Ren et al. [2]_, chosen by variance). Only training photographs enter: `fit` is
+    called with them alone, and `transform` sees lights only.
+
+    References
+    ----------
+    .. [1] A. Colburn, "Image Based Relighting Using Neural Networks", 2019,
+       https://github.com/alexcolburn/neural_relighting
+    .. [2] P. Ren, Y. Dong, S. Lin, X. Tong, B. Guo, "Image Based Relighting Using Neural Networks", ACM Transactions
+       on Graphics 34(4), 111, 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklrelight import PixelLightFeaturizer
+    >>> rng = np.random.default_rng(0)
+    >>> lights, images = rng.random((10, 2)), rng.random((10, 4, 6, 3))
+    >>> PixelLightFeaturizer(n_components=0).fit_transform(lights, images)
+    PixelLightFeatures(shape=(10, 24, 7), image_shape=(4, 6))
+    """
+
+    _parameter_constraints = {
+        "n_components": [Interval(Integral, 0, None, closed="left")],
+        "scaling": [StrOptions({"standard", "unit"})],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, n_components=12, scaling="standard", random_state=None):
+        self.n_components = n_components
+        self.scaling = scaling
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y):
+        """Learn the scale of the lights and the table of the pixels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_lights, n_light_features)
+            The lights of the training photographs.
+
+        y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_lights, k) or (n_lights,)
+            The training photographs, encoded.
+
+        Returns
+        -------
+        self : PixelLightFeaturizer
+            The fitted featurizer.
+
+        Raises
+        ------
+        ValueError
+            If lights and photographs differ in number, hold NaN or infinities, or have other dimensions.
+        """
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None: it learns from photographs"
+            )
+        X = validate_data(self, X, dtype=np.float64)
+        # check_array alone would warn of a y of shape (n, 1) or refuse none of the shapes that are wanted here.
+        y = check_array(y, dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y")
+        check_consistent_length(X, y)
+        self.image_shape_, n_channels = split_target_shape(y.shape)
+        self.light_scaler_ = self._fit_light_scaler(X)
+
+        values = y.reshape(len(y), -1, n_channels)
+        mean = values.mean(axis=0, dtype=np.float64)
+        components = self._principal_components(values)
+        self.n_components_ = components.shape[1]
+        if self.scaling == "standard":
+            mean = StandardScaler().fit_transform(mean)
+        columns = [self._pixel_coordinates(), mean, components]
+        self.pixel_table_ = np.hstack(columns).astype(np.float32)
+        self._n_channels = n_channels
+        return self
+
+    def transform(self, X):
+        """Describe every pixel under the given lights.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_lights, n_light_features)
+            Lights in the units that `fit` saw.
+
+        Returns
+        -------
+        features : PixelLightFeatures
+            Of shape (n_lights, n_pixels, n_features), lazy.
+
+        Raises
+        ------
+        ValueError
+            If the lights have another width than in `fit`, or hold NaN or infinities.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        if self.light_scaler_ is not None:
+            X = self.light_scaler_.transform(X)
+        return PixelLightFeatures(X.astype(np.float32), self.pixel_table_, self.image_shape_)
+
+    def get_feature_names_out(self, input_features=None):
+        """Name the columns of an observation.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the lights' columns; by default those seen in `fit`, else light0, light1, ...
+
+        Returns
+        -------
+        names : ndarray of str
+            Light columns, pixel coordinates, mean image, components.
+        """
+        check_is_fitted(self)
+        if input_features is None:
+            input_features = getattr(self, "feature_names_in_", None)
+        if input_features is None:
+            input_features = [f"light{i}" for i in range(self.n_features_in_)]
+        elif len(input_features) != self.n_features_in_:
+            raise ValueError(f"input_features has {len(input_features)} names, expected {self.n_features_in_}")
+        coordinates = ["pixel_row", "pixel_column"] if self.scaling == "unit" else ["pixel_x", "pixel_y"]
+        mean = [f"mean{i}" for i in range(self._n_channels)]
+        components = [f"component{i}" for i in range(self.n_components_)]
+        return np.array([*input_features, *coordinates, *mean, *components], dtype=object)
+
+    def _fit_light_scaler(self, lights):
+        if self.scaling == "standard":
+            return StandardScaler().fit(lights)
+        if lights.min() >= 0 and lights.max() <= 1:
+            return None
+        return MinMaxScaler().fit(lights)
+
+    def _pixel_coordinates(self):
+        height, width = self.image_shape_ or (1, 1)
+        rows, columns = (axis.ravel() for axis in np.mgrid[:height, :width])
+        if self.scaling == "unit":
+            return np.column_stack([rows / height, columns / width])
+        # Of pixel centres, so that the picture's borders are at -1 and 1 over the longer side.
+        half = max(height, width) / 2
+        return np.column_stack([(columns + 0.5 - width / 2) / half, (height / 2 - rows - 0.5) / half])
+
+    def _principal_components(self, values):
+        """Coefficients of each pixel, of variance 1, in the principal components of the photographs.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_lights, n_pixels, n_channels)
+            The encoded photographs.
+
+        Returns
+        -------
+        coefficients : ndarray of shape (n_pixels, n_components_)
+            Components without variance are left out.
+        """
+        n_lights, n_pixels, n_channels = values.shape
+        n_components = min(self.n_components, n_lights * n_channels, n_pixels - 1)
+        if n_components <= 0:
+            return np.empty((n_pixels, 0), np.float32)
+
+        def rows(pixels):
+            return values[:, pixels].swapaxes(0, 1).reshape(-1, n_lights * n_channels)
+
+        rng = check_random_state(self.random_state)
+        if n_pixels > _PCA_PIXELS:
+            sample = rows(np.sort(rng.choice(n_pixels, _PCA_PIXELS, replace=False)))
+        else:
+            sample = rows(slice(None))
+        # The randomised solver, the only one whose cost does not grow with the square of the number of photographs.
+        pca = PCA(n_components, svd_solver="randomized", random_state=rng).fit(sample)
+        # Below the rounding of float32, a direction is noise of the arithmetic, not of the scene.
+        kept = pca.singular_values_ > 1e-5 * np.sqrt(len(sample) * np.square(sample, dtype=np.float64).mean())
+        axes = pca.components_[kept]
+        if len(axes) == 0:
+            return np.empty((n_pixels, 0), np.float32)
+        coefficients = np.empty((n_pixels, len(axes)), np.float32)
+        for block in gen_batches(n_pixels, _BLOCK_PIXELS):
+            coefficients[block] = (rows(block) - pca.mean_) @ axes.T
+        return StandardScaler().fit_transform(coefficients)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.one_d_labels = False
+        tags.target_tags.multi_output = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags

@@ -1,0 +1,145 @@
+"""The loss of a batch of observations: one function per term, unreduced, and their weighted sum.
+
+All take predictions and targets of shape (n_observations, n_channels), encoded to about [0, 1]. Sources: Colburn 2019
+(github.com/alexcolburn/neural_relighting), section "Loss".
+"""
+
+import torch
+from torch import nn
+
+__all__ = ["CompositeLoss", "luminance", "relative_squared_error", "squared_error", "squared_luminance_error"]
+
+# Rec. 601 luma coefficients, R, G, B.
+_LUMA = (0.299, 0.587, 0.114)
+# Added under square roots, whose slope at 0 has no bound: below an encoded value of 1e-4 they count as black.
+_EPSILON = 1e-8
+# Mean square of a batch below which it counts as black, against a division by 0.
+_BLACK = 1e-6
+
+
+def squared_error(prediction, target):
+    """Squared difference.
+
+    Parameters
+    ----------
+    prediction, target : Tensor of shape (n_observations, n_channels)
+        Encoded colours.
+
+    Returns
+    -------
+    Tensor of shape (n_observations, n_channels)
+        Not negative.
+    """
+    return torch.square(prediction - target)
+
+
+def luminance(colour):
+    r"""Perceived brightness, the root of the weighted squares of the channels.
+
+    Parameters
+    ----------
+    colour : Tensor of shape (n_observations, n_channels)
+        Encoded colours. Three channels are R, G and B; any other number weigh alike.
+
+    Returns
+    -------
+    Tensor of shape (n_observations,)
+        :math:`\sqrt{0.299 R^2 + 0.587 G^2 + 0.114 B^2 + 10^{-8}}`. The last summand keeps the slope finite at black.
+
+    Examples
+    --------
+    >>> import torch
+    >>> luminance(torch.tensor([[1.0, 1.0, 1.0], [0.0, 1.0, 0.0]]))
+    tensor([1.0000, 0.7662])
+    """
+    n_channels = colour.shape[1]
+    weights = _LUMA if n_channels == len(_LUMA) else (1 / n_channels,) * n_channels
+    return torch.sqrt(torch.square(colour) @ colour.new_tensor(weights) + _EPSILON)
+
+
+def squared_luminance_error(prediction, target):
+    """Squared difference of the luminances.
+
+    It ties the channels together: a channel that has died to zero is still pulled by the others' error.
+
+    Parameters
+    ----------
+    prediction, target : Tensor of shape (n_observations, n_channels)
+        Encoded colours.
+
+    Returns
+    -------
+    Tensor of shape (n_observations,)
+        Not negative.
+    """
+    return torch.square(luminance(prediction) - luminance(target))
+
+
+def relative_squared_error(prediction, target):
+    """Squared difference over the mean square of the batch's targets.
+
+    The root of its mean is the relative error of the batch, ``sqrt(sum((y - p)^2) / sum(y^2))``.
+
+    Parameters
+    ----------
+    prediction, target : Tensor of shape (n_observations, n_channels)
+        Encoded colours.
+
+    Returns
+    -------
+    Tensor of shape (n_observations, n_channels)
+        Not negative. A batch with a mean square under 1e-6 counts as one of 1e-6.
+    """
+    return squared_error(prediction, target) / torch.square(target).mean().clamp(min=_BLACK)
+
+
+class CompositeLoss(nn.Module):
+    """Weighted sum of mean squared error, mean squared luminance error and relative error.
+
+    Parameters
+    ----------
+    mse_weight : float, default=1.0
+        Weight of the mean of :func:`squared_error`.
+
+    luminance_weight : float, default=1.0
+        Weight of the mean of :func:`squared_luminance_error`.
+
+    relative_weight : float, default=0.01
+        Weight of the root of the mean of :func:`relative_squared_error`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> loss = CompositeLoss(mse_weight=1, luminance_weight=0, relative_weight=0)
+    >>> loss(torch.tensor([[0.5, 0.5, 0.5]]), torch.tensor([[0.5, 0.5, 0.8]]))
+    tensor(0.0300)
+    """
+
+    def __init__(self, mse_weight=1.0, luminance_weight=1.0, relative_weight=0.01):
+        super().__init__()
+        self.mse_weight = mse_weight
+        self.luminance_weight = luminance_weight
+        self.relative_weight = relative_weight
+
+    def forward(self, prediction, target):
+        """Reduce a batch to its loss.
+
+        Parameters
+        ----------
+        prediction, target : Tensor of shape (n_observations, n_channels)
+            Encoded colours.
+
+        Returns
+        -------
+        Tensor of shape ()
+            0 where the two are equal; its gradient is finite everywhere.
+        """
+        loss = prediction.new_zeros(())
+        if self.mse_weight:
+            loss = loss + self.mse_weight * squared_error(prediction, target).mean()
+        if self.luminance_weight:
+            loss = loss + self.luminance_weight * squared_luminance_error(prediction, target).mean()
+        if self.relative_weight:
+            mean = relative_squared_error(prediction, target).mean()
+            loss = loss + self.relative_weight * (torch.sqrt(mean + _EPSILON) - _EPSILON**0.5)
+        return loss

@@ -1,0 +1,99 @@
+"""Muon for the hidden matrices and AdamW for the rest, as one optimiser."""
+
+from itertools import chain
+
+import torch
+
+__all__ = ["MuonAdamW"]
+
+
+class MuonAdamW(torch.optim.Optimizer):
+    """Train the inner weight matrices by Muon, everything else by AdamW.
+
+    Muon [1]_ orthogonalises each step of a matrix, so that all of its directions learn at one pace. It is meant for
+    matrices between hidden layers; the first and the last matrix, biases and scales are left to AdamW.
+
+    Parameters
+    ----------
+    params : iterable of Parameter
+        All parameters of a network, in its order: the first and the last matrix among them are its input and output.
+
+    lr : float, default=2e-3
+        Learning rate of AdamW.
+
+    muon_factor : float, default=10
+        Learning rate of Muon, as a multiple of `lr`. Its steps have the norm of an orthogonal matrix, whatever the
+        gradient's.
+
+    References
+    ----------
+    .. [1] K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024,
+       https://kellerjordan.github.io/posts/muon
+
+    Examples
+    --------
+    >>> import torch
+    >>> network = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Linear(8, 8), torch.nn.Linear(8, 1))
+    >>> optimizer = MuonAdamW(network.parameters(), lr=1e-3)
+    >>> [(len(group["params"]), group["lr"]) for group in optimizer.param_groups]
+    [(5, 0.001), (1, 0.01)]
+    """
+
+    def __init__(self, params, lr=2e-3, muon_factor=10.0):
+        # skorch passes a list of groups, torch's users parameters.
+        params = list(chain.from_iterable(p["params"] if isinstance(p, dict) else [p] for p in params))
+        inner = [p for p in params if p.ndim == 2][1:-1]
+        inner_ids = {id(p) for p in inner}
+        rest = [p for p in params if id(p) not in inner_ids]
+        self._optimizers = [torch.optim.AdamW(rest, lr=lr, weight_decay=0.0, fused=True)]
+        if inner:
+            self._optimizers.append(torch.optim.Muon(inner, lr=muon_factor * lr, weight_decay=0.0))
+        super().__init__(self._inner_groups(), {"lr": lr})
+        # The very same dictionaries, so that a scheduler's changes reach the optimisers that do the work.
+        self.param_groups = self._inner_groups()
+
+    def _inner_groups(self):
+        return [group for optimizer in self._optimizers for group in optimizer.param_groups]
+
+    def step(self, closure=None):
+        """Take one step.
+
+        Parameters
+        ----------
+        closure : callable or None
+            Computes the gradients and returns the loss.
+
+        Returns
+        -------
+        Tensor or None
+            What the closure returned.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for optimizer in self._optimizers:
+            optimizer.step()
+        return loss
+
+    def state_dict(self):
+        """Collect the state of both optimisers.
+
+        Returns
+        -------
+        dict
+            To be passed to `load_state_dict`.
+        """
+        return {"optimizers": [optimizer.state_dict() for optimizer in self._optimizers]}
+
+    def load_state_dict(self, state_dict):
+        """Restore what `state_dict` collected.
+
+        Parameters
+        ----------
+        state_dict : dict
+            State of an optimiser of the same parameters.
+        """
+        for optimizer, state in zip(self._optimizers, state_dict["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        self.param_groups = self._inner_groups()

@@ -1,0 +1,235 @@
+"""Batches of observations, gathered on the device from a table of lights, a table of pixels and the photographs."""
+
+import math
+
+import torch
+from torch.utils.data import Dataset
+
+__all__ = ["Observations", "SequentialBatches", "TrainingBatches"]
+
+
+class Observations(Dataset):
+    """Pixels under lights, with the colours that were photographed.
+
+    A plain table is the case of a single pixel without features of its own.
+
+    Parameters
+    ----------
+    lights : Tensor of shape (n_lights, n_light_features)
+        Features of the lights.
+
+    pixels : Tensor of shape (n_pixels, n_pixel_features)
+        Features of the pixels.
+
+    targets : Tensor of shape (n_lights, n_pixels, n_channels)
+        Encoded colours. Never copied, only gathered from.
+
+    image_shape : tuple of int
+        (H, W) with H * W = n_pixels, or () for a single pixel.
+
+    rows : Tensor of shape (n_kept,) or None, default=None
+        Lights to keep; all by default.
+    """
+
+    def __init__(self, lights, pixels, targets, image_shape, rows=None):
+        self.lights = lights
+        self.pixels = pixels
+        self.targets = targets
+        self.image_shape = image_shape
+        self.rows = torch.arange(len(lights), device=lights.device) if rows is None else rows
+
+    def subset(self, rows):
+        """Keep some lights.
+
+        Parameters
+        ----------
+        rows : Tensor of int
+            Their row numbers.
+
+        Returns
+        -------
+        Observations
+            A view: it shares all tensors.
+        """
+        return Observations(self.lights, self.pixels, self.targets, self.image_shape, self.rows[rows])
+
+    @property
+    def n_lights(self):
+        """Number of lights that are kept."""
+        return len(self.rows)
+
+    @property
+    def n_pixels(self):
+        """Number of pixels of a photograph."""
+        return len(self.pixels)
+
+    def __len__(self):
+        return self.n_lights * self.n_pixels
+
+    def gather(self, light, pixel):
+        """Write some observations out.
+
+        Parameters
+        ----------
+        light, pixel : Tensor of int of shape (n_observations,)
+            Which light, among those kept, and which pixel.
+
+        Returns
+        -------
+        X : Tensor of shape (n_observations, n_features)
+            Light's features, then the pixel's.
+
+        y : Tensor of shape (n_observations, n_channels)
+            Encoded colours.
+        """
+        row = self.rows[light]
+        X = torch.cat([self.lights[row], self.pixels[pixel]], dim=1)
+        # One flat index is several times faster to gather by than a pair of them.
+        y = self.targets.flatten(0, 1)[row * self.n_pixels + pixel]
+        return X, y
+
+    def __getitem__(self, index):
+        light, pixel = divmod(torch.as_tensor(index), self.n_pixels)
+        return self.gather(light, pixel)
+
+
+class TrainingBatches:
+    """Random observations, in batches of single pixels or of whole windows.
+
+    Single pixels come without replacement: an epoch holds each observation once. It runs in as many rounds as there
+    are lights; in a round each pixel comes up once, in random order, under a light of its own. So any stretch of the
+    epoch covers all pixels and all lights evenly, and the order costs memory for the pixels, not for the observations.
+
+    Windows (`window_size` > 1) are drawn with replacement, a random light and a random place within the image each, as
+    many in an epoch as make up the same number of observations. They are there to show what single pixels gain
+    (Colburn 2019, section "Data sampling").
+
+    Parameters
+    ----------
+    observations : Observations
+        What to draw from.
+
+    batch_size : int
+        Observations of a batch. May be changed from epoch to epoch; at most all observations are used.
+
+    window_size : int, default=1
+        Side of the windows. A batch then holds ``max(1, round(batch_size / window_size ** 2))`` of them.
+
+    max_observations : int or None, default=None
+        The batches end for good after so many observations.
+
+    Raises
+    ------
+    ValueError
+        If a window is larger than the image.
+
+    Examples
+    --------
+    >>> import torch
+    >>> observations = Observations(torch.zeros(4, 2), torch.zeros(6, 1), torch.zeros(4, 6, 3), (2, 3))
+    >>> [len(y) for X, y in TrainingBatches(observations, batch_size=10)]
+    [10, 10, 4]
+    """
+
+    def __init__(self, observations, batch_size, window_size=1, max_observations=None):
+        if window_size > min(observations.image_shape or (1, 1)):
+            raise ValueError(
+                f"window_size={window_size} is larger than the image, which has the shape {observations.image_shape}"
+            )
+        self.observations = observations
+        self.batch_size = batch_size
+        self.window_size = window_size
+        self.max_observations = math.inf if max_observations is None else max_observations
+        self.n_drawn = 0
+
+    @property
+    def exhausted(self):
+        """Whether `max_observations` have been drawn."""
+        return self.n_drawn >= self.max_observations
+
+    def n_batches(self, n_epochs):
+        """Count the batches that `n_epochs` epochs from now on will have at the present batch size.
+
+        Parameters
+        ----------
+        n_epochs : int
+            Number of epochs.
+
+        Returns
+        -------
+        int
+            Number of batches, the last and perhaps smaller one of each epoch included.
+        """
+        n_epoch = len(self.observations)
+        full, rest = divmod(min(n_epochs * n_epoch, self.max_observations - self.n_drawn), n_epoch)
+        length = self._batch_length()
+        return int(full * math.ceil(n_epoch / length) + math.ceil(rest / length))
+
+    def _batch_length(self):
+        if self.window_size == 1:
+            return min(self.batch_size, len(self.observations))
+        return max(1, round(self.batch_size / self.window_size**2)) * self.window_size**2
+
+    def __iter__(self):
+        source = self._single_pixels() if self.window_size == 1 else self._windows()
+        for light, pixel in source:
+            if self.exhausted:
+                return
+            self.n_drawn += len(light)
+            yield self.observations.gather(light, pixel)
+
+    def _single_pixels(self):
+        n_lights, n_pixels = self.observations.n_lights, self.observations.n_pixels
+        device = self.observations.rows.device
+        length = self._batch_length()
+        light_order = torch.randperm(n_lights, device=device)
+        shift = torch.randint(n_lights, (n_pixels,), device=device)
+        # Where a batch holds more than all pixels, several rounds are drawn at once.
+        n_rounds = math.ceil(length / n_pixels)
+        light = pixel = torch.empty(0, dtype=torch.int64, device=device)
+        for first in range(0, n_lights, n_rounds):
+            rounds = torch.arange(first, min(first + n_rounds, n_lights), device=device)
+            order = torch.rand(len(rounds), n_pixels, device=device).argsort(dim=1)
+            light = torch.cat([light, light_order[(rounds[:, None] + shift[order]) % n_lights].flatten()])
+            pixel = torch.cat([pixel, order.flatten()])
+            n_whole = len(light) // length * length
+            yield from zip(light[:n_whole].split(length), pixel[:n_whole].split(length), strict=True)
+            light, pixel = light[n_whole:], pixel[n_whole:]
+        if len(light):
+            yield light, pixel
+
+    def _windows(self):
+        height, width = self.observations.image_shape
+        device = self.observations.rows.device
+        side = self.window_size
+        n_windows = self._batch_length() // side**2
+        offset = (torch.arange(side, device=device)[:, None] * width + torch.arange(side, device=device)).flatten()
+        for _ in range(math.ceil(len(self.observations) / (n_windows * side**2))):
+            light = torch.randint(self.observations.n_lights, (n_windows, 1), device=device)
+            row = torch.randint(height - side + 1, (n_windows, 1), device=device)
+            column = torch.randint(width - side + 1, (n_windows, 1), device=device)
+            pixel = row * width + column + offset
+            yield light.expand_as(pixel).flatten(), pixel.flatten()
+
+
+class SequentialBatches:
+    """All observations, light by light: what a validation loss is taken over.
+
+    Parameters
+    ----------
+    observations : Observations
+        What to go through.
+
+    batch_size : int
+        Observations of a batch.
+    """
+
+    def __init__(self, observations, batch_size):
+        self.observations = observations
+        self.batch_size = batch_size
+
+    def __iter__(self):
+        everything = range(len(self.observations))
+        for first in range(0, len(self.observations), self.batch_size):
+            batch = everything[first : first + self.batch_size]
+            yield self.observations[torch.arange(batch.start, batch.stop, device=self.observations.rows.device)]
