@@ -53,3 +53,58 @@ def with_exif(jpeg, orientation, order=">"):
     """Put an EXIF orientation into an encoded JPEG file."""
     block = b"Exif\0\0" + exif(orientation, order)
     return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + jpeg[2:]
+
+
+def write_dng(path, mosaic, white_level=16383, orientation=1):
+    """Write a bare DNG file: an uncompressed RGGB mosaic (height, width) of 16-bit values, black at 0."""
+    height, width = mosaic.shape
+    data = mosaic.astype("<u2").tobytes()
+    short, long = "H", "I"
+    types = {"B": 1, "s": 2, short: 3, long: 4, "rational": 5, "srational": 10}
+    identity = [number for value in np.eye(3, dtype=int).ravel().tolist() for number in (value, 1)]
+    tags = [
+        (254, long, [0]),
+        (256, long, [width]),
+        (257, long, [height]),
+        (258, short, [16]),
+        (259, short, [1]),
+        (262, short, [32803]),
+        (271, "s", b"Maker\0"),
+        (272, "s", b"Model\0"),
+        (273, long, [0]),  # where the pixels start, filled in below
+        (274, short, [orientation]),
+        (277, short, [1]),
+        (278, long, [height]),
+        (279, long, [len(data)]),
+        (33421, short, [2, 2]),
+        (33422, "B", [0, 1, 1, 2]),
+        (50706, "B", [1, 4, 0, 0]),
+        (50708, "s", b"Model\0"),
+        (50714, long, [0]),
+        (50717, long, [white_level]),
+        (50721, "srational", identity),
+        (50728, "rational", [1] * 6),
+        (50778, short, [21]),
+    ]
+    start = 8 + 2 + 12 * len(tags) + 4
+
+    def encoded(kind, values):
+        if isinstance(values, bytes):
+            return values, len(values)
+        code = {"rational": "I", "srational": "i"}.get(kind, kind)
+        count = len(values) // 2 if "rational" in kind else len(values)
+        return struct.pack(f"<{len(values)}{code}", *values), count
+
+    blocks = [encoded(kind, values)[0] for _, kind, values in tags]
+    pixels_at = start + sum(len(block) for block in blocks if len(block) > 4)
+    directory, extra = b"", b""
+    for tag, kind, values in tags:
+        block, count = encoded(kind, [pixels_at] if tag == 273 else values)
+        directory += struct.pack("<HHI", tag, types[kind], count)
+        if len(block) > 4:
+            directory += struct.pack("<I", start + len(extra))
+            extra += block
+        else:
+            directory += block.ljust(4, b"\0")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"II*\0" + struct.pack("<IH", 8, len(tags)) + directory + struct.pack("<I", 0) + extra + data)

@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklrelight.datasets.exr import read_exr
 from sklrelight.datasets.extras import import_extra
 from sklrelight.datasets.orientation import apply_orientation, read_orientation, undo_orientation
 from sklrelight.datasets.radiance import check_decode, to_radiance
+from sklrelight.datasets.raw import RAW_SUFFIXES, read_raw
 
 
 class StoredImage(NamedTuple):
@@ -17,6 +19,8 @@ class StoredImage(NamedTuple):
     """Shape (height, width) or (height, width, 3), RGB, in the file's own type, as the sensor saw it."""
     orientation: int
     """EXIF orientation, 1 to 8, that turns it upright."""
+    is_linear: bool = False
+    """Whether the values are radiance whatever the user says of the others: floats, developed RAW."""
 
 
 def load_image(path, *, decode="linear"):
@@ -25,10 +29,11 @@ def load_image(path, *, decode="linear"):
     Parameters
     ----------
     path : path-like
-        JPEG, PNG (8 or 16 bit), TIFF (8, 16 or 32 bit) and whatever else OpenCV reads.
+        By its suffix OpenEXR (half or float), camera RAW or DNG; otherwise JPEG, PNG (8 or 16 bit), TIFF
+        (8, 16 or 32 bit, integer or float), Radiance HDR and whatever else OpenCV reads.
     decode : "linear", "srgb" or float, default="linear"
         How integer values become radiance: as they are, by the sRGB curve, or by the power `decode` (2.2
-        for most cameras' JPEG files). Floating-point files are linear already.
+        for most cameras' JPEG files). Floating-point and RAW files are linear already.
 
     Returns
     -------
@@ -46,7 +51,8 @@ def load_image(path, *, decode="linear"):
     """
     check_decode(decode)
     stored = read_stored(path)
-    return decode_stored(apply_orientation(stored.values, stored.orientation), decode, path)
+    upright = apply_orientation(stored.values, stored.orientation)
+    return decode_stored(upright, "linear" if stored.is_linear else decode, path)
 
 
 def read_stored(path):
@@ -73,6 +79,12 @@ def read_stored(path):
         raise type(error)(error.errno, f"Cannot read the image: {error.strerror}", str(path)) from error
     if not data:
         raise ValueError(f"{path}: the file is empty, wanted an image.")
+    suffix = path.suffix.lower()
+    if suffix == ".exr":
+        return StoredImage(read_exr(path), orientation=1, is_linear=True)
+    if suffix in RAW_SUFFIXES:
+        values, orientation = read_raw(path, data)
+        return StoredImage(values, orientation, is_linear=True)
     return _read_with_opencv(path, data)
 
 
@@ -127,8 +139,11 @@ def _read_with_opencv(path, data):
         # OpenCV turns TIFF files upright whatever the flags say.
         values = undo_orientation(values, orientation)
     if values.ndim == 3:
-        values = cv2.cvtColor(np.ascontiguousarray(values), cv2.COLOR_BGR2RGB)
-    return StoredImage(values, orientation)
+        if values.dtype in (np.uint8, np.uint16, np.float32):
+            values = cv2.cvtColor(np.ascontiguousarray(values), cv2.COLOR_BGR2RGB)
+        else:
+            values = np.ascontiguousarray(values[..., ::-1])
+    return StoredImage(values, orientation, is_linear=values.dtype.kind == "f")
 
 
 def _refuse_cut_jpeg(path, data):

@@ -117,7 +117,9 @@ def write_lp(path, filenames, vectors):
     for name, vector in zip(filenames, vectors, strict=True):
         line = " ".join([name, *(repr(float(value)) for value in vector)])
         if "\n" in line or "\r" in line or _parse(line.strip(), f"{path}, {name!r}")[0] != name:
-            raise ValueError(f"{path}: the name {name!r} would not read back: no line breaks, backslashes, or blanks at its ends.")
+            raise ValueError(
+                f"{path}: the name {name!r} would not read back: no line breaks, backslashes, or blanks at its ends."
+            )
         lines.append(line)
     with replacing(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")

@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklrelight.datasets.flat_field import open_flat_field
 from sklrelight.datasets.images import decode_stored, read_stored
+from sklrelight.datasets.mask import read_mask
 from sklrelight.datasets.orientation import apply_orientation
 from sklrelight.datasets.preparation import area_mean, check_crop, check_downscale, cut
 from sklrelight.datasets.radiance import check_decode
@@ -22,6 +24,8 @@ class Photographs(NamedTuple):
     """The type of the files' values."""
     orientation: int
     """The EXIF orientation that was applied to all."""
+    mask: np.ndarray | None
+    """Shape (height, width), bool, or None."""
 
 
 def read_photographs(
@@ -30,6 +34,9 @@ def read_photographs(
     decode="linear",
     crop=None,
     downscale=1,
+    mask=None,
+    flat_field=None,
+    divide_by=None,
     orientation="first",
     dtype="float32",
     memmap=None,
@@ -42,8 +49,10 @@ def read_photographs(
     ----------
     paths : list of path-like
         The files, at least one.
-    decode, crop, downscale, orientation, dtype, memmap, n_jobs, progress
-        As in `load_rti`.
+    decode, crop, downscale, mask, flat_field, orientation, dtype, memmap, n_jobs, progress
+        As in `load_rti`, the paths relative to the working folder.
+    divide_by : ndarray of shape (n_lights, 3), optional
+        Intensities of the lights, which the photographs' channels are divided by.
 
     Returns
     -------
@@ -63,12 +72,30 @@ def read_photographs(
     upright = apply_orientation(first.values, turned)
     window = check_crop(crop, upright.shape)
     check_downscale(downscale, cut(upright, window).shape)
+    inside = None if mask is None else read_mask(mask, upright.shape, window, downscale)
+
+    def read_upright(path):
+        stored = read_stored(path)
+        image = apply_orientation(stored.values, stored.orientation if orientation == "each" else turned)
+        return image, "linear" if stored.is_linear else decode
+
+    def read_card(path):
+        image, image_decode = read_upright(path)
+        return decode_stored(image, image_decode, path)
+
+    divide = None
+    if flat_field is not None:
+        divide = open_flat_field(flat_field, paths, upright.shape, read_card)
 
     def read(index):
-        stored = read_stored(paths[index])
-        image = apply_orientation(stored.values, stored.orientation if orientation == "each" else turned)
+        image, image_decode = read_upright(paths[index])
         _refuse_unlike(image, paths[index], upright, paths[0])
-        return area_mean(decode_stored(cut(image, window), decode, paths[index]), downscale)
+        radiance = decode_stored(cut(image, window), image_decode, paths[index])
+        if divide is not None:
+            radiance = divide(radiance, index, window)
+        if divide_by is not None:
+            radiance = radiance / divide_by[index].astype(np.float32)
+        return area_mean(radiance, downscale)
 
     images = fill_stack(
         read,
@@ -79,7 +106,7 @@ def read_photographs(
         n_jobs=n_jobs,
         progress=progress,
     )
-    return Photographs(images, upright.dtype.itemsize * 8, upright.dtype, turned)
+    return Photographs(images, upright.dtype.itemsize * 8, upright.dtype, turned, inside)
 
 
 def _refuse_unlike(image, path, first, first_path):

@@ -1,5 +1,6 @@
 """Captures for reflectance transformation imaging: photographs and an ``.lp`` file."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ def load_rti(
     decode="linear",
     crop=None,
     downscale=1,
+    mask=None,
+    flat_field=None,
     orientation="first",
     dtype="float32",
     memmap=None,
@@ -41,12 +44,21 @@ def load_rti(
         Whether the ``.lp`` file may name files outside of `folder`.
     decode : "linear", "srgb" or float, default="linear"
         How integer values become radiance: as they are, by the sRGB curve, or by the power `decode` (about
-        2.2 for most cameras' JPEG files). Floating-point files are linear already.
+        2.2 for most cameras' JPEG files). Floating-point and RAW files are linear already.
     crop : (int, int, int, int), optional
         ``(top, bottom, left, right)``: the rows and columns to keep, in pixels of the photographs.
     downscale : int, default=1
         Average squares of so many pixels a side, in linear radiance, after `crop`. Rows and columns that do
         not fill a square, at the bottom and the right, are left out.
+    mask : path-like or array-like of shape (height, width), optional
+        Which pixels show the object: those brighter than half of the mask's brightest value, in pixels of
+        the photographs. A path is relative to `folder`. The images keep their values outside; pass the
+        `mask` that comes back on as `pixel_weight`.
+    flat_field : path-like or array-like, optional
+        Photographs of a white card, which the others are divided by, in linear radiance: one image file, a
+        folder with a file of the same name for each photograph (paths are relative to `folder`), or linear
+        radiance of shape (height, width[, 3]) or (n_lights, height, width[, 3]), in pixels of the
+        photographs. 1 is then as bright as the card.
     orientation : "first", "each" or "ignore", default="first"
         Which EXIF orientation turns the photographs upright. A camera that looks straight down flips its
         flag by chance, while the pixels stay where they are: "first" applies the first photograph's to all.
@@ -85,6 +97,8 @@ def load_rti(
             The type of a value in the files, such as "uint16".
         decode : "linear", "srgb" or float
             As passed.
+        mask : ndarray of shape (height, width), bool, or None
+            True inside; with `downscale`, where all averaged pixels are inside.
         orientation : int
             The EXIF orientation that was applied; the first photograph's for "each".
         DESCR : str
@@ -121,6 +135,8 @@ def load_rti(
         decode=decode,
         crop=crop,
         downscale=downscale,
+        mask=within(folder, mask),
+        flat_field=within(folder, flat_field),
         orientation=orientation,
         dtype=dtype,
         memmap=memmap,
@@ -141,6 +157,7 @@ def load_rti(
         bit_depth=photographs.bit_depth,
         file_dtype=photographs.file_dtype.name,
         decode=decode,
+        mask=photographs.mask,
         orientation=photographs.orientation,
         DESCR=(
             f"{len(paths)} photographs of {height} x {width} pixels from {folder}, {photographs.bit_depth} bit, "
@@ -166,6 +183,21 @@ def check_folder(folder):
         raise FileNotFoundError(f"No such folder: {folder}")
     if not folder.is_dir():
         raise NotADirectoryError(f"Not a folder, but a file: {folder}")
+
+
+def within(folder, source):
+    """Return a path relative to `folder` (or absolute); anything else as it is.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    source : object
+
+    Returns
+    -------
+    object
+    """
+    return folder / source if isinstance(source, (str, os.PathLike)) else source
 
 
 def _find_light_file(folder, light_file):
