@@ -3,5 +3,6 @@
 from sklrelight.datasets.images import load_image
 from sklrelight.datasets.lp import read_lp, write_lp
 from sklrelight.datasets.rti import load_rti
+from sklrelight.datasets.scene import make_scene
 
-__all__ = ["load_image", "load_rti", "read_lp", "write_lp"]
+__all__ = ["load_image", "load_rti", "make_scene", "read_lp", "write_lp"]
