@@ -1,8 +1,11 @@
 """Scenes and captures: generated (``make_*``) and read from disk (``load_*``)."""
 
+from sklrelight.datasets.diligent import load_diligent
 from sklrelight.datasets.images import load_image
 from sklrelight.datasets.lp import read_lp, write_lp
+from sklrelight.datasets.ltm import load_ltm
+from sklrelight.datasets.npz import load_npz
 from sklrelight.datasets.rti import load_rti
 from sklrelight.datasets.scene import make_scene
 
-__all__ = ["load_image", "load_rti", "make_scene", "read_lp", "write_lp"]
+__all__ = ["load_diligent", "load_image", "load_ltm", "load_npz", "load_rti", "make_scene", "read_lp", "write_lp"]

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.utils import Bunch
 
 from sklrelight.datasets.flat_field import open_flat_field
 from sklrelight.datasets.images import decode_stored, read_stored
@@ -107,6 +108,49 @@ def read_photographs(
         progress=progress,
     )
     return Photographs(images, upright.dtype.itemsize * 8, upright.dtype, turned, inside)
+
+
+def capture_bunch(photographs, vectors, paths, *, normalize, decode, source, **more):
+    """Put photographs and their light vectors into the form that the loaders of photographs return.
+
+    Parameters
+    ----------
+    photographs : Photographs
+    vectors : ndarray of shape (n_lights, 3)
+        As given in the capture; none of length 0.
+    paths : list of pathlib.Path
+    normalize, decode
+        As in `load_rti`.
+    source : str
+        Where from, for ``DESCR``.
+    **more
+        Further attributes.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+    """
+    norms = np.linalg.norm(vectors, axis=1)
+    lights = vectors / norms[:, np.newaxis] if normalize else vectors
+    height, width = photographs.images.shape[1:3]
+    return Bunch(
+        lights=lights,
+        light_directions=lights,
+        images=photographs.images,
+        light_norms=norms,
+        filenames=[str(path) for path in paths],
+        image_shape=(height, width),
+        bit_depth=photographs.bit_depth,
+        file_dtype=photographs.file_dtype.name,
+        decode=decode,
+        mask=photographs.mask,
+        orientation=photographs.orientation,
+        DESCR=(
+            f"{len(paths)} photographs of {height} x {width} pixels from {source}, {photographs.bit_depth} bit, "
+            f"decode={decode!r}; lengths of the light vectors as given {norms.min():.4g} to {norms.max():.4g}."
+        ),
+        **more,
+    )
 
 
 def _refuse_unlike(image, path, first, first_path):

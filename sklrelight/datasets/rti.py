@@ -3,11 +3,8 @@
 import os
 from pathlib import Path
 
-import numpy as np
-from sklearn.utils import Bunch
-
 from sklrelight.datasets.lp import locate, read_lp
-from sklrelight.datasets.photographs import read_photographs
+from sklrelight.datasets.photographs import capture_bunch, read_photographs
 
 
 def load_rti(
@@ -143,27 +140,14 @@ def load_rti(
         n_jobs=n_jobs,
         progress=progress,
     )
-    norms = np.linalg.norm(described.vectors, axis=1)
-    lights = described.vectors / norms[:, np.newaxis] if normalize else described.vectors
-    height, width = photographs.images.shape[1:3]
-    return Bunch(
-        lights=lights,
-        light_directions=lights,
-        images=photographs.images,
-        light_norms=norms,
-        filenames=[str(path) for path in paths],
-        light_file=str(light_path),
-        image_shape=(height, width),
-        bit_depth=photographs.bit_depth,
-        file_dtype=photographs.file_dtype.name,
+    return capture_bunch(
+        photographs,
+        described.vectors,
+        paths,
+        normalize=normalize,
         decode=decode,
-        mask=photographs.mask,
-        orientation=photographs.orientation,
-        DESCR=(
-            f"{len(paths)} photographs of {height} x {width} pixels from {folder}, {photographs.bit_depth} bit, "
-            f"decode={decode!r}; light directions from {light_path.name}, lengths as given "
-            f"{norms.min():.4g} to {norms.max():.4g}."
-        ),
+        source=f"{folder} by {light_path.name}",
+        light_file=str(light_path),
     )
 
 

@@ -1,0 +1,149 @@
+"""Captures in the layout of the DiLiGenT benchmark for photometric stereo."""
+
+from pathlib import Path
+
+import numpy as np
+
+from sklrelight.datasets.lp import LightPositions, locate
+from sklrelight.datasets.photographs import capture_bunch, read_photographs
+from sklrelight.datasets.rti import check_folder, within
+
+
+def load_diligent(
+    folder,
+    *,
+    divide_intensities=True,
+    normalize=True,
+    allow_outside=False,
+    decode="linear",
+    crop=None,
+    downscale=1,
+    mask="mask.png",
+    flat_field=None,
+    orientation="first",
+    dtype="float32",
+    memmap=None,
+    n_jobs=-1,
+    progress=None,
+):
+    """Load a capture in the DiLiGenT layout.
+
+    A folder with ``filenames.txt`` (one photograph a line), ``light_directions.txt`` and
+    ``light_intensities.txt`` (three numbers a line), and a mask.
+
+    Parameters
+    ----------
+    folder : path-like
+        The folder; the names in ``filenames.txt`` are relative to it.
+    divide_intensities : bool, default=True
+        Whether to divide each photograph's channels by its light's intensities, so that all lights are of
+        intensity 1.
+    mask : path-like, array-like or None, default="mask.png"
+        As in `load_rti`; None for a capture without.
+    normalize, allow_outside, decode, crop, downscale, flat_field, orientation, dtype, memmap, n_jobs,
+    progress
+        As in `load_rti`.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        As from `load_rti` (without ``light_file``), and
+
+        light_intensities : ndarray of shape (n_lights, 3), float64
+            Per channel, as in the file.
+
+        With `divide_intensities` the values of the images may exceed 1.
+
+    Raises
+    ------
+    ImportError
+        If the package that reads the photographs' format is not installed.
+    OSError
+        If the folder or one of the text files is missing or cannot be read, or `memmap` cannot be written.
+    ValueError
+        If a line is malformed or names a missing file (the message has file and line), the files differ in
+        length, or a photograph is cut, damaged or unlike the others (the message names it).
+
+    References
+    ----------
+    .. [1] B. Shi, Z. Wu, Z. Mo, D. Duan, S.-K. Yeung, P. Tan, "A Benchmark Dataset and Evaluation for
+       Non-Lambertian and Uncalibrated Photometric Stereo", CVPR 2016.
+
+    Examples
+    --------
+    >>> from sklrelight.datasets import load_diligent
+    >>> load_diligent("no/such/capture")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: No such folder: no/such/capture
+    """
+    folder = Path(folder)
+    check_folder(folder)
+    names_file = folder / "filenames.txt"
+    names, line_numbers = _read_names(names_file)
+    vectors = _read_triples(folder / "light_directions.txt", len(names), names_file)
+    intensities = _read_triples(folder / "light_intensities.txt", len(names), names_file)
+    if not np.all(intensities > 0):
+        raise ValueError(
+            f"{folder / 'light_intensities.txt'}: an intensity is {intensities.min()}, wanted all above 0."
+        )
+    paths = locate(LightPositions(names, vectors, line_numbers), folder, names_file, allow_outside=allow_outside)
+    photographs = read_photographs(
+        paths,
+        decode=decode,
+        crop=crop,
+        downscale=downscale,
+        mask=within(folder, mask),
+        flat_field=within(folder, flat_field),
+        divide_by=intensities if divide_intensities else None,
+        orientation=orientation,
+        dtype=dtype,
+        memmap=memmap,
+        n_jobs=n_jobs,
+        progress=progress,
+    )
+    divided = "divided by" if divide_intensities else "not divided by"
+    return capture_bunch(
+        photographs,
+        vectors,
+        paths,
+        normalize=normalize,
+        decode=decode,
+        source=f"{folder}, {divided} the lights' intensities",
+        light_intensities=intensities,
+    )
+
+
+def _read_lines(path):
+    """Return the lines that are not blank, with their numbers."""
+    if not path.is_file():
+        raise FileNotFoundError(f"No such file: {path}; the DiLiGenT layout has one.")
+    lines = path.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
+    return [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def _read_names(path):
+    lines = _read_lines(path)
+    if not lines:
+        raise ValueError(f"{path}: the file names no photograph.")
+    first_seen: dict[str, int] = {}
+    for number, name in lines:
+        if name in first_seen:
+            raise ValueError(f"{path}, line {number}: {name!r} is already named in line {first_seen[name]}.")
+        first_seen[name] = number
+    return [name.replace("\\", "/") for _, name in lines], [number for number, _ in lines]
+
+
+def _read_triples(path, n_wanted, names_file):
+    triples = []
+    for number, line in _read_lines(path):
+        try:
+            values = [float(field) for field in line.split()]
+        except ValueError:
+            values = []
+        if len(values) != 3 or not np.all(np.isfinite(values)) or not np.any(values):
+            raise ValueError(f"{path}, line {number}: got {line[:80]!r}, wanted three finite numbers, not all 0.")
+        triples.append(values)
+    if len(triples) != n_wanted:
+        raise ValueError(f"{path}: {len(triples)} lines, wanted {n_wanted}, as many as {names_file} names.")
+    return np.array(triples)

@@ -1,0 +1,251 @@
+"""The DiLiGenT layout, NumPy archives and light-transport matrices: small ones, whole and damaged."""
+
+import re
+
+import numpy as np
+import pytest
+from capture_files import directions, pixels, write_capture, write_image
+
+from sklrelight.datasets import load_diligent, load_ltm, load_npz
+
+h5py = pytest.importorskip("h5py")
+
+
+# -- DiLiGenT -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def diligent(tmp_path):
+    images = pixels(dtype=np.uint16)
+    lights = write_capture(tmp_path, images)
+    (tmp_path / "dirs.lp").unlink()
+    intensities = np.random.default_rng(2).uniform(0.5, 3, (3, 3))
+    (tmp_path / "filenames.txt").write_bytes(b"image00.png\r\nimage01.png\r\n\r\nimage02.png")
+    np.savetxt(tmp_path / "light_directions.txt", lights * 1.5)
+    np.savetxt(tmp_path / "light_intensities.txt", intensities)
+    mask = np.zeros((5, 7), np.uint8)
+    mask[1:4, 2:6] = 255
+    write_image(tmp_path / "mask.png", mask)
+    return tmp_path, images / 65535, lights, intensities
+
+
+def test_diligent(diligent):
+    folder, images, lights, intensities = diligent
+    capture = load_diligent(folder)
+    np.testing.assert_allclose(capture.images, images / intensities[:, np.newaxis, np.newaxis], rtol=1e-5)
+    np.testing.assert_allclose(capture.lights, lights)
+    np.testing.assert_allclose(capture.light_norms, 1.5)
+    np.testing.assert_allclose(capture.light_intensities, intensities)
+    assert np.count_nonzero(capture.mask) == 12
+    assert capture.bit_depth == 16
+    plain = load_diligent(folder, divide_intensities=False, mask=None)
+    np.testing.assert_allclose(plain.images, images, rtol=1e-6)
+    assert plain.mask is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("filenames.txt", "image00.png\n\ngone.png\nimage02.png\n", "filenames.txt, line 3: no such file"),
+        ("filenames.txt", "../a.png\nimage01.png\nimage02.png\n", "filenames.txt, line 1: '../a.png' lies outside"),
+        (
+            "filenames.txt",
+            "image00.png\nimage00.png\nimage02.png\n",
+            "line 2: 'image00.png' is already named in line 1",
+        ),
+        ("filenames.txt", "\n", "filenames.txt: the file names no photograph"),
+        ("light_directions.txt", "0 0 1\n0 0\n0 0 1\n", "light_directions.txt, line 2: got '0 0', wanted three"),
+        ("light_directions.txt", "0 0 1\n0 0 1\n0 0 0\n", "light_directions.txt, line 3"),
+        ("light_directions.txt", "0 0 1\n0 nan 1\n0 0 1\n", "light_directions.txt, line 2"),
+        ("light_directions.txt", "0 0 1\n", "light_directions.txt: 1 lines, wanted 3"),
+        ("light_intensities.txt", "1 1 1\n1 -1 1\n1 1 1\n", "light_intensities.txt: an intensity is -1.0"),
+    ],
+)
+def test_diligent_faults_are_named_with_file_and_line(diligent, name, text, message):
+    folder = diligent[0]
+    (folder / name).write_text(text)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_diligent(folder)
+
+
+@pytest.mark.parametrize("name", ["filenames.txt", "light_directions.txt", "light_intensities.txt", "mask.png"])
+def test_diligent_missing_files_are_named(diligent, name):
+    folder = diligent[0]
+    (folder / name).unlink()
+    with pytest.raises(FileNotFoundError, match=re.escape(str(folder / name))):
+        load_diligent(folder)
+
+
+# -- NumPy archives -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [0, 3])
+def test_npz(tmp_path, save, dtype, channels):
+    images = pixels(dtype=dtype, channels=channels)
+    lights = directions(3)
+    save(tmp_path / "a.npz", images=images, light_directions=lights, light_grid=np.arange(6).reshape(3, 2))
+    capture = load_npz(tmp_path / "a.npz", decode=2.2)
+    is_float = np.dtype(dtype).kind == "f"
+    np.testing.assert_allclose(
+        capture.images, images if is_float else (images / np.iinfo(dtype).max) ** 2.2, rtol=1e-5, atol=1e-12
+    )
+    np.testing.assert_array_equal(capture.lights, lights)
+    np.testing.assert_array_equal(capture.light_grid, [[0, 1], [2, 3], [4, 5]])
+    assert (capture.light_name, capture.file_dtype) == ("light_directions", np.dtype(dtype).name)
+
+
+def test_npz_with_other_names_crop_and_mask(tmp_path):
+    images = pixels(n=2, height=6, width=8, dtype=np.float32)
+    mask = np.zeros((6, 8), bool)
+    mask[:4] = True
+    sun = np.array([[10.0, 40.0, 2.5], [20.0, 45.0, 2.7]])
+    np.savez(tmp_path / "a.npz", hours=images, sun=sun, mask=mask, image_shape=[1, 1], DESCR="mine")
+    capture = load_npz(tmp_path / "a.npz", images="hours", lights="sun", crop=(0, 6, 2, 8), downscale=2)
+    wanted = images[:, :, 2:].reshape(2, 3, 2, 3, 2, 3).mean(axis=(2, 4))
+    np.testing.assert_allclose(capture.images, wanted, rtol=1e-6)
+    np.testing.assert_array_equal(capture.lights, sun)
+    np.testing.assert_array_equal(capture.mask, [[True] * 3, [True] * 3, [False] * 3])
+    assert capture.image_shape == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "options", "message"),
+    [
+        ({"lights": np.ones((3, 2))}, {}, "no array 'images'"),
+        ({"images": np.ones((3, 2, 2))}, {}, "no array ('lights', 'light_positions'"),
+        ({"images": np.ones((3, 2, 2)), "lights": np.ones((3, 2))}, {"lights": "sun"}, "no array sun"),
+        ({"images": np.ones((3, 2)), "lights": np.ones((3, 2))}, {}, "'images' has shape (3, 2)"),
+        ({"images": np.ones((3, 2, 2, 4)), "lights": np.ones((3, 2))}, {}, "has shape (3, 2, 2, 4)"),
+        ({"images": np.ones((3, 2, 2), int), "lights": np.ones((3, 2))}, {}, "has type int64"),
+        ({"images": np.ones((2, 2, 3)).T, "lights": np.ones((3, 2))}, {}, "Fortran order"),
+        ({"images": np.ones((3, 2, 2)), "lights": np.ones((2, 2))}, {}, "'lights' has shape (2, 2)"),
+        ({"images": np.ones((3, 2, 2)), "lights": np.ones(3)}, {}, "wanted (3, d) numbers"),
+        ({"images": np.ones((3, 2, 2)), "lights": np.full((3, 2), np.nan)}, {}, "'lights' is not finite in row 0"),
+        ({"images": np.full((3, 2, 2), np.inf), "lights": np.ones((3, 2))}, {}, "image 0 of 'images': 4 values"),
+        ({"images": np.ones((3, 2, 2)), "lights": np.array([None])}, {}, "'lights' is not an array that can be read"),
+    ],
+)
+def test_npz_faults_are_named(tmp_path, arrays, options, message):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(ValueError, match=re.escape(f"{tmp_path / 'a.npz'}: ") + ".*" + re.escape(message)):
+        load_npz(tmp_path / "a.npz", **options)
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.99])
+def test_a_cut_npz_is_named(tmp_path, share):
+    np.savez_compressed(tmp_path / "a.npz", images=pixels(), lights=directions(3))
+    data = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "a.npz").write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(ValueError, match=re.escape(f"{tmp_path / 'a.npz'}: cannot be read as a NumPy archive")):
+        load_npz(tmp_path / "a.npz")
+
+
+def test_a_damaged_npz_is_named(tmp_path):
+    np.savez(tmp_path / "a.npz", lights=directions(40), images=pixels(n=40, height=40, width=40))
+    data = bytearray((tmp_path / "a.npz").read_bytes())
+    data[len(data) // 2] ^= 0x55
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(ValueError, match=re.escape(f"{tmp_path / 'a.npz'}: cannot be read as a NumPy archive")):
+        load_npz(tmp_path / "a.npz")
+
+
+# -- light-transport matrices -------------------------------------------------------------------------------------
+
+
+def write_ltm(folder, images, dataset="LTM", **options):
+    """Write (n, height, width, 3) as the Waldorf capture comes."""
+    for index, colour in enumerate(["Red", "Green", "Blue"]):
+        rows = [image[..., index].ravel(order="F") for image in images]
+        with h5py.File(folder / f"{colour}.mat", "w", userblock_size=512) as file:
+            file.create_dataset(dataset, data=np.array(rows), **options)
+
+
+def cut_into_chunks(path, size, first=0):
+    data = path.read_bytes()
+    path.unlink()
+    for number, start in enumerate(range(0, len(data), size), start=first):
+        path.with_name(f"{path.name}.{number:03}").write_bytes(data[start : start + size])
+
+
+@pytest.fixture
+def ltm(tmp_path):
+    images = pixels(n=12, height=5, width=7, dtype=np.float32)
+    write_ltm(tmp_path, images, chunks=(5, 10), compression="gzip")
+    return tmp_path, images
+
+
+def test_ltm(ltm):
+    folder, images = ltm
+    capture = load_ltm(folder, (5, 7), grid_shape=(3, 4))
+    np.testing.assert_array_equal(capture.images, images)
+    np.testing.assert_array_equal(capture.lights[[0, 3, 4, 11]], [[0, 0], [3, 0], [0, 1], [3, 2]])
+    assert (capture.grid_shape, capture.image_shape, capture.file_dtype) == ((3, 4), (5, 7), "float32")
+    smaller = load_ltm(folder, (5, 7), grid_shape=(3, 4), crop=(1, 5, 0, 7), downscale=2, mask=np.ones((5, 7)))
+    np.testing.assert_allclose(
+        smaller.images, images[:, 1:, :6].reshape(12, 2, 2, 3, 2, 3).mean(axis=(2, 4)), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_ltm_in_chunks(ltm, first):
+    folder, images = ltm
+    for colour in ["Red", "Green", "Blue"]:
+        cut_into_chunks(folder / f"{colour}.mat", 700, first)
+    assert len(list(folder.glob("Red.mat.*"))) > 3
+    capture = load_ltm(folder, (5, 7), grid_shape=(3, 4))
+    np.testing.assert_array_equal(capture.images, images)
+    assert capture.filenames[0] == str(folder / f"Red.mat.{first:03}")
+    # Beyond 999 the numbers have four digits: order is by number, not by name.
+    last = max(folder.glob("Blue.mat.*"))
+    last.rename(folder / "Blue.mat.1000")
+    with pytest.raises(ValueError, match=r"of the chunks of Blue\.mat up to number 1000, these are missing"):
+        load_ltm(folder, (5, 7), grid_shape=(3, 4))
+
+
+def test_ltm_faults(ltm):
+    folder = ltm[0]
+    with pytest.raises(ValueError, match=r"Red\.mat: 'LTM' has shape \(12, 35\), wanted \(n_lights, 30\)"):
+        load_ltm(folder, (5, 6))
+    with pytest.raises(ValueError, match=r"image_shape=35, wanted two integers above 0: height, width"):
+        load_ltm(folder, 35)
+    with pytest.raises(ValueError, match=r"12 lights make no square grid; give grid_shape"):
+        load_ltm(folder, (5, 7))
+    with pytest.raises(ValueError, match=r"grid_shape=\(3, 3\) is 9 lights, but the files hold 12"):
+        load_ltm(folder, (5, 7), grid_shape=(3, 3))
+    with pytest.raises(ValueError, match=r"Red\.mat: no dataset 'T' among \['LTM'\]"):
+        load_ltm(folder, (5, 7), dataset="T")
+    with h5py.File(folder / "Blue.mat", "w") as file:
+        file["LTM"] = np.ones((11, 35), np.float32)
+    with pytest.raises(ValueError, match=r"Blue\.mat: 11 lights, wanted 12 as in .*Red\.mat"):
+        load_ltm(folder, (5, 7), grid_shape=(3, 4))
+    (folder / "Blue.mat").unlink()
+    with pytest.raises(FileNotFoundError, match=r"No Blue\.mat in .* nor chunks Blue\.mat\.000"):
+        load_ltm(folder, (5, 7))
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize("in_chunks", [False, True])
+def test_a_cut_ltm_is_named(ltm, share, in_chunks):
+    folder = ltm[0]
+    path = folder / "Green.mat"
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    if in_chunks:
+        cut_into_chunks(path, 700)
+        path = folder / "Green.mat.000"
+        path.touch()
+    with pytest.raises(ValueError, match=re.escape(f"{path}: cannot be read as a MATLAB v7.3 (HDF5) file")):
+        load_ltm(folder, (5, 7), grid_shape=(3, 4))
+
+
+def test_a_damaged_ltm_is_named(ltm):
+    folder = ltm[0]
+    data = bytearray((folder / "Red.mat").read_bytes())
+    with h5py.File(folder / "Red.mat") as file:
+        at = file["LTM"].id.get_chunk_info(0).byte_offset + 512
+    data[at + 5 : at + 25] = b"\0" * 20
+    (folder / "Red.mat").write_bytes(data)
+    with pytest.raises(ValueError, match=r"Red\.mat: damaged from row 0 on"):
+        load_ltm(folder, (5, 7), grid_shape=(3, 4))
