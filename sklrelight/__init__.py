@@ -1,3 +1,17 @@
 """scikit-learn compatible estimators for image-based relighting."""
 
+from .features import PixelLightFeatures, PixelLightFeaturizer
+from .preprocessing import LogExposureScaler
+from .regressor import RelightingMLPRegressor
+from .relighter import Relighter, make_relighter
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "LogExposureScaler",
+    "PixelLightFeatures",
+    "PixelLightFeaturizer",
+    "Relighter",
+    "RelightingMLPRegressor",
+    "make_relighter",
+]

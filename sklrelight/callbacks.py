@@ -6,7 +6,34 @@ from copy import deepcopy
 from skorch.callbacks import Callback, LRScheduler
 from tqdm.auto import tqdm
 
-__all__ = ["BatchSizeStages", "TrainingProgress"]
+__all__ = ["BatchSizeStages", "TrainingProgress", "stage_batch_size"]
+
+
+def stage_batch_size(batch_size, factor, stage):
+    """Work out the batch size of a stage.
+
+    Parameters
+    ----------
+    batch_size : int
+        That of the first stage.
+
+    factor : float
+        From each stage to the next.
+
+    stage : int
+        Counted from 0.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Examples
+    --------
+    >>> [stage_batch_size(50_000, 0.5, stage) for stage in range(4)]
+    [50000, 25000, 12500, 6250]
+    """
+    return max(1, int(batch_size * factor**stage))
 
 
 class BatchSizeStages(Callback):
@@ -92,7 +119,7 @@ class BatchSizeStages(Callback):
 
     def _start_stage(self, stage):
         self.stage_ = stage
-        self.batch_size_ = max(1, int(self.batch_size * self.factor**stage))
+        self.batch_size_ = stage_batch_size(self.batch_size, self.factor, stage)
         self.epoch_ = 0
         self.stage_best_loss_ = math.inf
         self.n_bad_epochs_ = 0

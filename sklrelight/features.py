@@ -136,7 +136,7 @@ class PixelLightFeatures:
 
 
 # Without output keys scikit-learn leaves the result alone when transform_output="pandas" is set: it is no table.
-class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Describe each pixel and each light to a network.
 
     The features of an observation are its light, the position of its pixel, and the pixel's *salient images*: its

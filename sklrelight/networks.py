@@ -1,6 +1,7 @@
 """The network: dense layers from an observation's features to its colour."""
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import nn
@@ -73,7 +74,7 @@ class RelightingMLP(nn.Module):
         super().__init__()
         self.half_precision = half_precision
         widths = [n_features, *hidden_layer_sizes]
-        hidden = []
+        hidden: list[nn.Module] = []
         for n_in, n_out in pairwise(widths):
             hidden.append(nn.Linear(n_in, n_out))
             if normalization is not None:
@@ -81,8 +82,8 @@ class RelightingMLP(nn.Module):
             hidden.append(ACTIVATIONS[activation]())
             if dropout:
                 hidden.append(nn.Dropout(dropout))
-        self.hidden = nn.Sequential(*hidden)
-        self.output = nn.Sequential(nn.Linear(widths[-1], n_outputs), ACTIVATIONS[output_activation]())
+        self.hidden: nn.Sequential = nn.Sequential(*hidden)
+        self.output: nn.Sequential = nn.Sequential(nn.Linear(widths[-1], n_outputs), ACTIVATIONS[output_activation]())
         self.apply(_initialize)
 
     def forward(self, X):
@@ -120,19 +121,17 @@ class RelightingMLP(nn.Module):
         Tensor of shape (n_lights, n_pixels, n_outputs), float32
             Encoded colours.
         """
-        first, *rest = [*self.hidden, *self.output]
+        first: Any
+        first, *hidden_layers = [*self.hidden] or [self.output[0]]
+        output_layers = self.output if len(self.hidden) else self.output[1:]
         light_weight, pixel_weight = first.weight.split([lights.shape[1], pixels.shape[1]], dim=1)
         light_part = nn.functional.linear(lights, light_weight, first.bias)
         pixel_part = nn.functional.linear(pixels, pixel_weight)
-        hidden = (light_part[:, None] + pixel_part).flatten(0, 1)
-        n_output_layers = len(self.output) if len(self.hidden) else len(self.output) - 1
-        with self._autocast(hidden):
-            for layer in rest[: len(rest) - n_output_layers]:
-                hidden = layer(hidden)
-        hidden = hidden.float()
-        for layer in rest[len(rest) - n_output_layers :]:
-            hidden = layer(hidden)
-        return hidden.unflatten(0, (len(lights), len(pixels)))
+        values = (light_part[:, None] + pixel_part).flatten(0, 1)
+        with self._autocast(values):
+            for layer in hidden_layers:
+                values = layer(values)
+        return output_layers(values.float()).unflatten(0, (len(lights), len(pixels)))
 
     def _autocast(self, tensor):
         return torch.autocast(tensor.device.type, torch.bfloat16, enabled=self.half_precision)

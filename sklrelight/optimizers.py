@@ -45,7 +45,7 @@ class MuonAdamW(torch.optim.Optimizer):
         inner = [p for p in params if p.ndim == 2][1:-1]
         inner_ids = {id(p) for p in inner}
         rest = [p for p in params if id(p) not in inner_ids]
-        self._optimizers = [torch.optim.AdamW(rest, lr=lr, weight_decay=0.0, fused=True)]
+        self._optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=lr, weight_decay=0.0, fused=True)]
         if inner:
             self._optimizers.append(torch.optim.Muon(inner, lr=muon_factor * lr, weight_decay=0.0))
         super().__init__(self._inner_groups(), {"lr": lr})

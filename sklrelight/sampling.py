@@ -161,7 +161,7 @@ class TrainingBatches:
             Number of batches, the last and perhaps smaller one of each epoch included.
         """
         n_epoch = len(self.observations)
-        full, rest = divmod(min(n_epochs * n_epoch, self.max_observations - self.n_drawn), n_epoch)
+        full, rest = divmod(min(n_epochs * n_epoch, max(0, self.max_observations - self.n_drawn)), n_epoch)
         length = self._batch_length()
         return int(full * math.ceil(n_epoch / length) + math.ceil(rest / length))
 

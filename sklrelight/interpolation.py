@@ -1,0 +1,89 @@
+"""Models over the lights without a network, with the interface of scikit-learn's regressors."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+
+__all__ = ["NearestPhotograph"]
+
+
+class NearestPhotograph(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Predict the photograph whose light is nearest: the least that any other model has to beat.
+
+    Attributes
+    ----------
+    neighbors_ : NearestNeighbors
+        scikit-learn's index of the training lights, by Euclidean distance.
+
+    images_ : ndarray of shape (n_lights, ...)
+        The training photographs.
+
+    n_features_in_ : int
+        Width of the lights.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names of the lights, where they had some that are all strings.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklrelight.interpolation import NearestPhotograph
+    >>> lights, images = np.array([[0.0, 0.0], [1.0, 0.0]]), np.arange(8.0).reshape(2, 2, 2)
+    >>> NearestPhotograph().fit(lights, images).predict([[0.9, 0.1]])
+    array([[[4., 5.],
+            [6., 7.]]])
+    """
+
+    def fit(self, X, y):
+        """Keep the photographs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_lights, n_light_features)
+            Lights.
+
+        y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_lights, k) or (n_lights,)
+            Photographs.
+
+        Returns
+        -------
+        self : NearestPhotograph
+            The fitted model.
+
+        Raises
+        ------
+        ValueError
+            If lights and photographs differ in number, or are not finite.
+        """
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        X = validate_data(self, X, dtype=np.float64)
+        y = check_array(y, dtype="numeric", ensure_2d=False, allow_nd=True, input_name="y")
+        check_consistent_length(X, y)
+        self.neighbors_ = NearestNeighbors(n_neighbors=1).fit(X)
+        self.images_ = y
+        return self
+
+    def predict(self, X):
+        """Look up the nearest photographs.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_light_features)
+            Lights.
+
+        Returns
+        -------
+        images : ndarray of shape (m, ...)
+            One training photograph a light.
+
+        Raises
+        ------
+        ValueError
+            If the lights have another width than in `fit`, or are not finite.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        return self.images_[self.neighbors_.kneighbors(X, return_distance=False)[:, 0]]

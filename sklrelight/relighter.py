@@ -1,0 +1,332 @@
+"""The model of a scene under any light: :class:`Relighter`, and the recipes of :func:`make_relighter`."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.metrics import r2_score
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing, check_array, gen_batches
+from sklearn.utils._repr_html.estimator import _VisualBlock
+from sklearn.utils._tags import get_tags
+from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
+
+from .features import PixelLightFeaturizer, split_target_shape
+from .preprocessing import LogExposureScaler
+from .regressor import RelightingMLPRegressor
+
+__all__ = ["RECIPES", "Relighter", "make_relighter"]
+
+# Values predicted at a time, in float32: 64 MB.
+_BLOCK_VALUES = 2**24
+
+
+class Relighter(TransformedTargetRegressor):
+    """Predict photographs of a scene under lights that nobody photographed.
+
+    Encodes the photographs by `transformer`, fits `regressor` from lights to encoded photographs, and decodes what it
+    predicts. One sample is one light with its photograph, so that all of scikit-learn's splitters hold out whole
+    photographs.
+
+    Parameters
+    ----------
+    regressor : estimator or None, default=None
+        From lights to encoded photographs; None: the pipeline of the default recipe
+        (:class:`~sklrelight.PixelLightFeaturizer`, then :class:`~sklrelight.RelightingMLPRegressor`).
+
+    transformer : transformer or None, default=None
+        Encodes photographs; None: :class:`~sklrelight.LogExposureScaler`. For a pair of functions pass scikit-learn's
+        ``FunctionTransformer(func, inverse_func)``; without arguments that one leaves the photographs as they are.
+
+    check_inverse : bool, default=True
+        Warn in `fit` if the transformer does not return to the photographs.
+
+    Attributes
+    ----------
+    regressor_ : estimator
+        The fitted regressor.
+
+    transformer_ : transformer
+        The fitted transformer.
+
+    interrupted_ : bool
+        Whether Ctrl-C ended the last fit. The model then predicts with what the network had learnt until then.
+
+    n_features_in_ : int
+        Width of the lights.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names of the lights, where they had some that are all strings.
+
+    See Also
+    --------
+    make_relighter : Named set-ups, with all their parts open to a search.
+    sklearn.compose.TransformedTargetRegressor : The parent.
+
+    Examples
+    --------
+    >>> from sklrelight import make_relighter
+    >>> from sklrelight.datasets import make_scene
+    >>> scene = make_scene(n_lights=16, image_shape=(12, 16))
+    >>> relighter = make_relighter(random_state=0).set_params(regressor__mlp__max_observations=20_000)
+    >>> relighter.fit(scene.lights, scene.images).predict(scene.lights[:2] + 0.05).shape
+    (2, 12, 16, 3)
+    """
+
+    # The parent's pair of functions is one more way of saying what FunctionTransformer says.
+    func = None
+    inverse_func = None
+
+    _parameter_constraints = {
+        name: TransformedTargetRegressor._parameter_constraints[name]
+        for name in ("regressor", "transformer", "check_inverse")
+    }
+
+    def __init__(self, regressor=None, *, transformer=None, check_inverse=True):
+        self.regressor = regressor
+        self.transformer = transformer
+        self.check_inverse = check_inverse
+
+    def fit(self, X, y, **fit_params):
+        """Fit the model of a scene.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_lights, n_light_features)
+            Lights: grid positions, 3-D positions, unit directions, sun positions, ...
+
+        y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_lights, k) or (n_lights,)
+            A photograph for each light, linear radiance in any unit.
+
+        **fit_params : dict
+            Passed on to the regressor.
+
+        Returns
+        -------
+        self : Relighter
+            The fitted model.
+
+        Raises
+        ------
+        ValueError
+            Before any work is done: if lights and photographs differ in number, there are less than two, they hold
+            NaN or infinities, a photograph is negative somewhere, or the dimensions are others.
+        KeyboardInterrupt
+            On Ctrl-C. The model is fitted as far as training got, and `interrupted_` is True.
+        """
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        lights = check_array(X, ensure_min_samples=2, input_name="X", estimator=self)
+        # Only the shape is asked of a stack that may lie on disk.
+        shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+        split_target_shape(shape)
+        if len(lights) != shape[0]:
+            raise ValueError(f"inconsistent numbers of samples: {len(lights)} lights and {shape[0]} images")
+        # Known before training, so that an interrupted model predicts like any other.
+        self._lights_of_a_block = max(1, _BLOCK_VALUES // int(np.prod(shape[1:])))
+        self.interrupted_ = False
+        try:
+            return super().fit(X, y, **fit_params)
+        except KeyboardInterrupt:
+            self.interrupted_ = True
+            raise
+
+    def predict(self, X, **predict_params):
+        """Predict photographs.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_light_features)
+            Lights, in the units that `fit` saw.
+
+        **predict_params : dict
+            Passed on to the regressor.
+
+        Returns
+        -------
+        images : ndarray of shape (m, H, W, C), or as in `fit`
+            Linear radiance, in the units that `fit` saw. Computed some lights at a time: beside the result itself,
+            memory stays bounded.
+
+        Raises
+        ------
+        ValueError
+            If the lights have another width than in `fit`, or are not finite.
+        """
+        check_is_fitted(self)
+        blocks = [*gen_batches(_num_samples(X), self._lights_of_a_block)]
+        if len(blocks) <= 1:
+            return super().predict(X, **predict_params)
+        images = None
+        for block in blocks:
+            some = super().predict(_safe_indexing(X, block), **predict_params)
+            if images is None:
+                images = np.empty((blocks[-1].stop, *some.shape[1:]), some.dtype)
+            images[block] = some
+        return images
+
+    def score(self, X, y, sample_weight=None):
+        """Compute R^2 over all values of all photographs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_lights, n_light_features)
+            Lights.
+
+        y : array-like of shape (n_lights, H, W, C), or as in `fit`
+            Their photographs, linear radiance.
+
+        sample_weight : array-like of shape (n_lights,) or None, default=None
+            Weight of each photograph.
+
+        Returns
+        -------
+        float
+            1 for a perfect prediction, 0 for one as good as the mean of all values.
+        """
+        y = check_array(y, dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y")
+        predicted = self.predict(X)
+        if y.shape != predicted.shape:
+            raise ValueError(f"y has the shape {y.shape}, the photographs predicted for X have {predicted.shape}")
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, y)
+            sample_weight = np.repeat(weight, y[0].size)
+        return r2_score(y.ravel(), predicted.ravel(), sample_weight=sample_weight)
+
+    def _fit_transformer(self, y):
+        # The parent takes None for an identity that refuses images.
+        self.transformer_ = self._get_transformer(get_clone=True).fit(y)
+        if not self.check_inverse:
+            return
+        some = y[:: max(1, len(y) // 10)]
+        if not np.allclose(some, self.transformer_.inverse_transform(self.transformer_.transform(some))):
+            warnings.warn(
+                f"{self.transformer_} does not return to the photographs that it encoded; set check_inverse=False if"
+                " that is meant",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    def _get_transformer(self, get_clone=False):
+        if self.transformer is None:
+            return LogExposureScaler()
+        return clone(self.transformer) if get_clone else self.transformer
+
+    def _get_regressor(self, get_clone=False):
+        if self.regressor is None:
+            return _make_pipeline()
+        return super()._get_regressor(get_clone)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = get_tags(self._get_transformer()).input_tags.positive_only
+        seeds = {**self._get_transformer().get_params(), **self._get_regressor().get_params()}
+        tags.non_deterministic = any(n.endswith("random_state") and seed is None for n, seed in seeds.items())
+        tags.regressor_tags.poor_score = get_tags(self._get_regressor()).regressor_tags.poor_score
+        return tags
+
+    def _sk_visual_block_(self):
+        parts = {
+            "transformer": getattr(self, "transformer_", self._get_transformer()),
+            "regressor": getattr(self, "regressor_", self._get_regressor()),
+        }
+        return _VisualBlock(
+            "parallel",
+            [*parts.values()],
+            names=[f"{name}: {type(part).__name__}" for name, part in parts.items()],
+            name_details=[str(part) for part in parts.values()],
+            dash_wrapped=True,
+        )
+
+
+def _make_pipeline(featurizer=None, mlp=None):
+    return Pipeline(
+        [("featurizer", PixelLightFeaturizer(**featurizer or {})), ("mlp", RelightingMLPRegressor(**mlp or {}))]
+    )
+
+
+# What each recipe sets, by part; everything else keeps its default.
+RECIPES: dict[str, dict[str, dict[str, Any]]] = {
+    "default": {"transformer": {}, "featurizer": {}, "mlp": {}},
+    "colburn2019": {
+        "transformer": {"exposure": 4.0, "gamma": 2.2, "curve": "power"},
+        "featurizer": {"n_components": 0, "scaling": "unit"},
+        "mlp": {
+            "hidden_layer_sizes": (600,) * 5,
+            "optimizer": "adam",
+            "learning_rate_init": 1e-3,
+            "learning_rate": "plateau",
+            "plateau_factor": 0.5,
+            "plateau_patience": 2,
+            "min_learning_rate": 1e-7,
+            "mse_weight": 1.0,
+            "luminance_weight": 1.0,
+            "relative_weight": 0.01,
+            "batch_size": 50_000,
+            "n_stages": 4,
+            "batch_size_factor": 0.5,
+            "max_epochs": 5,
+            "max_observations": None,
+            # 10 % of the photographs beside 50 % for training.
+            "validation_fraction": 1 / 6,
+            "stage_patience": 3,
+            "target_loss": 1e-5,
+            "restore_best_weights": False,
+        },
+    },
+}
+
+
+def make_relighter(recipe="default", *, random_state=None, device="auto", verbose=0):
+    """Put a relighting model together from its parts.
+
+    Parameters
+    ----------
+    recipe : {"default", "colburn2019"}, default="default"
+        ``"default"``: the parts' defaults. ``"colburn2019"``: network (1,449,003 parameters for two light coordinates
+        and colour), features, loss, normalisation, initial weights and schedule of Colburn 2019, with a linear output
+        instead of a ReLU, which can kill a channel for good.
+
+    random_state : int, RandomState instance or None, default=None
+        Passed to each part that draws random numbers.
+
+    device : str, default="auto"
+        Where to train, see :class:`~sklrelight.RelightingMLPRegressor`.
+
+    verbose : int, default=0
+        1: a progress bar.
+
+    Returns
+    -------
+    Relighter
+        With parameters ``transformer__*``, ``regressor__featurizer__*`` and ``regressor__mlp__*`` for a search.
+
+    Raises
+    ------
+    ValueError
+        If there is no such recipe.
+
+    References
+    ----------
+    A. Colburn, "Image Based Relighting Using Neural Networks", 2019,
+    https://github.com/alexcolburn/neural_relighting
+
+    Examples
+    --------
+    >>> from sklrelight import make_relighter
+    >>> relighter = make_relighter("colburn2019")
+    >>> relighter.get_params()["regressor__mlp__hidden_layer_sizes"]
+    (600, 600, 600, 600, 600)
+    """
+    if recipe not in RECIPES:
+        raise ValueError(f"recipe={recipe!r} is not known; there are {sorted(RECIPES)}")
+    parts = RECIPES[recipe]
+    return Relighter(
+        transformer=LogExposureScaler(**parts["transformer"]),
+        regressor=_make_pipeline(
+            {**parts["featurizer"], "random_state": random_state},
+            {**parts["mlp"], "random_state": random_state, "device": device, "verbose": verbose},
+        ),
+    )

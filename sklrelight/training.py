@@ -1,0 +1,177 @@
+"""The skorch net: its loop over batches that are gathered on the device, and the end of a fit."""
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import EpochTimer
+from skorch.history import History
+
+from .sampling import SequentialBatches, TrainingBatches
+
+__all__ = ["RelightingNet", "as_tensor", "has_bfloat16_units", "resolve_device"]
+
+
+class RelightingNet(NeuralNet):
+    """A skorch net that trains on :class:`~sklrelight.sampling.Observations`.
+
+    It differs from its parent where that one costs speed or loses information: losses are summed on the device and
+    read once an epoch; a callback with ``finished_`` ends training; Ctrl-C is remembered in `interrupted_`.
+
+    Parameters
+    ----------
+    module, criterion, **kwargs
+        Those of :class:`skorch.NeuralNet`.
+
+    Attributes
+    ----------
+    batch_size_ : int
+        Running batch size, which callbacks may change: the training batches read it at the start of each epoch.
+
+    training_batches_ : TrainingBatches
+        Where the batches come from, and how many observations have been drawn.
+
+    interrupted_ : bool
+        Whether a KeyboardInterrupt ended training.
+    """
+
+    history_: History
+
+    def __init__(
+        self, module, criterion, iterator_train=TrainingBatches, iterator_valid=SequentialBatches, verbose=0, **kwargs
+    ):
+        super().__init__(
+            module,
+            criterion,
+            iterator_train=iterator_train,
+            iterator_valid=iterator_valid,
+            verbose=verbose,
+            **kwargs,
+        )
+
+    @property
+    def _default_callbacks(self):
+        # The parent's others read losses batch by batch from the history, which is not kept here.
+        return [("epoch_timer", EpochTimer())]
+
+    def initialize(self):
+        """Make module, optimiser and callbacks."""
+        self.interrupted_ = False
+        self.batch_size_ = self.batch_size
+        return super().initialize()
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        """Train for some epochs, or until a callback has finished or the batches are exhausted."""
+        self.check_training_readiness()
+        epochs = self.max_epochs if epochs is None else epochs
+        train, valid = self.get_split_datasets(X, y)
+        self.training_batches_ = self.get_iterator(train, training=True)
+        valid_batches = None if valid is None else self.get_iterator(valid, training=False)
+        datasets = {"dataset_train": train, "dataset_valid": valid}
+        try:
+            for _ in range(epochs):
+                self.notify("on_epoch_begin", **datasets)
+                self.training_batches_.batch_size = self.batch_size_
+                self.run_single_epoch(self.training_batches_, training=True, prefix="train", step_fn=self.train_step)
+                self.run_single_epoch(valid_batches, training=False, prefix="valid", step_fn=self.validation_step)
+                self.history_.record("event_lr", self.optimizer_.param_groups[0]["lr"])
+                self.notify("on_epoch_end", **datasets)
+                if self.training_batches_.exhausted or any(getattr(c, "finished_", False) for _, c in self.callbacks_):
+                    break
+        except KeyboardInterrupt:
+            # The parent would swallow it as well, and no caller could tell.
+            self.interrupted_ = True
+        return self
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Go through the batches once and record their mean loss and their number."""
+        if iterator is None:
+            return
+        total, n_observations, n_batches = torch.zeros((), device=self.device), 0, 0
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            total += step["loss"].detach() * len(batch[0])
+            n_observations += len(batch[0])
+            n_batches += 1
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        self.history_.record(f"{prefix}_loss", total.item() / n_observations)
+        self.history_.record(f"{prefix}_batch_count", n_batches)
+
+    def on_batch_begin(self, net, batch=None, training=False, **kwargs):
+        """Keep no history of single batches: a fit has tens of thousands."""
+
+    def trim_for_prediction(self):
+        """Drop what only training needs: optimiser, callbacks, batches. The history stays."""
+        history = History(self.history_)
+        super().trim_for_prediction()
+        self.history_ = history
+        self.training_batches_ = None
+
+
+def as_tensor(table, device):
+    """Hand a table to torch, without a copy where that is possible.
+
+    Parameters
+    ----------
+    table : ndarray
+        Of numbers.
+
+    device : torch.device
+        Where it goes.
+
+    Returns
+    -------
+    Tensor of the shape of table, float32
+        Shares its memory on the CPU. Read-only arrays, as mapped ones often are, are copied: torch has no such thing.
+    """
+    return torch.from_numpy(np.require(table, np.float32, ["C", "W"])).to(device)
+
+
+def resolve_device(device):
+    """Turn a `device` parameter into a device that is there.
+
+    Parameters
+    ----------
+    device : str
+        ``"auto"``: CUDA where there is one, else the CPU. Otherwise a name that torch knows.
+
+    Returns
+    -------
+    torch.device
+        The device.
+
+    Raises
+    ------
+    ValueError
+        If torch does not know the name, or there is no such device.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+        torch.empty(0, device=resolved)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device={device!r} cannot be used here: {reason}") from error
+    return resolved
+
+
+def has_bfloat16_units(device):
+    """Whether bfloat16 products are faster than float32 ones.
+
+    Parameters
+    ----------
+    device : torch.device
+        The device.
+
+    Returns
+    -------
+    bool
+        On the CPU, whether it reports AMX or AVX512-bf16; on CUDA, whether the card computes bfloat16 itself.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+    return False
