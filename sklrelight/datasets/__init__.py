@@ -7,5 +7,17 @@ from sklrelight.datasets.ltm import load_ltm
 from sklrelight.datasets.npz import load_npz
 from sklrelight.datasets.rti import load_rti
 from sklrelight.datasets.scene import make_scene
+from sklrelight.datasets.writing import save_image, save_stack
 
-__all__ = ["load_diligent", "load_image", "load_ltm", "load_npz", "load_rti", "make_scene", "read_lp", "write_lp"]
+__all__ = [
+    "load_diligent",
+    "load_image",
+    "load_ltm",
+    "load_npz",
+    "load_rti",
+    "make_scene",
+    "read_lp",
+    "save_image",
+    "save_stack",
+    "write_lp",
+]

@@ -49,11 +49,12 @@ def replacing(path):
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        if error.filename not in (None, str(temporary)):
+        if error.filename is not None and not str(error.filename).startswith(str(temporary)):
             # About another file, one that the block reads.
             raise
         # Without the target's name the message would speak of the temporary file, or of no file at all.
-        raise type(error)(error.errno, f"Cannot write {path}: {error.strerror or error}") from error
+        message = f"Cannot write {path}: {error.strerror or error}"
+        raise type(error)(*([message] if error.errno is None else [error.errno, message])) from error
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary)

@@ -65,7 +65,7 @@ def write_exr(path, image):
     try:
         file.write(str(path))
     except RuntimeError as error:
-        raise OSError(None, str(error)) from error
+        raise OSError(str(error)) from error
 
 
 def _channels_to_read(path, channels):

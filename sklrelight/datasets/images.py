@@ -127,7 +127,11 @@ def _read_with_opencv(path, data):
     # These flags keep 16 and 32 bits and grey as they are, drop alpha and leave the orientation to us.
     flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        values = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        if path.suffix.lower() == ".hdr":
+            # From memory, OpenCV would decode this format by way of a temporary file.
+            values = cv2.imread(str(path), flags)
+        else:
+            values = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise ValueError(f"{path}: cannot be read as an image: {error.err}") from error
     if values is None:

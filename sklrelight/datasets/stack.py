@@ -76,7 +76,7 @@ def fill_stack(read, n_images, image_shape, *, dtype="float32", memmap=None, n_j
     with bar:
         if memmap is None:
             images = np.empty(shape, dtype=dtype)
-            _run(
+            run_in_threads(
                 lambda index: images.__setitem__(index, _fitting(read(index), dtype, index)),
                 n_images,
                 n_jobs,
@@ -84,13 +84,41 @@ def fill_stack(read, n_images, image_shape, *, dtype="float32", memmap=None, n_j
             )
             return images
         with _open_npy(memmap, shape, dtype) as write:
-            _run(lambda index: write(index, _fitting(read(index), dtype, index)), n_images, n_jobs, bar)
+            run_in_threads(lambda index: write(index, _fitting(read(index), dtype, index)), n_images, n_jobs, bar)
     return np.load(memmap, mmap_mode="r")
 
 
-def _run(work, n_images, n_jobs, bar):
+def run_in_threads(work, n_images, n_jobs, bar):
+    """Call ``work(i)`` for every image, in threads.
+
+    Parameters
+    ----------
+    work : callable
+        Holds no more than one image at a time.
+    n_images : int
+    n_jobs : int
+        Threads; -1 takes all cores.
+    bar : tqdm.tqdm
+        Told of every image that is done.
+
+    Raises
+    ------
+    Exception
+        What `work` raises, for the first image that it raises for; the images not yet begun are left out.
+    """
+    failed = threading.Event()
+
+    def work_unless_failed(index):
+        if failed.is_set():
+            return
+        try:
+            work(index)
+        except BaseException:
+            failed.set()
+            raise
+
     with ThreadPoolExecutor(joblib.effective_n_jobs(n_jobs)) as pool:
-        futures = [pool.submit(work, index) for index in range(n_images)]
+        futures = [pool.submit(work_unless_failed, index) for index in range(n_images)]
         try:
             # In order, so that of several bad files it is always the first that is reported.
             for future in futures:
@@ -104,7 +132,7 @@ def _run(work, n_images, n_jobs, bar):
 def _fitting(image, dtype, index):
     if dtype == np.float16:
         largest = float(np.max(np.abs(image)))
-        if largest > np.finfo(np.float16).max:
+        if largest > float(np.finfo(np.float16).max):
             raise ValueError(
                 f"Image {index} reaches {largest:g}, more than float16 holds (65504); load with dtype='float32'."
             )
