@@ -4,6 +4,7 @@ import struct
 
 import cv2
 import numpy as np
+import pytest
 
 
 def pixels(n=3, height=5, width=7, channels=3, dtype=np.uint8, seed=0):
@@ -108,3 +109,12 @@ def write_dng(path, mosaic, white_level=16383, orientation=1):
             directory += block.ljust(4, b"\0")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"II*\0" + struct.pack("<IH", 8, len(tags)) + directory + struct.pack("<I", 0) + extra + data)
+
+
+def write_ltm(folder, images, dataset="LTM", **options):
+    """Write (n, height, width, 3) as the Waldorf capture comes."""
+    h5py = pytest.importorskip("h5py")
+    for index, colour in enumerate(["Red", "Green", "Blue"]):
+        rows = [image[..., index].ravel(order="F") for image in images]
+        with h5py.File(folder / f"{colour}.mat", "w", userblock_size=512) as file:
+            file.create_dataset(dataset, data=np.array(rows), **options)

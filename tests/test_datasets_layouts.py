@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from capture_files import directions, pixels, write_capture, write_image
+from capture_files import directions, pixels, write_capture, write_image, write_ltm
 
 from sklrelight.datasets import load_diligent, load_ltm, load_npz
 
@@ -152,14 +152,6 @@ def test_a_damaged_npz_is_named(tmp_path):
 
 
 # -- light-transport matrices -------------------------------------------------------------------------------------
-
-
-def write_ltm(folder, images, dataset="LTM", **options):
-    """Write (n, height, width, 3) as the Waldorf capture comes."""
-    for index, colour in enumerate(["Red", "Green", "Blue"]):
-        rows = [image[..., index].ravel(order="F") for image in images]
-        with h5py.File(folder / f"{colour}.mat", "w", userblock_size=512) as file:
-            file.create_dataset(dataset, data=np.array(rows), **options)
 
 
 def cut_into_chunks(path, size, first=0):

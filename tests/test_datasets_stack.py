@@ -123,7 +123,8 @@ capture = load_rti(sys.argv[1], memmap=sys.argv[2], progress=False)
 total = sum(float(image.sum()) for image in capture.images)
 stop.set()
 watcher.join()
-print(json.dumps({"start_mb": start / 1024, "peak_mb": peak / 1024, "stack_mb": capture.images.nbytes / 2**20, "total": total}))
+sizes = {"start_mb": start / 1024, "peak_mb": peak / 1024, "stack_mb": capture.images.nbytes / 2**20}
+print(json.dumps(sizes | {"total": total}))
 """
 
 

@@ -1,6 +1,8 @@
 """Scenes and captures: generated (``make_*``) and read from disk (``load_*``)."""
 
 from sklrelight.datasets.diligent import load_diligent
+from sklrelight.datasets.download import get_data_home
+from sklrelight.datasets.fetch import fetch_bull, fetch_realrti_item3, fetch_waldorf
 from sklrelight.datasets.images import load_image
 from sklrelight.datasets.lp import read_lp, write_lp
 from sklrelight.datasets.ltm import load_ltm
@@ -10,6 +12,10 @@ from sklrelight.datasets.scene import make_scene
 from sklrelight.datasets.writing import save_image, save_stack
 
 __all__ = [
+    "fetch_bull",
+    "fetch_realrti_item3",
+    "fetch_waldorf",
+    "get_data_home",
     "load_diligent",
     "load_image",
     "load_ltm",
