@@ -194,7 +194,7 @@ class TrainingProgress(Callback):
 
     def on_train_begin(self, net, **kwargs):
         """Open the bar."""
-        self.bar_ = tqdm(total=self.total, unit=" observations", unit_scale=True, dynamic_ncols=True)
+        self.bar_ = tqdm(total=self.total, unit=" observations", unit_scale=True, dynamic_ncols=True, mininterval=0.5)
         self.n_batches_ = 0
 
     def on_batch_end(self, net, batch=None, training=False, loss=None, **kwargs):

@@ -9,7 +9,11 @@ import numpy as np
 from sklearn.metrics import make_scorer
 from sklearn.utils import check_array
 
+# Of the fixed display encoding.
+DISPLAY_GAMMA = 2.2
+
 __all__ = [
+    "DISPLAY_GAMMA",
     "display_white",
     "encode_display",
     "make_psnr_scorer",
@@ -76,7 +80,7 @@ def encode_display(images, white):
     encoded = np.array(images, dtype=np.result_type(np.asarray(images), np.float32))
     encoded /= white
     np.clip(encoded, 0, 3, out=encoded)
-    return np.power(encoded, 1 / 2.2, out=encoded)
+    return np.power(encoded, 1 / DISPLAY_GAMMA, out=encoded)
 
 
 def relative_error(y_true, y_pred, *, white=None):

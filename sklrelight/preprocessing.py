@@ -10,6 +10,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 __all__ = ["LogExposureScaler"]
 
+# Values that "auto" exposure looks at, at most.
+_METERED_VALUES = 2**20
+
 
 class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     r"""Spread high dynamic range radiance evenly over [0, 1].
@@ -19,10 +22,11 @@ class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    exposure : float, default=4
+    exposure : float or "auto", default="auto"
         Exposure compensation in stops, in [-30, 30]: the scaled radiance is multiplied by ``2 ** exposure``. With
         ``curve="log"`` a larger exposure favours the dark values. With ``curve="power"`` it cancels out in the second
-        scaling.
+        scaling. ``"auto"`` meters the scene: the median of what is not black is exposed to 2, so that it comes to lie
+        on the bend of the logarithm, whatever the highlights.
 
     gamma : float, default=2.2
         Exponent of ``curve="power"``, in [1, 10]: values are raised to ``1 / gamma``. Without effect on
@@ -33,6 +37,9 @@ class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
+    exposure_ : float
+        The exposure in use, in stops.
+
     data_min_ : float
         The least value of the training data.
 
@@ -79,12 +86,12 @@ class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints = {
-        "exposure": [Interval(Real, -30, 30, closed="both")],
+        "exposure": [Interval(Real, -30, 30, closed="both"), StrOptions({"auto"})],
         "gamma": [Interval(Real, 1, 10, closed="both")],
         "curve": [StrOptions({"log", "power"})],
     }
 
-    def __init__(self, exposure=4.0, gamma=2.2, curve="log"):
+    def __init__(self, exposure="auto", gamma=2.2, curve="log"):
         self.exposure = exposure
         self.gamma = gamma
         self.curve = curve
@@ -114,6 +121,7 @@ class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         X = self._check_radiance(X, reset=True)
         self.data_min_ = float(X.min())
         self.data_max_ = float(X.max())
+        self.exposure_ = self._meter(X) if self.exposure == "auto" else float(self.exposure)
         return self
 
     def transform(self, X):
@@ -138,7 +146,7 @@ class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         encoded = self._check_radiance(X, reset=False, copy=True)
         encoded -= self.data_min_
         encoded /= self._range
-        encoded *= 2.0**self.exposure
+        encoded *= 2.0**self.exposure_
         self._apply_oddly(self._bend, encoded)
         encoded /= self._bent_maximum
         return encoded
@@ -165,10 +173,21 @@ class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         radiance = self._check(X, reset=False, copy=True)
         radiance *= self._bent_maximum
         self._apply_oddly(self._unbend, radiance)
-        radiance /= 2.0**self.exposure
+        radiance /= 2.0**self.exposure_
         radiance *= self._range
         radiance += self.data_min_
         return np.maximum(radiance, 0, out=radiance)
+
+    def _meter(self, X):
+        flat = X.reshape(-1)
+        if flat.size > _METERED_VALUES:
+            # Multiples of the golden ratio: evenly spread, and in step with no row, column or channel.
+            spread = np.arange(_METERED_VALUES) * ((np.sqrt(5) - 1) / 2) % 1
+            flat = flat[(spread * flat.size).astype(np.int64)]
+        scaled = (flat.astype(np.float64) - self.data_min_) / self._range
+        visible = scaled[scaled > 1e-3]
+        # Constant data have no visible values, and any exposure serves them.
+        return float(np.log2(2 / np.median(visible))) if visible.size else 0.0
 
     @property
     def _range(self):
@@ -177,7 +196,7 @@ class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     @property
     def _bent_maximum(self):
-        maximum = np.full(1, 2.0**self.exposure)
+        maximum = np.full(1, 2.0**self.exposure_)
         self._bend(maximum)
         return float(maximum[0])
 

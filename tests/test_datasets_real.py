@@ -87,6 +87,7 @@ def test_npz(data_dir, name, n, pixel):
 
 
 def test_ltm(data_dir):
+    pytest.importorskip("h5py")
     capture = load_ltm(data_dir / "ltm_figure", (29, 43))
     assert capture.images.shape == (1024, 29, 43, 3)
     np.testing.assert_array_equal(capture.lights[[0, 1, 33, 1023]], [[0, 0], [1, 0], [1, 1], [31, 31]])
@@ -94,6 +95,7 @@ def test_ltm(data_dir):
 
 
 def test_the_same_scene_from_the_matrix_and_from_the_archive(data_dir):
+    pytest.importorskip("h5py")
     matrix = load_ltm(data_dir / "ltm_figure", (29, 43))
     archive = load_npz(data_dir / "figure_olat.npz", lights="light_grid", crop=(0, 116, 0, 172), downscale=4)
     column, row = archive.lights.astype(int).T

@@ -34,6 +34,7 @@ def test_a_stack_on_disk_equals_the_one_in_memory(tmp_path, dtype):
 
 
 def test_every_loader_fills_a_file(tmp_path, data_dir):
+    pytest.importorskip("h5py")
     for number, load in enumerate(
         [
             lambda **options: load_npz(data_dir / "figure_reference.npz", **options),

@@ -12,7 +12,7 @@ from sklrelight.datasets.shapes import Box, Material, Plane, Sphere
 
 SMALL = (24, 32)
 LEFT, RIGHT = (-2.4, 2.2, 4.2), (2.4, 2.2, 4.2)
-# The middle of the gold ball's shadow on the wall under LEFT: the lamp, the ball's centre and this are in line.
+# The middle of the brass ball's shadow on the wall under LEFT: the lamp, the ball's centre and this are in line.
 IN_SHADOW = (1.77, 0.904, -1.6)
 
 
@@ -51,7 +51,7 @@ def test_radiance_is_finite_positive_and_hdr(scene):
     # A little indirect light everywhere, diffuse surfaces about 1 at most, highlights far above.
     assert images.min() > 0
     assert 0.05 < np.median(images) < 0.5
-    assert images.max() > 20
+    assert images.max() > 50 * np.median(images)
     assert (images > 3).mean() < 0.01
 
 
@@ -127,7 +127,7 @@ def test_cast_shadow():
 
 
 def test_shadows_have_penumbrae_and_one_sample_gives_hard_ones():
-    ball = next(item for item in build_scene().objects if item.name == "gold ball")
+    ball = next(item for item in build_scene().objects if item.name == "brass ball")
     across = np.linspace(-0.6, 0.6, 200)
     points = np.array(IN_SHADOW)[:, None] + np.array([[1.0], [0.0], [0.0]]) * across
     points = points.astype(np.float32)
@@ -186,7 +186,7 @@ def test_images_change_smoothly_with_the_light():
 
 
 def test_mirror_shows_its_surroundings():
-    # The chrome ball's mirror image of the wall is as bright as chrome's diffuse part never is.
+    # The steel ball's mirror image of the wall is as bright as steel's diffuse part never is.
     images = make_scene(n_lights=16, image_shape=(96, 128))
     row, column = (int(value) for value in pixel_of((-0.62, 0.55, 0.0), images.camera, images.image_shape))
     patch = images.images[:, row - 12 : row + 12, column - 12 : column + 12]
@@ -251,7 +251,7 @@ def test_without_noise_nothing_is_drawn():
         ({"lights": [(0, 0.1, 2)]}, "too near the floor"),
         ({"lights": [(0, 2, -2)]}, "behind or too near the wall"),
         ({"lights": [(0.35, 0.36, 0.62)]}, "inside or too near the red ball"),
-        ({"lights": [(-0.62, 1.15, -0.55)]}, "inside or too near the chrome ball"),
+        ({"lights": [(-0.62, 1.15, -0.55)]}, "inside or too near the steel ball"),
         ({"lights": [(1.0, 0.44, -0.5)]}, "inside or too near the wooden box"),
     ],
 )

@@ -104,16 +104,16 @@ def build_scene() -> Scene:
     )
     objects = (
         Sphere(
-            name="chrome ball",
+            name="steel ball",
             center=(-0.62, 0.55, -0.55),
             radius=0.55,
-            material=Material((0.02, 0.02, 0.02), specular=(0.85, 0.87, 0.9), exponent=900, mirror=1.0),
+            material=Material((0.02, 0.02, 0.02), specular=(0.85, 0.87, 0.9), exponent=90, mirror=1.0),
         ),
         Sphere(
             name="red ball",
             center=(0.35, 0.36, 0.62),
             radius=0.36,
-            material=Material((0.62, 0.05, 0.04), specular=PLASTIC, exponent=250, mirror=1.0),
+            material=Material((0.62, 0.05, 0.04), specular=PLASTIC, exponent=120, mirror=1.0),
         ),
         Sphere(
             name="marble ball",
@@ -122,10 +122,10 @@ def build_scene() -> Scene:
             material=Material((0.78, 0.74, 0.66), (0.12, 0.30, 0.26), marble),
         ),
         Sphere(
-            name="gold ball",
+            name="brass ball",
             center=(0.98, 1.15, -0.5),
             radius=0.27,
-            material=Material((0.12, 0.08, 0.02), specular=(0.95, 0.68, 0.30), exponent=150, mirror=0.7),
+            material=Material((0.12, 0.08, 0.02), specular=(0.95, 0.68, 0.30), exponent=40, mirror=0.5),
         ),
         Box(
             name="wooden box",

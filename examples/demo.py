@@ -1,0 +1,102 @@
+"""
+Relight a capture
+=================
+
+Fit a scene photographed under many lights, predict the photographs of lights that were held out, look at one of them,
+and keep the model. ``make demo`` runs this on a scene that is rendered in place, ``make demo CAPTURE=folder`` on a
+folder of photographs with an ``.lp`` file.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import joblib
+import matplotlib as mpl
+import numpy as np
+
+from sklrelight import Relighter, make_relighter
+from sklrelight.datasets import load_rti, make_scene
+from sklrelight.interpolation import NearestPhotograph
+from sklrelight.metrics import display_white, relative_error
+from sklrelight.plotting import RelightingDisplay
+
+# A demo is over in a minute or so; more observations give a lower error.
+OBSERVATIONS = 5_000_000
+
+
+def load(capture):
+    """Return lights, photographs and whether these are encoded for display as they are."""
+    if capture is None:
+        scene = make_scene(n_lights=256)
+        return scene.lights, scene.images, False
+    scene = load_rti(capture)
+    # Photographs of 8 bits are shown as they are stored; anything deeper is linear radiance.
+    return scene.lights, scene.images, scene.bit_depth == 8
+
+
+def relight_again(model, lights, predicted):
+    """In a process of its own: load the model and see that it predicts the same bytes."""
+    again = joblib.load(model).predict(np.load(lights))
+    if again.tobytes() != np.load(predicted).tobytes():
+        sys.exit("the loaded model predicts something else")
+    print(f"loaded {model} in a new process: it relights {len(again)} photographs to the same bytes")
+
+
+def main(capture, output):
+    """Run the demo."""
+    lights, images, encoded = load(capture)
+    held_out = np.zeros(len(lights), bool)
+    held_out[2::5] = True
+    train, test = ~held_out, held_out
+    white = None if encoded else display_white(images[train])
+    shape = " x ".join(map(str, images.shape[1:3]))
+    print(f"{len(lights)} photographs of {shape} pixels: {train.sum()} to train on, {test.sum()} held out")
+
+    start = time.perf_counter()
+    relighter = make_relighter(random_state=0, verbose=1)
+    relighter.set_params(regressor__mlp__max_observations=OBSERVATIONS)
+    relighter.fit(lights[train], images[train])
+    fitting_time = time.perf_counter() - start
+
+    predicted = relighter.predict(lights[test])
+    nearest = Relighter(NearestPhotograph()).fit(lights[train], images[train]).predict(lights[test])
+    domain = "stored values" if encoded else "encoded for display"
+    print(f"relative error on the held-out lights ({domain}), fitted in {fitting_time:.0f} s:")
+    print(f"  nearest photograph  {relative_error(images[test], nearest, white=white):.4f}")
+    print(f"  sklrelight          {relative_error(images[test], predicted, white=white):.4f}")
+
+    output.mkdir(parents=True, exist_ok=True)
+    errors = [relative_error(*pair, white=white) for pair in zip(images[test], predicted, strict=True)]
+    typical = np.argsort(errors)[len(errors) // 2]
+    # White is the level of highlights; the rest of an HDR scene is looked at three stops brighter.
+    exposure = 0.0 if encoded else 3.0
+    display = RelightingDisplay.from_predictions(
+        images[test][typical], predicted[typical], white=white, exposure=exposure
+    )
+    picture = output / "relighting.png"
+    display.figure_.savefig(picture, dpi=120)
+    print(f"the held-out photograph with the median error: {picture}")
+
+    model = output / "model.joblib"
+    joblib.dump(relighter, model)
+    np.save(output / "lights.npy", lights[test])
+    np.save(output / "predicted.npy", predicted)
+    print(f"saved {model} ({model.stat().st_size / 1e6:.1f} MB)")
+    files = [output / "lights.npy", output / "predicted.npy"]
+    subprocess.run([sys.executable, __file__, "--output", output, "--again", model, *files], check=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Relight a capture.")
+    parser.add_argument("capture", nargs="?", type=Path, help="folder with photographs and an .lp file")
+    parser.add_argument("--output", type=Path, default=Path("demo_output"), help="folder for the results")
+    parser.add_argument("--again", nargs=3, type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.again:
+        relight_again(*arguments.again)
+    else:
+        mpl.use("agg")
+        main(arguments.capture, arguments.output)
