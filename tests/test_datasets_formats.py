@@ -1,7 +1,9 @@
 """Every file format: values to the bit, cut files named, missing packages named."""
 
 import re
+import struct
 import sys
+import zlib
 
 import cv2
 import numpy as np
@@ -75,6 +77,46 @@ def test_radiance_hdr(tmp_path):
     assert capture.images.max() > 100
 
 
+def test_tiff_kinds_that_photo_tools_write(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    image = pixels(n=1, height=70, width=90, dtype=np.uint16)[0]
+    alpha = np.dstack([image, image[..., :1]])
+    path = tmp_path / "a.tif"
+    for values, options in [
+        (image, {"tile": (32, 32)}),
+        (image, {"bigtiff": True}),
+        (image, {"byteorder": ">"}),
+        (np.stack([image, image // 2]), {}),  # two pages: the first counts
+        (alpha, {"extrasamples": ["unassalpha"]}),
+        (alpha.astype(np.float32), {"extrasamples": ["unassalpha"]}),
+    ]:
+        tifffile.imwrite(path, values, photometric="rgb", **options)
+        wanted = image if values.dtype.kind == "f" else image / 65535
+        np.testing.assert_allclose(load_image(path), wanted, rtol=1e-6, err_msg=str(options))
+    tifffile.imwrite(path, np.moveaxis(image, -1, 0), photometric="rgb", planarconfig="separate")
+    with pytest.raises(ValueError, match=re.escape(f"{path}: a TIFF file with one plane a channel")):
+        load_image(path)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_png_of_grey_with_alpha_is_grey(tmp_path, dtype):
+    grey = pixels(n=1, channels=0, dtype=dtype)[0]
+    path = tmp_path / "a.png"
+    # OpenCV writes no such file, so it is put together here: bit depth, colour type 4, and rows without a filter.
+    big_endian = np.stack([grey, grey // 3], axis=-1).astype(grey.dtype.newbyteorder(">"))
+    rows = b"".join(b"\0" + row.tobytes() for row in big_endian)
+    header = struct.pack(">IIBBBBB", grey.shape[1], grey.shape[0], 8 * grey.dtype.itemsize, 4, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+            for kind, data in chunks
+        )
+    )
+    np.testing.assert_allclose(load_image(path), grey / np.iinfo(dtype).max, rtol=1e-6)
+
+
 # -- OpenEXR ------------------------------------------------------------------------------------------------------
 
 
@@ -114,6 +156,10 @@ def test_exr_without_colour_names_its_channels(tmp_path, openexr):
     _write_channels(openexr, tmp_path / "z.exr", {"Z": plane})
     np.testing.assert_array_equal(load_image(tmp_path / "z.exr"), plane)
     _write_channels(openexr, tmp_path / "uv.exr", {"U": plane, "V": plane})
+    chroma = {"Y": plane, "RY": plane, "BY": plane}
+    _write_channels(openexr, tmp_path / "y.exr", chroma)
+    with pytest.raises(ValueError, match="wanted R, G and B, or Y without chroma"):
+        load_image(tmp_path / "y.exr")
     with pytest.raises(ValueError, match=re.escape(f"{tmp_path / 'uv.exr'}: channels ['U', 'V'], wanted R, G and B")):
         load_image(tmp_path / "uv.exr")
 

@@ -71,11 +71,11 @@ def write_exr(path, image):
 def _channels_to_read(path, channels):
     if {"R", "G", "B"} <= channels.keys():
         return ["R", "G", "B"]
-    if "Y" in channels:
+    if "Y" in channels and not {"RY", "BY"} & channels.keys():
         return ["Y"]
     if len(channels) == 1:
         return list(channels)
-    raise ValueError(f"{path}: channels {sorted(channels)}, wanted R, G and B, or Y, or a single one.")
+    raise ValueError(f"{path}: channels {sorted(channels)}, wanted R, G and B, or Y without chroma, or a single one.")
 
 
 def _in_display_window(pixels, header):

@@ -1,5 +1,6 @@
 """Reading one image file, whatever its format."""
 
+import struct
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,9 +8,19 @@ import numpy as np
 
 from sklrelight.datasets.exr import read_exr
 from sklrelight.datasets.extras import import_extra
-from sklrelight.datasets.orientation import apply_orientation, read_orientation, undo_orientation
+from sklrelight.datasets.orientation import (
+    apply_orientation,
+    read_orientation,
+    read_tiff_tag,
+    undo_orientation,
+)
 from sklrelight.datasets.radiance import check_decode, to_radiance
 from sklrelight.datasets.raw import RAW_SUFFIXES, read_raw
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_COLOUR_TYPE = 25  # where it is in the file
+_PNG_GREY_WITH_ALPHA = 4
+_TIFF_SAMPLES_TAG, _TIFF_PLANAR_TAG = 277, 284
 
 
 class StoredImage(NamedTuple):
@@ -123,31 +134,58 @@ def decode_stored(values, decode, path):
 
 def _read_with_opencv(path, data):
     cv2 = import_extra("cv2", "images", f"To read {path}")
+    orientation = read_orientation(data)
+    is_tiff = data[:4] in (b"II*\0", b"MM\0*")
     _refuse_cut_jpeg(path, data)
+    if is_tiff:
+        _refuse_planar_tiff(path, data)
     # These flags keep 16 and 32 bits and grey as they are, drop alpha and leave the orientation to us.
     flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        if path.suffix.lower() == ".hdr":
-            # From memory, OpenCV would decode this format by way of a temporary file.
-            values = cv2.imread(str(path), flags)
-        else:
-            values = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:
-        raise ValueError(f"{path}: cannot be read as an image: {error.err}") from error
+    values = _opencv_values(cv2, path, data, flags)
+    if values is None and is_tiff:
+        # Floats with alpha are only read with everything as it is.
+        values = _opencv_values(cv2, path, data, cv2.IMREAD_UNCHANGED)
     if values is None:
         raise ValueError(f"{path}: cannot be read as an image: cut, damaged or of an unknown format.")
     if values.dtype.kind not in "uf":
         raise ValueError(f"{path}: values of type {values.dtype}, wanted unsigned integers or floats.")
-    orientation = read_orientation(data)
-    if data[:4] in (b"II*\0", b"MM\0*"):
+    if is_tiff:
         # OpenCV turns TIFF files upright whatever the flags say.
         values = undo_orientation(values, orientation)
     if values.ndim == 3:
-        if values.dtype in (np.uint8, np.uint16, np.float32):
-            values = cv2.cvtColor(np.ascontiguousarray(values), cv2.COLOR_BGR2RGB)
-        else:
-            values = np.ascontiguousarray(values[..., ::-1])
+        values = _rgb(cv2, values)
+        if data.startswith(_PNG) and data[_PNG_COLOUR_TYPE] == _PNG_GREY_WITH_ALPHA:
+            # OpenCV makes three equal channels of it.
+            values = np.ascontiguousarray(values[..., 0])
     return StoredImage(values, orientation, is_linear=values.dtype.kind == "f")
+
+
+def _opencv_values(cv2, path, data, flags):
+    try:
+        if path.suffix.lower() == ".hdr":
+            # From memory, OpenCV would decode this format by way of a temporary file.
+            return cv2.imread(str(path), flags)
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise ValueError(f"{path}: cannot be read as an image: {error.err}") from error
+
+
+def _rgb(cv2, values):
+    """Return RGB of OpenCV's BGR or BGRA."""
+    if values.dtype in (np.uint8, np.uint16, np.float32):
+        code = cv2.COLOR_BGR2RGB if values.shape[2] == 3 else cv2.COLOR_BGRA2RGB
+        return cv2.cvtColor(np.ascontiguousarray(values), code)
+    return np.ascontiguousarray(values[..., 2::-1])
+
+
+def _refuse_planar_tiff(path, data):
+    try:
+        planar = read_tiff_tag(data, _TIFF_PLANAR_TAG) == 2 and read_tiff_tag(data, _TIFF_SAMPLES_TAG) != 1
+    except struct.error as error:
+        raise ValueError(f"{path}: cannot be read as an image: the TIFF file is cut.") from error
+    if planar:
+        # OpenCV reads such a file as if its channels were interleaved, and says nothing.
+        raise ValueError(f"{path}: a TIFF file with one plane a channel, wanted one with interleaved channels.")
 
 
 def _refuse_cut_jpeg(path, data):

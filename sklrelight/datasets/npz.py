@@ -44,7 +44,8 @@ def load_npz(
     decode, crop, downscale, dtype, memmap, progress
         As in `load_rti`.
     mask : path-like or array-like of shape (height, width), optional
-        As in `load_rti`; by default the archive's array of this name, where it has one.
+        As in `load_rti`, a path relative to the working folder; by default the archive's array of this name, where it
+        has one.
 
     Returns
     -------

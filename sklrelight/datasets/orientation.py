@@ -93,13 +93,36 @@ def _exif_of_png(data):
 
 
 def _from_tiff(data):
+    value = read_tiff_tag(data, _ORIENTATION_TAG)
+    return value if value is not None and 1 <= value <= 8 else 1
+
+
+def read_tiff_tag(data, wanted):
+    """Find a tag with one 16-bit value in the first directory of a TIFF file (or EXIF block).
+
+    Parameters
+    ----------
+    data : bytes
+    wanted : int
+        The tag's number.
+
+    Returns
+    -------
+    int or None
+        None where there is no such tag, or no TIFF file.
+
+    Raises
+    ------
+    struct.error
+        If the data end before the directory does.
+    """
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
     if order is None:
-        return 1
+        return None
     (directory,) = struct.unpack_from(order + "I", data, 4)
     (n_entries,) = struct.unpack_from(order + "H", data, directory)
     for entry in range(n_entries):
         tag, _, _, value = struct.unpack_from(order + "HHIH", data, directory + 2 + 12 * entry)
-        if tag == _ORIENTATION_TAG:
-            return value if 1 <= value <= 8 else 1
-    return 1
+        if tag == wanted:
+            return value
+    return None
