@@ -17,6 +17,8 @@ from sklrelight.datasets.stack import check_stack_dtype, fill_stack
 
 # Rows of the matrix are read in blocks of about this size, since a compressed chunk holds many of them.
 _BLOCK_BYTES = 16 * 2**20
+# What h5py raises over damaged files.
+_DAMAGE = (OSError, RuntimeError, KeyError, ValueError)
 
 
 def load_ltm(
@@ -160,15 +162,17 @@ class _Channel:
     def __init__(self, stack, h5py, paths, dataset, image_shape):
         self.name = str(paths[0])
         self._image_shape = image_shape
-        source = stack.enter_context(_ChunkedFile(paths)) if len(paths) > 1 else self.name
+        # Opened here, so that a missing permission is told apart from a damaged file.
+        source = stack.enter_context(_ChunkedFile(paths))
         try:
             # The cache holds the chunks that one block of rows cuts through.
             file = stack.enter_context(h5py.File(source, "r", rdcc_nbytes=4 * _BLOCK_BYTES))
-        except OSError as error:
+            names = sorted(file)
+            self._matrix = file.get(dataset)
+        except _DAMAGE as error:
             raise ValueError(f"{self.name}: cannot be read as a MATLAB v7.3 (HDF5) file: {error}") from error
-        if not isinstance(file.get(dataset), h5py.Dataset):
-            raise ValueError(f"{self.name}: no dataset {dataset!r} among {sorted(file)}.")
-        self._matrix = file[dataset]
+        if not isinstance(self._matrix, h5py.Dataset):
+            raise ValueError(f"{self.name}: no dataset {dataset!r} among {names}.")
         n_pixels = image_shape[0] * image_shape[1]
         shape = self._matrix.shape
         if len(shape) != 2 or shape[1] != n_pixels or shape[0] == 0:
@@ -190,7 +194,7 @@ class _Channel:
             self._first = index // self._n_rows * self._n_rows
             try:
                 self._block = self._matrix[self._first : self._first + self._n_rows]
-            except OSError as error:
+            except _DAMAGE as error:
                 raise ValueError(f"{self.name}: damaged from row {self._first} on: {error}") from error
         return self._block[index - self._first].reshape(self._image_shape, order="F")
 

@@ -1,7 +1,9 @@
 """Captures in one NumPy archive."""
 
+import tokenize
 import zipfile
 import zlib
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,19 @@ from sklrelight.datasets.preparation import area_mean, check_crop, check_downsca
 from sklrelight.datasets.radiance import check_decode
 from sklrelight.datasets.stack import check_stack_dtype, fill_stack
 
+# What zipfile, zlib and NumPy raise over damaged files: of a NumPy header, for instance, Python's tokenizer.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    ValueError,
+)
 LIGHT_NAMES = ("lights", "light_positions", "light_directions", "light_grid")
 
 
@@ -92,11 +107,21 @@ def load_npz(
     check_stack_dtype(dtype)
     if not path.is_file():
         raise FileNotFoundError(f"No such file: {path}")
+    with ExitStack() as stack:
+        file = stack.enter_context(path.open("rb"))
+        with _reading(path):
+            archive = stack.enter_context(zipfile.ZipFile(file))
+        return _load(path, archive, images, lights, decode, crop, downscale, mask, dtype, memmap, progress)
+
+
+@contextmanager
+def _reading(path, name=None):
+    """Turn all that reading a damaged archive can raise into a ValueError that names it."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _load(path, archive, images, lights, decode, crop, downscale, mask, dtype, memmap, progress)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise ValueError(f"{path}: cannot be read as a NumPy archive: {error}") from error
+        yield
+    except _DAMAGE as error:
+        what = "the file" if name is None else f"its array {name!r}"
+        raise ValueError(f"{path}: {what} cannot be read, cut or damaged: {error}") from error
 
 
 def _load(path, archive, images_name, lights_name, decode, crop, downscale, mask, dtype, memmap, progress):
@@ -108,8 +133,10 @@ def _load(path, archive, images_name, lights_name, decode, crop, downscale, mask
     if light_name not in others:
         raise ValueError(f"{path}: no array {light_name or LIGHT_NAMES} for the lights (lights=) among {names}.")
 
-    with archive.open(f"{images_name}.npy") as file:
-        shape, fortran_order, file_dtype = _read_header(path, images_name, file)
+    with ExitStack() as stack:
+        with _reading(path, images_name):
+            file = stack.enter_context(archive.open(f"{images_name}.npy"))
+            shape, fortran_order, file_dtype = _read_header(file)
         if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] != 3) or 0 in shape:
             raise ValueError(
                 f"{path}: {images_name!r} has shape {shape}, wanted (n_lights, height, width, 3) or "
@@ -131,7 +158,8 @@ def _load(path, archive, images_name, lights_name, decode, crop, downscale, mask
 
         def read(index):
             where = f"{path}: image {index} of {images_name!r}"
-            data = file.read(image_bytes)
+            with _reading(path, images_name):
+                data = file.read(image_bytes)
             if len(data) < image_bytes:
                 raise ValueError(f"{where} ends after {len(data)} of {image_bytes} bytes.")
             values = np.frombuffer(data, dtype=file_dtype).reshape(shape[1:])
@@ -162,21 +190,15 @@ def _load(path, archive, images_name, lights_name, decode, crop, downscale, mask
     return Bunch(**(others | known))
 
 
-def _read_header(path, name, file):
-    try:
-        version = np.lib.format.read_magic(file)
-        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        return read[version](file)
-    except (ValueError, KeyError) as error:
-        raise ValueError(f"{path}: {name!r} is not an array that can be read: {error}") from error
+def _read_header(file):
+    version = np.lib.format.read_magic(file)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    return read[version](file)
 
 
 def _read_array(path, archive, name):
-    with archive.open(f"{name}.npy") as file:
-        try:
-            return np.lib.format.read_array(file, allow_pickle=False)
-        except ValueError as error:
-            raise ValueError(f"{path}: {name!r} is not an array that can be read: {error}") from error
+    with _reading(path, name), archive.open(f"{name}.npy") as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _check_lights(path, name, values, n_images):
