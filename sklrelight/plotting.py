@@ -160,6 +160,8 @@ class RelightingDisplay:
             axis.imshow(np.clip(picture, 0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             axis.set_title(title, fontsize=9)
             axis.set_axis_off()
+            # Below its title, whatever the shape of the picture.
+            axis.set_anchor("N")
         self.axes_ = axes
         self.figure_ = axes[0].figure
         return self

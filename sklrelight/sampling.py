@@ -89,8 +89,8 @@ class Observations(Dataset):
         return X, y
 
     def __getitem__(self, index):
-        light, pixel = divmod(torch.as_tensor(index), self.n_pixels)
-        return self.gather(light, pixel)
+        index = torch.as_tensor(index, device=self.rows.device)
+        return self.gather(index // self.n_pixels, index % self.n_pixels)
 
 
 class TrainingBatches:
@@ -192,9 +192,9 @@ class TrainingBatches:
             order = torch.rand(len(rounds), n_pixels, device=device).argsort(dim=1)
             light = torch.cat([light, light_order[(rounds[:, None] + shift[order]) % n_lights].flatten()])
             pixel = torch.cat([pixel, order.flatten()])
-            n_whole = len(light) // length * length
-            yield from zip(light[:n_whole].split(length), pixel[:n_whole].split(length), strict=True)
-            light, pixel = light[n_whole:], pixel[n_whole:]
+            while len(light) >= length:
+                yield light[:length], pixel[:length]
+                light, pixel = light[length:], pixel[length:]
         if len(light):
             yield light, pixel
 
@@ -229,7 +229,5 @@ class SequentialBatches:
         self.batch_size = batch_size
 
     def __iter__(self):
-        everything = range(len(self.observations))
         for first in range(0, len(self.observations), self.batch_size):
-            batch = everything[first : first + self.batch_size]
-            yield self.observations[torch.arange(batch.start, batch.stop, device=self.observations.rows.device)]
+            yield self.observations[torch.arange(first, min(first + self.batch_size, len(self.observations)))]
