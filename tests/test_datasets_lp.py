@@ -59,6 +59,8 @@ def test_a_name_that_is_a_number_is_no_count(tmp_path):
         ("a.jpg 0,1 0 1\n", 1, "three numbers"),
         ("0 0 1\n", 1, "three numbers"),
         ("a.jpg 0 0 1e999\n", 1, "length inf"),
+        ("a.jpg 0 -1e200 0\n", 1, "length 1e+200"),
+        ("a.jpg 0 1e-200 0\n", 1, "length 1e-200"),
         ("2\na.jpg 0 0 1\nb.jpg 0 0.0 -0\n", 3, "length 0"),
         ("2\na.jpg 0 0 1\n", 1, "the count is 2, but 1 lights follow"),
         ("\n1\na.jpg 0 0 1\nb.jpg 0 1 1\n", 2, "the count is 1, but 2 lights follow"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sklrelight.datasets.lp import LightPositions, locate
+from sklrelight.datasets.lp import LightPositions, has_usable_length, locate
 from sklrelight.datasets.photographs import capture_bunch, read_photographs
 from sklrelight.datasets.rti import check_folder, within
 
@@ -141,8 +141,10 @@ def _read_triples(path, n_wanted, names_file):
             values = [float(field) for field in line.split()]
         except ValueError:
             values = []
-        if len(values) != 3 or not np.all(np.isfinite(values)) or not np.any(values):
-            raise ValueError(f"{path}, line {number}: got {line[:80]!r}, wanted three finite numbers, not all 0.")
+        if len(values) != 3 or not has_usable_length(values):
+            raise ValueError(
+                f"{path}, line {number}: got {line[:80]!r}, wanted three numbers, a vector of length 1e-100 to 1e100."
+            )
         triples.append(values)
     if len(triples) != n_wanted:
         raise ValueError(f"{path}: {len(triples)} lines, wanted {n_wanted}, as many as {names_file} names.")

@@ -1,5 +1,6 @@
 """Light-position (``.lp``) files: which photograph was taken under which light."""
 
+import math
 import os
 import re
 from pathlib import Path
@@ -164,6 +165,25 @@ def locate(lights, folder, light_file, *, allow_outside=False):
     return paths
 
 
+def has_usable_length(vector):
+    """Tell whether a vector has a length that can be divided by, and whose square is a number.
+
+    Parameters
+    ----------
+    vector : list of float
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> has_usable_length([3.0, 4.0, 0.0]), has_usable_length([0.0, 0.0, 0.0]), has_usable_length([1e200, 0.0, 0.0])
+    (True, False, False)
+    """
+    return 1e-100 <= math.hypot(*vector) <= 1e100
+
+
 def _is_inside(path, root):
     """Whether `path`, links followed, lies below `root`."""
     resolved = os.path.realpath(path)
@@ -193,9 +213,10 @@ def _parse(text, where):
     if "\0" in text:
         raise ValueError(f"{where}: the name in {_shortened(text)} holds a zero byte, which no file name can.")
     vector = [float(field) for field in fields[1:]]
-    length = float(np.linalg.norm(vector))
-    if not (np.isfinite(length) and length > 1e-150):
-        raise ValueError(f"{where}: the vector {vector} has length {length}, wanted a finite one above 0.")
+    if not has_usable_length(vector):
+        raise ValueError(
+            f"{where}: the vector {vector} has length {math.hypot(*vector):g}, wanted one from 1e-100 to 1e100."
+        )
     return fields[0].replace("\\", "/"), vector
 
 
