@@ -17,6 +17,7 @@ from sklrelight.datasets.stack import check_stack_dtype, fill_stack
 
 # Rows of the matrix are read in blocks of about this size, since a compressed chunk holds many of them.
 _BLOCK_BYTES = 16 * 2**20
+_CACHE_BYTES = 64 * 2**20
 # What h5py raises over damaged files.
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError)
 
@@ -164,15 +165,7 @@ class _Channel:
         self._image_shape = image_shape
         # Opened here, so that a missing permission is told apart from a damaged file.
         source = stack.enter_context(_ChunkedFile(paths))
-        try:
-            # The cache holds the chunks that one block of rows cuts through.
-            file = stack.enter_context(h5py.File(source, "r", rdcc_nbytes=4 * _BLOCK_BYTES))
-            names = sorted(file)
-            self._matrix = file.get(dataset)
-        except _DAMAGE as error:
-            raise ValueError(f"{self.name}: cannot be read as a MATLAB v7.3 (HDF5) file: {error}") from error
-        if not isinstance(self._matrix, h5py.Dataset):
-            raise ValueError(f"{self.name}: no dataset {dataset!r} among {names}.")
+        self._matrix = self._open(stack, h5py, source, dataset)
         n_pixels = image_shape[0] * image_shape[1]
         shape = self._matrix.shape
         if len(shape) != 2 or shape[1] != n_pixels or shape[0] == 0:
@@ -184,9 +177,24 @@ class _Channel:
         self.dtype = self._matrix.dtype
         if self.dtype.kind != "f":
             raise ValueError(f"{self.name}: {dataset!r} has type {self.dtype}, wanted floating-point numbers.")
-        rows = self._matrix.chunks[0] if self._matrix.chunks else 1
-        self._n_rows = max(1, min(rows, _BLOCK_BYTES // (n_pixels * self.dtype.itemsize)))
+        row_bytes = n_pixels * self.dtype.itemsize
+        chunk_rows = self._matrix.chunks[0] if self._matrix.chunks else 1
+        self._n_rows = max(1, min(chunk_rows, _BLOCK_BYTES // row_bytes))
+        if self._n_rows < chunk_rows:
+            # A block cuts through chunks, which are kept for the next block, as far as memory allows.
+            self._matrix = self._open(stack, h5py, source, dataset, min(chunk_rows * row_bytes, _CACHE_BYTES))
         self._first, self._block = 0, np.empty((0, n_pixels))
+
+    def _open(self, stack, h5py, source, dataset, cache_bytes=2**20):
+        try:
+            file = stack.enter_context(h5py.File(source, "r", rdcc_nbytes=cache_bytes, rdcc_nslots=100_003))
+            names = sorted(file)
+            matrix = file.get(dataset)
+        except _DAMAGE as error:
+            raise ValueError(f"{self.name}: cannot be read as a MATLAB v7.3 (HDF5) file: {error}") from error
+        if not isinstance(matrix, h5py.Dataset):
+            raise ValueError(f"{self.name}: no dataset {dataset!r} among {names}.")
+        return matrix
 
     def image(self, index):
         """Return one light's image, (height, width)."""
