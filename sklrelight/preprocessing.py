@@ -162,7 +162,7 @@ class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         radiance : ndarray of the shape of X, float32 or float64
-            In the units that `fit` saw, never negative.
+            In the units that `fit` saw, never negative and always finite.
 
         Raises
         ------
@@ -171,12 +171,14 @@ class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         radiance = self._check(X, reset=False, copy=True)
-        radiance *= self._bent_maximum
-        self._apply_oddly(self._unbend, radiance)
-        radiance /= 2.0**self.exposure_
-        radiance *= self._range
-        radiance += self.data_min_
-        return np.maximum(radiance, 0, out=radiance)
+        # The exponential of a prediction that has gone astray may overflow: it becomes the brightest number there is.
+        with np.errstate(over="ignore"):
+            radiance *= self._bent_maximum
+            self._apply_oddly(self._unbend, radiance)
+            radiance /= 2.0**self.exposure_
+            radiance *= self._range
+            radiance += self.data_min_
+        return np.clip(radiance, 0, np.finfo(radiance.dtype).max, out=radiance)
 
     def _meter(self, X):
         flat = X.reshape(-1)
@@ -185,9 +187,10 @@ class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             spread = np.arange(_METERED_VALUES) * ((np.sqrt(5) - 1) / 2) % 1
             flat = flat[(spread * flat.size).astype(np.int64)]
         scaled = (flat.astype(np.float64) - self.data_min_) / self._range
-        visible = scaled[scaled > 1e-3]
+        # Black is told from visible by what is bright in the scene, not by its maximum: that may be a single glint.
+        visible = scaled[scaled > 1e-3 * np.percentile(scaled, 99)]
         # Constant data have no visible values, and any exposure serves them.
-        return float(np.log2(2 / np.median(visible))) if visible.size else 0.0
+        return min(30.0, float(np.log2(2 / np.median(visible)))) if visible.size else 0.0
 
     @property
     def _range(self):
