@@ -108,10 +108,12 @@ class PixelLightFeatures:
         return len(self.lights)
 
     def __getitem__(self, key):
-        lights = self.lights[key]
+        # scikit-learn asks for [rows, ...].
+        rows = key[0] if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis else key
+        lights = self.lights[rows]
         if lights.ndim == 1:
             lights = lights[None]
-        if lights.ndim != 2 or lights.shape[1] != self.lights.shape[1]:
+        if isinstance(rows, tuple) or lights.ndim != 2:
             raise IndexError(f"PixelLightFeatures is indexed by lights only, got {key!r}")
         return PixelLightFeatures(lights, self.pixels, self.image_shape)
 
@@ -156,7 +158,8 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         extent, axis by axis); the pixel's row and column in [0, 1), each over its own extent; the mean image as it is.
 
     random_state : int, RandomState instance or None, default=None
-        Picks the pixels that the principal components are estimated from, where there are more than 8,192.
+        Picks the pixels that the principal components are estimated from, where there are more than 8,192, and starts
+        the randomised solver.
 
     Attributes
     ----------
@@ -352,7 +355,10 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         else:
             sample = rows(slice(None))
         # The randomised solver, the only one whose cost does not grow with the square of the number of photographs.
-        pca = PCA(n_components, svd_solver="randomized", random_state=rng).fit(sample)
+        pca = PCA(n_components, svd_solver="randomized", random_state=rng)
+        # Pixels that are all alike have no variance, of which PCA takes shares.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            pca.fit(sample)
         # Below the rounding of float32, a direction is noise of the arithmetic, not of the scene.
         kept = pca.singular_values_ > 1e-5 * np.sqrt(len(sample) * np.square(sample, dtype=np.float64).mean())
         axes = pca.components_[kept]
