@@ -141,5 +141,7 @@ class CompositeLoss(nn.Module):
             loss = loss + self.luminance_weight * squared_luminance_error(prediction, target).mean()
         if self.relative_weight:
             mean = relative_squared_error(prediction, target).mean()
-            loss = loss + self.relative_weight * (torch.sqrt(mean + _EPSILON) - _EPSILON**0.5)
+            # The root is taken of a tensor, so that it rounds alike and a perfect prediction has exactly 0.
+            root_of_epsilon = torch.sqrt(torch.full_like(mean, _EPSILON))
+            loss = loss + self.relative_weight * (torch.sqrt(mean + _EPSILON) - root_of_epsilon)
         return loss
