@@ -76,6 +76,10 @@ class MuonAdamW(torch.optim.Optimizer):
             optimizer.step()
         return loss
 
+    def __getstate__(self):
+        # The parent lists what it pickles, and the inner optimisers are not among it.
+        return {**super().__getstate__(), "_optimizers": self._optimizers}
+
     def state_dict(self):
         """Collect the state of both optimisers.
 
