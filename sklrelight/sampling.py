@@ -83,7 +83,7 @@ class Observations(Dataset):
             Encoded colours.
         """
         row = self.rows[light]
-        X = torch.cat([self.lights[row], self.pixels[pixel]], dim=1)
+        X = torch.cat([self.lights[row], self.pixels[pixel]], dim=-1)
         # One flat index is several times faster to gather by than a pair of them.
         y = self.targets.flatten(0, 1)[row * self.n_pixels + pixel]
         return X, y
@@ -147,6 +147,14 @@ class TrainingBatches:
         """Whether `max_observations` have been drawn."""
         return self.n_drawn >= self.max_observations
 
+    @property
+    def epoch_length(self):
+        """Observations of an epoch at the present batch size: each once, or windows to fill as many or a few more."""
+        n_observations = len(self.observations)
+        if self.window_size == 1:
+            return n_observations
+        return math.ceil(n_observations / self._batch_length()) * self._batch_length()
+
     def n_batches(self, n_epochs):
         """Count the batches that `n_epochs` epochs from now on will have at the present batch size.
 
@@ -160,9 +168,8 @@ class TrainingBatches:
         int
             Number of batches, the last and perhaps smaller one of each epoch included.
         """
-        n_epoch = len(self.observations)
+        n_epoch, length = self.epoch_length, self._batch_length()
         full, rest = divmod(min(n_epochs * n_epoch, max(0, self.max_observations - self.n_drawn)), n_epoch)
-        length = self._batch_length()
         return int(full * math.ceil(n_epoch / length) + math.ceil(rest / length))
 
     def _batch_length(self):
@@ -204,7 +211,7 @@ class TrainingBatches:
         side = self.window_size
         n_windows = self._batch_length() // side**2
         offset = (torch.arange(side, device=device)[:, None] * width + torch.arange(side, device=device)).flatten()
-        for _ in range(math.ceil(len(self.observations) / (n_windows * side**2))):
+        for _ in range(self.epoch_length // (n_windows * side**2)):
             light = torch.randint(self.observations.n_lights, (n_windows, 1), device=device)
             row = torch.randint(height - side + 1, (n_windows, 1), device=device)
             column = torch.randint(width - side + 1, (n_windows, 1), device=device)
