@@ -1,0 +1,74 @@
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from skorch.exceptions import DeviceWarning
+
+from sklrelight import make_relighter
+from sklrelight.datasets import make_scene
+
+LOAD_AND_PREDICT = """
+import sys
+import joblib, numpy as np
+model, lights, result = sys.argv[1:]
+np.save(result, joblib.load(model).predict(np.load(lights)))
+"""
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return make_scene(n_lights=12, image_shape=(9, 12), shadow_samples=1)
+
+
+@pytest.fixture(scope="module")
+def relighter(scene):
+    relighter = make_relighter(random_state=0).set_params(regressor__mlp__max_observations=10_000)
+    return relighter.fit(scene.lights, scene.images)
+
+
+def test_another_process_predicts_the_same_bytes(scene, relighter, tmp_path):
+    model, lights, result = (tmp_path / name for name in ("model.joblib", "lights.npy", "result.npy"))
+    joblib.dump(relighter, model)
+    np.save(lights, scene.lights + 0.01)
+    subprocess.run([sys.executable, "-c", LOAD_AND_PREDICT, model, lights, result], check=True)
+    assert np.load(result).tobytes() == relighter.predict(scene.lights + 0.01).tobytes()
+
+
+def test_the_same_seed_in_another_fit_gives_the_same_bytes(scene, relighter):
+    again = make_relighter(random_state=0).set_params(regressor__mlp__max_observations=10_000)
+    again.fit(scene.lights, scene.images)
+    assert again.predict(scene.lights).tobytes() == relighter.predict(scene.lights).tobytes()
+
+
+def test_the_file_holds_weights_and_tables_only(relighter, tmp_path):
+    path = tmp_path / "model.joblib"
+    joblib.dump(relighter, path)
+    network = relighter.regressor_["mlp"].net_.module_
+    needed = sum(parameter.nbytes for parameter in network.parameters())
+    needed += relighter.regressor_["featurizer"].pixel_table_.nbytes
+    # No photographs and no optimiser state; what is left beside the arrays are names and parameters.
+    assert path.stat().st_size < needed + 40_000
+
+
+def test_a_loaded_model_keeps_its_history(relighter, tmp_path):
+    path = tmp_path / "model.joblib"
+    joblib.dump(relighter, path)
+    history = joblib.load(path).regressor_["mlp"].history_
+    assert history[:, "train_loss"] == relighter.regressor_["mlp"].history_[:, "train_loss"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_model_from_cuda_loads_without_it(scene, relighter, tmp_path):
+    path = tmp_path / "model.joblib"
+    net = relighter.regressor_["mlp"].net_
+    net.device = "cuda"
+    try:
+        joblib.dump(relighter, path)
+    finally:
+        net.device = "cpu"
+    with pytest.warns(DeviceWarning, match=r"requested device \(cuda\) is not available"):
+        loaded = joblib.load(path)
+    np.testing.assert_array_equal(loaded.predict(scene.lights), relighter.predict(scene.lights))

@@ -1,0 +1,93 @@
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from sklrelight.interpolation import NearestPhotograph
+from sklrelight.metrics import encode_display, relative_error
+from sklrelight.plotting import RelightingDisplay
+
+mpl.use("agg")
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def pictures():
+    rng = np.random.default_rng(0)
+    original = rng.random((8, 10, 3))
+    return original, np.clip(original + rng.normal(scale=0.05, size=original.shape), 0, None)
+
+
+def test_the_titles_give_the_figures(pictures):
+    original, predicted = pictures
+    display = RelightingDisplay.from_predictions(original, predicted)
+    titles = [axes.get_title() for axes in display.axes_]
+    largest = np.abs(original - predicted).max()
+    assert f"MSE {np.square(original - predicted).mean():.2e}" in titles[0]
+    assert f"max |error| {largest:.3f}" in titles[0]
+    assert f"relative error {relative_error(original, predicted):.4f} (encoded)" in titles[0]
+    assert titles[1:] == ["original", f"difference x {1 / largest:.3g}"]
+
+
+def test_the_difference_is_scaled_to_its_maximum(pictures):
+    original, predicted = pictures
+    shown = RelightingDisplay.from_predictions(original, predicted).axes_[2].images[0].get_array()
+    assert shown.max() == pytest.approx(1)
+    np.testing.assert_allclose(shown, np.abs(original - predicted) / np.abs(original - predicted).max())
+
+
+def test_hdr_is_encoded_for_display(pictures):
+    original, predicted = (100 * picture for picture in pictures)
+    display = RelightingDisplay.from_predictions(original, predicted, white=90.0)
+    assert display.relative_error == pytest.approx(relative_error(original, predicted, white=90.0))
+    np.testing.assert_allclose(
+        display.axes_[1].images[0].get_array(), np.clip(encode_display(original, 90.0), 0, 1), rtol=1e-6
+    )
+
+
+def test_exposure_brightens_the_pictures_and_not_the_figures(pictures):
+    original, predicted = pictures
+    plain = RelightingDisplay.from_predictions(original, predicted, white=1.0)
+    brighter = RelightingDisplay.from_predictions(original, predicted, white=1.0, exposure=1.0)
+    assert brighter.axes_[0].get_title() == plain.axes_[0].get_title()
+    # A stop more is twice the radiance.
+    np.testing.assert_allclose(
+        brighter.axes_[1].images[0].get_array(), np.clip(encode_display(2 * original, 1.0), 0, 1), rtol=1e-6
+    )
+
+
+def test_a_perfect_prediction_is_shown_without_a_division_by_zero(pictures):
+    original, _ = pictures
+    display = RelightingDisplay.from_predictions(original, original)
+    assert display.max_error == 0
+    assert display.axes_[2].images[0].get_array().max() == 0
+
+
+def test_an_estimator_predicts_for_its_display():
+    lights = np.eye(3)
+    images = np.random.default_rng(0).random((3, 6, 7))
+    model = NearestPhotograph().fit(lights, images)
+    display = RelightingDisplay.from_estimator(model, lights[1], images[2])
+    np.testing.assert_array_equal(display.predicted, images[1])
+    assert display.figure_ is display.axes_[0].figure
+
+
+def test_axes_may_be_given(pictures):
+    figure, axes = plt.subplots(3, 1)
+    display = RelightingDisplay.from_predictions(*pictures, ax=axes)
+    assert display.figure_ is figure
+    with pytest.raises(ValueError, match="ax must hold three axes, got 2"):
+        display.plot(axes[:2])
+
+
+def test_stacks_and_unequal_shapes_are_refused(pictures):
+    original, predicted = pictures
+    with pytest.raises(ValueError, match="one photograph is shown"):
+        RelightingDisplay.from_predictions(original[None], predicted[None])
+    with pytest.raises(ValueError, match="one photograph is shown"):
+        RelightingDisplay.from_predictions(original, predicted[:4])
