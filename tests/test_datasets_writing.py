@@ -65,7 +65,8 @@ def test_hdr_reads_back(tmp_path, shape):
     save_image(tmp_path / "a.hdr", image)
     back = load_image(tmp_path / "a.hdr")
     colours = image if image.ndim == 3 else np.stack([image] * 3, axis=-1)
-    assert np.all(np.abs(back - colours) <= colours.max(axis=-1, keepdims=True) / 128)
+    # Half a step of the mantissa, which is at least 128.
+    assert np.all(np.abs(back - colours) <= colours.max(axis=-1, keepdims=True) / 255)
 
 
 def test_hdr_over_all_magnitudes(tmp_path):
@@ -73,7 +74,7 @@ def test_hdr_over_all_magnitudes(tmp_path):
     image = scales[:, np.newaxis, np.newaxis] * np.array([[1.0, 0.4, 0.0], [0.1, 0.99, 0.5]])
     save_image(tmp_path / "a.hdr", image)
     error = np.abs(load_image(tmp_path / "a.hdr") - image)
-    assert np.all(error <= image.max(axis=-1, keepdims=True) / 128)
+    assert np.all(error <= image.max(axis=-1, keepdims=True) / 255)
     save_image(tmp_path / "a.hdr", np.array([[[0.0, 0, 0], [-1, 2, -3], [3e38, 0, 0]]]))
     np.testing.assert_allclose(load_image(tmp_path / "a.hdr")[0, :, :2], [[0, 0], [0, 2], [1.69e38, 0]], rtol=1e-2)
 

@@ -25,13 +25,14 @@ def encode_hdr(image):
     colours = np.broadcast_to(image[..., np.newaxis], (*image.shape, 3)) if image.ndim == 2 else image
     # 2 ** 127 is about the largest value of the format.
     colours = np.clip(colours.astype(np.float64), 0, 2.0**127 * 255 / 256)
-    _, exponents = np.frexp(colours.max(axis=-1))
+    brightest = colours.max(axis=-1)
+    _, exponents = np.frexp(brightest)
+    # 255.6 would round to 256, which is no byte; with the next exponent it is 128.
+    exponents += np.round(brightest * np.exp2(8.0 - exponents)) > 255
     pixels = np.zeros((*exponents.shape, 4), dtype=np.uint8)
-    scaled = colours * np.exp2(8.0 - exponents)[..., np.newaxis]
-    # 255.6 would round to 256, which is no byte.
-    pixels[..., :3] = np.minimum(np.round(scaled), 255)
+    pixels[..., :3] = np.round(colours * np.exp2(8.0 - exponents)[..., np.newaxis])
     # Below 2 ** -127 there is no exponent left: black.
-    representable = (exponents > -128) & (colours.max(axis=-1) > 0)
+    representable = (exponents > -128) & (brightest > 0)
     pixels[..., 3] = np.where(representable, exponents + 128, 0)
     pixels[~representable] = 0
     header = f"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y {image.shape[0]} +X {image.shape[1]}\n"
