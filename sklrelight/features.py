@@ -12,10 +12,9 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 __all__ = ["PixelLightFeatures", "PixelLightFeaturizer", "split_target_shape"]
 
-# Pixels that the principal axes are estimated from. The coefficients are computed for every pixel.
-_PCA_PIXELS = 8192
-# Pixels worked on at a time, so that temporaries stay far below the size of a stack.
-_BLOCK_PIXELS = 4096
+# Pixels that the principal axes are estimated from. The coefficients are then computed for every pixel, as many at a
+# time, so that temporaries stay far below the size of a stack.
+_PCA_PIXELS = 4096
 
 
 def split_target_shape(shape):
@@ -156,6 +155,7 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         coordinates are x to the right and y up, in [-1, 1] over the longer side. ``"unit"``, as published with [1]_:
         lights in [0, 1] (left as they are when the training lights lie there already, otherwise mapped by their
         extent, axis by axis); the pixel's row and column in [0, 1), each over its own extent; the mean image as it is.
+        In both, a column of lights that varies by less than 1e-5 of its values counts as constant, and is only shifted.
 
     random_state : int, RandomState instance or None, default=None
         Picks the pixels that the principal components are estimated from, where there are more than 8,192, and starts
@@ -313,6 +313,9 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         return np.array([*input_features, *coordinates, *mean, *components], dtype=object)
 
     def _fit_light_scaler(self, lights):
+        # Lights in a plane differ by rounding (of float32, of six printed digits), which is not to be blown up.
+        in_plane = np.ptp(lights, axis=0) <= 1e-5 * np.abs(lights).max(axis=0)
+        lights = np.where(in_plane, lights.mean(axis=0), lights)
         if self.scaling == "standard":
             return StandardScaler().fit(lights)
         if lights.min() >= 0 and lights.max() <= 1:
@@ -360,12 +363,12 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         with np.errstate(divide="ignore", invalid="ignore"):
             pca.fit(sample)
         # Below the rounding of float32, a direction is noise of the arithmetic, not of the scene.
-        kept = pca.singular_values_ > 1e-5 * np.sqrt(len(sample) * np.square(sample, dtype=np.float64).mean())
+        kept = pca.singular_values_ > 1e-5 * np.linalg.norm(sample) / np.sqrt(sample.shape[1])
         axes = pca.components_[kept]
         if len(axes) == 0:
             return np.empty((n_pixels, 0), np.float32)
         coefficients = np.empty((n_pixels, len(axes)), np.float32)
-        for block in gen_batches(n_pixels, _BLOCK_PIXELS):
+        for block in gen_batches(n_pixels, _PCA_PIXELS):
             coefficients[block] = (rows(block) - pca.mean_) @ axes.T
         return StandardScaler().fit_transform(coefficients)
 
