@@ -100,12 +100,27 @@ def test_writing_wants_as_many_vectors_as_names(tmp_path):
         write_lp(tmp_path / "dirs.lp", ["a.png", "b.png"], [[0, 0, 1]])
 
 
-@pytest.mark.parametrize("name", ["../secret.jpg", "sub/../../secret.jpg", "/etc/hostname", "C:\\a.jpg", "link.jpg"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../secret.jpg",
+        "sub/../../secret.jpg",
+        "..",
+        "/etc/hostname",
+        "//etc/hostname",
+        "C:\\a.jpg",
+        "link.jpg",
+        "linked/secret.jpg",
+        "linked/sub/../secret.jpg",
+    ],
+)
 def test_names_outside_of_the_folder_are_refused(tmp_path, name):
     folder = tmp_path / "capture"
     folder.mkdir()
     (tmp_path / "secret.jpg").write_bytes(b"secret")
+    (folder / "sub").mkdir()
     (folder / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    (folder / "linked").symlink_to(tmp_path)
     path = folder / "dirs.lp"
     path.write_text(f"{name} 0 0 1\n")
     with pytest.raises(ValueError, match=re.escape(f"{path}, line 1:") + ".*outside.*allow_outside=True"):

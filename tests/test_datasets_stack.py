@@ -185,7 +185,7 @@ def _decode(path):
 def test_loading_takes_little_longer_than_decoding(large_capture):
     paths = sorted(large_capture.glob("*.png"))
     alone, loading = [], []
-    for _ in range(5):
+    for _ in range(8):
         # Both in two threads, in turn, in one run.
         with _Stopwatch(alone), ThreadPoolExecutor(2) as pool:
             assert len(list(pool.map(_decode, paths))) == 1024

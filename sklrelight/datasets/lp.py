@@ -151,10 +151,11 @@ def locate(lights, folder, light_file, *, allow_outside=False):
         line.
     """
     root = os.path.realpath(folder)
+    parents: dict[str, str] = {}
     paths = []
     for name, number in zip(lights.filenames, lights.line_numbers, strict=True):
         path = os.path.join(folder, name)
-        if not allow_outside and (_DRIVE.match(name) or not _is_inside(path, root)):
+        if not allow_outside and (_DRIVE.match(name) or not _is_inside(path, root, parents)):
             raise ValueError(
                 f"{light_file}, line {number}: {name!r} lies outside of the folder {folder}; "
                 "pass allow_outside=True to read it nevertheless."
@@ -184,9 +185,15 @@ def has_usable_length(vector):
     return 1e-100 <= math.hypot(*vector) <= 1e100
 
 
-def _is_inside(path, root):
-    """Whether `path`, links followed, lies below `root`."""
-    resolved = os.path.realpath(path)
+def _is_inside(path, root, parents):
+    """Tell whether `path`, links followed, lies below `root`; `parents` keeps what folders resolve to."""
+    parent, name = os.path.split(path)
+    if name in ("", os.curdir, os.pardir) or os.path.islink(path):
+        resolved = os.path.realpath(path)
+    else:
+        if parent not in parents:
+            parents[parent] = os.path.realpath(parent)
+        resolved = os.path.join(parents[parent], name)
     return os.path.commonpath([root, resolved]) == root
 
 
