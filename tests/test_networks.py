@@ -1,0 +1,208 @@
+"""The network: its size, its initial weights, its two ways forward."""
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from sklrelight.networks import ACTIVATIONS, NORMALIZATIONS, RelightingMLP
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+def linears(network):
+    return [module for module in network.modules() if isinstance(module, nn.Linear)]
+
+
+def trained(network, n_features):
+    """Give biases, scales and running statistics values of their own, as training would."""
+    for parameter in network.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    network.train()
+    for _ in range(3):
+        network(torch.randn(50, n_features))
+    return network.eval()
+
+
+def product(lights, pixels):
+    """All observations of a product, light by light."""
+    return torch.cat([lights.repeat_interleave(len(pixels), 0), pixels.repeat(len(lights), 1)], dim=1)
+
+
+# --- Architecture
+
+
+def test_the_seeds_network_has_its_number_of_parameters():
+    network = RelightingMLP(7, 3, (600,) * 5)
+    assert sum(parameter.numel() for parameter in network.parameters()) == 1_449_003
+    assert [tuple(layer.weight.shape) for layer in linears(network)] == [(600, 7), *[(600, 600)] * 4, (3, 600)]
+
+
+def test_the_seeds_network_is_dense_layers_with_relu_and_a_linear_output():
+    network = RelightingMLP(7, 3, (20, 30))
+    X = torch.randn(11, 7)
+    first, second, output = linears(network)
+    expected = torch.relu(torch.relu(X @ first.weight.T + first.bias) @ second.weight.T + second.bias)
+    expected = expected @ output.weight.T + output.bias
+    torch.testing.assert_close(network(X), expected)
+    assert expected.min() < 0  # a ReLU on the output would show
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations_are_applied_where_they_are_named(activation):
+    X = torch.randn(20, 4)
+    module = ACTIVATIONS[activation]()
+    network = RelightingMLP(4, 2, (8,), activation=activation)
+    first, output = linears(network)
+    torch.testing.assert_close(network(X), output(module(first(X))))
+    network = RelightingMLP(4, 2, (8,), output_activation=activation)
+    first, output = linears(network)
+    torch.testing.assert_close(network(X), module(output(torch.relu(first(X)))))
+
+
+def test_normalization_stands_before_the_activation_and_dropout_after_it():
+    network = RelightingMLP(4, 2, (8, 8), normalization="layer", dropout=0.5)
+    kinds = [type(module) for module in network.hidden]
+    assert kinds == [nn.Linear, nn.LayerNorm, nn.ReLU, nn.Dropout] * 2
+
+
+def test_batch_normalization_has_the_statistics_of_the_batch_in_training():
+    network = RelightingMLP(4, 2, (8,), activation="identity", normalization="batch").train()
+    linears(network)[1].weight.data.copy_(torch.eye(2, 8))
+    output = network(5 + 3 * torch.randn(500, 4))
+    torch.testing.assert_close(output.mean(dim=0), torch.zeros(2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(output.std(dim=0), torch.ones(2), atol=1e-2, rtol=0)
+
+
+def test_dropout_drops_its_share_in_training_only():
+    network = RelightingMLP(4, 3, (2000,), dropout=0.3)
+    X = torch.randn(5, 4)
+    dropped = []
+    network.output.register_forward_pre_hook(lambda module, inputs: dropped.append(inputs[0] == 0))
+    network.eval()
+    assert torch.equal(network(X), network(X))
+    network.train()
+    assert not torch.equal(network(X), network(X))
+    alive = ~dropped[0]
+    assert (dropped[-1] & alive).sum() / alive.sum() == pytest.approx(0.3, abs=0.03)
+
+
+@pytest.mark.parametrize("sizes", [(600, 600), (50,), ()])
+def test_initial_weights_are_glorot_uniform_and_biases_zero(sizes):
+    network = RelightingMLP(40, 30, sizes, activation="prelu", normalization="batch")
+    for layer in linears(network):
+        n_out, n_in = layer.weight.shape
+        bound = math.sqrt(6 / (n_in + n_out))
+        assert layer.weight.abs().max() <= bound
+        assert layer.weight.abs().max() > 0.98 * bound
+        assert layer.weight.mean().item() == pytest.approx(0, abs=0.05 * bound)
+        assert layer.weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.05)
+        assert not layer.bias.any()
+
+
+def test_initial_weights_follow_torchs_seed():
+    def weights(seed):
+        torch.manual_seed(seed)
+        return torch.cat([parameter.flatten() for parameter in RelightingMLP(7, 3, (10, 10)).parameters()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+# --- The product of lights and pixels
+
+
+@pytest.mark.parametrize("half_precision", [False, True])
+@pytest.mark.parametrize("normalization", [None, *NORMALIZATIONS])
+@pytest.mark.parametrize("sizes", [(), (16,), (16, 24), (16, 8, 16)])
+def test_forward_product_equals_forward_on_the_table(sizes, normalization, half_precision):
+    network = RelightingMLP(7, 3, sizes, normalization=normalization, dropout=0.5, half_precision=half_precision)
+    network = trained(network, 7)
+    lights, pixels = torch.randn(5, 2), torch.randn(12, 5)
+    with torch.no_grad():
+        expected = network(product(lights, pixels)).unflatten(0, (5, 12))
+        values = network.forward_product(lights, pixels)
+    assert values.shape == (5, 12, 3)
+    assert values.dtype == expected.dtype == torch.float32
+    tolerance = {"rtol": 0, "atol": 0.05 * expected.abs().max()} if half_precision else {"rtol": 1e-4, "atol": 1e-5}
+    torch.testing.assert_close(values, expected, **tolerance)
+
+
+@pytest.mark.parametrize("output_activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("sizes", [(), (16, 16)])
+def test_forward_product_equals_forward_for_each_activation(sizes, activation, output_activation):
+    network = trained(RelightingMLP(5, 2, sizes, activation, output_activation), 5)
+    lights, pixels = torch.randn(4, 3), torch.randn(6, 2)
+    with torch.no_grad():
+        expected = network(product(lights, pixels)).unflatten(0, (4, 6))
+        torch.testing.assert_close(network.forward_product(lights, pixels), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("n_lights", "n_pixels"), [(1, 1), (1, 9), (9, 1), (0, 4)])
+@pytest.mark.parametrize("sizes", [(), (16, 16)])
+def test_forward_product_of_few(sizes, n_lights, n_pixels):
+    network = trained(RelightingMLP(5, 2, sizes), 5)
+    lights, pixels = torch.randn(n_lights, 3), torch.randn(n_pixels, 2)
+    with torch.no_grad():
+        expected = network(product(lights, pixels)).unflatten(0, (n_lights, n_pixels))
+        torch.testing.assert_close(network.forward_product(lights, pixels), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [(), (16, 16)])
+def test_a_plain_table_is_lights_on_one_pixel_without_features(sizes):
+    network = trained(RelightingMLP(5, 2, sizes), 5)
+    X = torch.randn(8, 5)
+    with torch.no_grad():
+        torch.testing.assert_close(network.forward_product(X, torch.empty(1, 0))[:, 0], network(X))
+
+
+# --- Half precision
+
+
+@pytest.mark.parametrize("sizes", [(), (64,), (64, 64)])
+def test_output_and_weights_are_float32_in_half_precision(sizes):
+    network = RelightingMLP(7, 3, sizes, half_precision=True)
+    output = network(torch.randn(9, 7))
+    assert output.dtype == torch.float32
+    output.sum().backward()
+    assert {p.dtype for p in network.parameters()} == {p.grad.dtype for p in network.parameters()} == {torch.float32}
+
+
+def test_half_precision_is_near_single_precision_but_is_another():
+    half = RelightingMLP(7, 3, (64, 64), half_precision=True)
+    single = RelightingMLP(7, 3, (64, 64))
+    single.load_state_dict(half.state_dict())
+    X = torch.randn(200, 7)
+    with torch.no_grad():
+        difference = (half(X) - single(X)).abs().max()
+        assert 0 < difference < 0.03 * single(X).abs().max()
+
+
+def test_output_layer_has_more_than_8_bits_in_half_precision():
+    # Halves of the hidden layers are exact here; the output layer's weight needs more digits than bfloat16 has.
+    network = RelightingMLP(1, 1, (1,), half_precision=True)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        linears(network)[0].weight.fill_(1)
+        linears(network)[1].weight.fill_(1 + 2**-12)
+        assert network(torch.ones(1, 1)).item() == 1 + 2**-12
+        assert network.forward_product(torch.ones(1, 1), torch.empty(1, 0)).item() == 1 + 2**-12
+
+
+def test_forward_product_follows_autograd_like_forward():
+    network = RelightingMLP(5, 2, (16, 16))
+    other = copy.deepcopy(network)
+    lights, pixels = torch.randn(4, 3), torch.randn(6, 2)
+    network(product(lights, pixels)).square().sum().backward()
+    other.forward_product(lights, pixels).square().sum().backward()
+    for one, two in zip(network.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, two.grad, rtol=1e-4, atol=1e-4)
