@@ -142,6 +142,10 @@ class RelightingMLPRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
     device_ : str
         The device that the fit ran on.
 
+    target_range_ : tuple of float or None
+        Least and greatest value of the training photographs, which predicted ones are kept within: decoded, a small
+        overshoot of the logarithm would be a blinding spot. None for a plain table, which is not bounded.
+
     n_features_in_ : int
         Number of features of an observation.
 
@@ -291,6 +295,7 @@ class RelightingMLPRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
         device = resolve_device(self.device)
         features, y = self._check_training_data(X, y)
         self.target_shape_ = y.shape[1:]
+        self.target_range_ = (y.min(), y.max()) if isinstance(X, PixelLightFeatures) else None
 
         rng = check_random_state(self.random_state)
         observations = self._observations(features, y, device)
@@ -344,6 +349,8 @@ class RelightingMLPRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
                 for some_pixels in gen_batches(len(pixels), n_pixels):
                     block = module.forward_product(lights[some_lights], pixels[some_pixels])
                     encoded[some_lights, some_pixels] = block.cpu().numpy()
+        if self.target_range_ is not None:
+            np.clip(encoded, *self.target_range_, out=encoded)
         return encoded.reshape(len(lights), *self.target_shape_)
 
     def _check_parameters(self):

@@ -47,6 +47,10 @@ class TestPrediction:
     def test_is_never_negative(self, scene):
         assert small(max_observations=2000).fit(scene.lights, scene.images).predict(scene.lights).min() >= 0
 
+    def test_is_never_brighter_than_all_photographs(self, scene):
+        predicted = small(max_observations=2000).fit(scene.lights, scene.images).predict(scene.lights * 10)
+        assert predicted.max() <= scene.images.max() * (1 + 1e-5)
+
     def test_in_blocks_is_the_same(self, scene, monkeypatch):
         whole = small().fit(scene.lights, scene.images)
         monkeypatch.setattr(relighter_module, "_BLOCK_VALUES", 3 * scene.images[0].size)
