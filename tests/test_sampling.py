@@ -1,0 +1,293 @@
+"""Batches: each observation once an epoch, spread evenly; windows; and what the former gain over the latter."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from scipy.stats import wasserstein_distance
+
+from sklrelight.datasets import make_scene
+from sklrelight.sampling import Observations, SequentialBatches, TrainingBatches
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+def numbered(n_lights, image_shape, rows=None):
+    """Observations whose features are their own light and pixel numbers, and whose target tells both."""
+    n_pixels = math.prod(image_shape)
+    lights = torch.arange(n_lights, dtype=torch.float64)[:, None]
+    pixels = torch.arange(n_pixels, dtype=torch.float64)[:, None]
+    targets = torch.stack([1000 * lights + pixels.T, lights - pixels.T], dim=2)
+    return Observations(lights, pixels, targets, image_shape, rows)
+
+
+def drawn(batches):
+    """Pairs of light and pixel of each batch, having checked that features and targets belong together."""
+    pairs = []
+    for X, y in batches:
+        assert X.shape == (len(X), 2)
+        light, pixel = X.T
+        torch.testing.assert_close(y, torch.stack([1000 * light + pixel, light - pixel], dim=1), rtol=0, atol=0)
+        pairs.append([(int(i), int(j)) for i, j in zip(light, pixel, strict=True)])
+    return pairs
+
+
+def everything(lights, n_pixels):
+    return sorted(itertools.product(lights, range(n_pixels)))
+
+
+# --- Single pixels
+
+
+@given(
+    n_lights=st.integers(1, 12),
+    image_shape=st.sampled_from([(), (1, 1), (1, 7), (3, 1), (4, 5)]),
+    batch_size=st.integers(1, 300),
+    part=st.booleans(),
+)
+@example(n_lights=12, image_shape=(4, 5), batch_size=21, part=False)  # more than all pixels
+@example(n_lights=12, image_shape=(4, 5), batch_size=20, part=True)
+@example(n_lights=12, image_shape=(), batch_size=5, part=True)  # a plain table
+@example(n_lights=1, image_shape=(4, 5), batch_size=7, part=False)
+@settings(max_examples=150, deadline=None)
+def test_an_epoch_holds_each_observation_once(n_lights, image_shape, batch_size, part):
+    observations = numbered(n_lights, image_shape)
+    lights = [*range(n_lights)]
+    if part:
+        lights = lights[1::2] or lights
+        observations = observations.subset(torch.tensor(lights))
+    batches = TrainingBatches(observations, batch_size)
+    for _ in range(2):
+        pairs = drawn(batches)
+        assert sorted(itertools.chain(*pairs)) == everything(lights, observations.n_pixels)
+        size = min(batch_size, len(observations))
+        assert [len(batch) for batch in pairs[:-1]] == [size] * (len(pairs) - 1)
+        assert 0 < len(pairs[-1]) <= size
+    assert batches.n_drawn == 2 * len(observations)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 20, 33, 240])
+def test_each_round_has_each_pixel_once(batch_size):
+    pairs = [*itertools.chain(*drawn(TrainingBatches(numbered(12, (4, 5)), batch_size)))]
+    for first in range(0, 240, 20):
+        assert sorted(pixel for _, pixel in pairs[first : first + 20]) == [*range(20)]
+
+
+def test_any_stretch_of_an_epoch_covers_the_lights_evenly():
+    # 40 lights, 2,000 pixels; in a batch of 1,000 each light is expected 25 times, as if drawn at random.
+    for X, _ in itertools.islice(TrainingBatches(numbered(40, (40, 50)), 1000), 20):
+        counts = torch.bincount(X[:, 0].long(), minlength=40).double()
+        chi_square = ((counts - 25) ** 2 / 25).sum()
+        assert counts.min() > 0
+        assert chi_square < 39 + 6 * (2 * 39) ** 0.5
+
+
+def test_light_and_pixel_of_a_batch_are_unrelated():
+    X = torch.cat([X for X, _ in itertools.islice(TrainingBatches(numbered(50, (20, 20)), 400), 25)])
+    assert abs(torch.corrcoef(X.T)[0, 1]) < 4 / len(X) ** 0.5
+    neighbours = torch.stack([X[:-1, 0], X[1:, 0]])
+    assert abs(torch.corrcoef(neighbours)[0, 1]) < 4 / len(X) ** 0.5
+
+
+def test_order_is_random_and_follows_torchs_seed():
+    observations = numbered(5, (3, 4))
+
+    def epochs(seed):
+        torch.manual_seed(seed)
+        batches = TrainingBatches(observations, 8)
+        return drawn(batches), drawn(batches)
+
+    first, second = epochs(1)
+    assert first != second
+    assert epochs(1) == (first, second)
+    assert epochs(2)[0] != first
+    assert [*itertools.chain(*first)] != everything(range(5), 12)
+
+
+def test_all_orders_of_lights_come_up_for_a_pixel():
+    orders = set()
+    for _ in range(200):
+        pairs = itertools.chain(*drawn(TrainingBatches(numbered(3, (1, 2)), 2)))
+        orders.add(tuple(light for light, pixel in pairs if pixel == 0))
+    assert orders == set(itertools.permutations(range(3)))
+
+
+def test_batch_size_may_change_between_epochs():
+    batches = TrainingBatches(numbered(6, (4, 5)), 50)
+    sizes = []
+    for batch_size in (50, 25, 12, 1000):
+        batches.batch_size = batch_size
+        pairs = drawn(batches)
+        assert sorted(itertools.chain(*pairs)) == everything(range(6), 20)
+        sizes.append([len(batch) for batch in pairs])
+    assert sizes == [[50, 50, 20], [25] * 4 + [20], [12] * 10, [120]]
+
+
+@given(
+    n_lights=st.integers(1, 9),
+    image_shape=st.sampled_from([(2, 2), (3, 5), (6, 4)]),
+    batch_size=st.integers(1, 250),
+    window_size=st.integers(1, 2),
+    max_observations=st.one_of(st.none(), st.integers(1, 700)),
+    n_epochs=st.integers(1, 5),
+    before=st.integers(0, 2),
+)
+@settings(max_examples=200, deadline=None)
+def test_number_of_batches_is_known_beforehand(
+    n_lights, image_shape, batch_size, window_size, max_observations, n_epochs, before
+):
+    batches = TrainingBatches(numbered(n_lights, image_shape), batch_size, window_size, max_observations)
+    for _ in range(before):
+        drawn(batches)
+    if before and batches.exhausted:
+        assert batches.n_batches(n_epochs) == 0
+    expected = batches.n_batches(n_epochs)
+    assert isinstance(expected, int)
+    assert sum(len([*batches]) for _ in range(n_epochs)) == expected
+
+
+def test_max_observations_ends_the_batches_for_good():
+    batches = TrainingBatches(numbered(4, (5, 5)), 30, max_observations=150)
+    assert [len(batch) for batch in drawn(batches)] == [30, 30, 30, 10]
+    assert not batches.exhausted
+    assert [len(batch) for batch in drawn(batches)] == [30, 30]  # the batch that reaches the limit is the last
+    assert (batches.n_drawn, batches.exhausted) == (160, True)
+    assert drawn(batches) == []
+    assert batches.n_drawn == 160
+
+
+def test_memory_is_for_the_pixels_not_for_the_observations():
+    # Five hundred lights: index tables of the whole epoch would have 500 times as many entries.
+    observations = Observations(
+        torch.zeros(500, 1), torch.zeros(4000, 1), torch.zeros(500, 1).expand(500, 4000)[..., None], (50, 80)
+    )
+    largest = 0
+    observations.gather = lambda light, pixel: (light, pixel)
+    for light, pixel in itertools.islice(TrainingBatches(observations, 1000), 30):
+        largest = max(largest, light.untyped_storage().nbytes(), pixel.untyped_storage().nbytes())
+    assert largest <= 2 * 4000 * 8
+
+
+# --- Observations
+
+
+def test_subsets_are_views_and_nest():
+    observations = numbered(6, (2, 2))
+    subset = observations.subset(torch.tensor([5, 3, 1])).subset(torch.tensor([2, 0]))
+    assert (subset.n_lights, subset.n_pixels, len(subset)) == (2, 4, 8)
+    assert subset.targets is observations.targets
+    X, _ = subset[torch.arange(8)]
+    assert X[:, 0].tolist() == [1] * 4 + [5] * 4
+    assert drawn(SequentialBatches(subset, 3)) == [
+        [(1, 0), (1, 1), (1, 2)],
+        [(1, 3), (5, 0), (5, 1)],
+        [(5, 2), (5, 3)],
+    ]
+
+
+def test_observations_are_numbered_light_by_light():
+    observations = numbered(3, (2, 2))
+    X, y = observations[torch.tensor([0, 5, 11])]
+    assert X.tolist() == [[0, 0], [1, 1], [2, 3]]
+    assert y.tolist() == [[0, 0], [1001, 0], [2003, -1]]
+    X, y = observations[5]
+    assert (X.tolist(), y.tolist()) == ([1, 1], [1001, 0])
+    with pytest.raises(IndexError):
+        observations[12]
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 12, 100])
+def test_sequential_batches_go_through_everything_in_order(batch_size):
+    pairs = drawn(SequentialBatches(numbered(3, (2, 2)), batch_size))
+    assert [*itertools.chain(*pairs)] == everything(range(3), 4)
+    assert all(pairs)
+
+
+# --- Windows
+
+
+@pytest.mark.parametrize("rows", [None, torch.tensor([1, 4])])
+@pytest.mark.parametrize(("window_size", "batch_size"), [(2, 20), (3, 31), (3, 4), (4, 64), (5, 1)])
+def test_batches_of_windows_hold_whole_windows_within_the_image(window_size, batch_size, rows):
+    height, width = 5, 9
+    n_windows = max(1, round(batch_size / window_size**2))
+    observations = numbered(6, (height, width), rows)
+    pairs = drawn(TrainingBatches(observations, batch_size, window_size))
+    assert len(pairs) == math.ceil(len(observations) / (n_windows * window_size**2))
+    for batch in pairs:
+        assert len(batch) == n_windows * window_size**2
+        for first in range(0, len(batch), window_size**2):
+            window = batch[first : first + window_size**2]
+            assert len({light for light, _ in window}) == 1
+            assert rows is None or window[0][0] in rows
+            top, left = divmod(window[0][1], width)
+            assert top + window_size <= height
+            assert left + window_size <= width
+            inside = itertools.product(range(top, top + window_size), range(left, left + window_size))
+            assert [pixel for _, pixel in window] == [row * width + column for row, column in inside]
+
+
+def test_windows_come_up_everywhere_and_under_all_lights():
+    corners = set()
+    for batch in itertools.chain(*(drawn(TrainingBatches(numbered(2, (3, 4)), 40, 2)) for _ in range(100))):
+        corners.update(batch[::4])
+    assert corners == {(light, row * 4 + column) for light in range(2) for row in range(2) for column in range(3)}
+
+
+def test_a_window_as_large_as_the_image_is_a_photograph():
+    for batch in drawn(TrainingBatches(numbered(3, (4, 4)), 16, 4)):
+        assert [pixel for _, pixel in batch] == [*range(16)]
+
+
+@pytest.mark.parametrize(("image_shape", "window_size"), [((4, 6), 5), ((6, 4), 5), ((1, 1), 2), ((), 2)])
+def test_windows_larger_than_the_image_are_refused(image_shape, window_size):
+    with pytest.raises(ValueError, match=f"window_size={window_size} is larger than the image"):
+        TrainingBatches(numbered(3, image_shape), 10, window_size)
+
+
+# --- The argument for single pixels
+
+
+@pytest.fixture(scope="module")
+def scene():
+    scene = make_scene(n_lights=64, image_shape=(48, 64))
+    images = (scene.images / scene.images.max()) ** (1 / 2.2)
+    rows, columns = np.divmod(np.arange(48 * 64), 64)
+    return Observations(
+        torch.from_numpy(scene.lights.astype(np.float32)),
+        torch.from_numpy(np.column_stack([rows / 48, columns / 64]).astype(np.float32)),
+        torch.from_numpy(images.reshape(64, 48 * 64, 3).astype(np.float32)),
+        (48, 64),
+    )
+
+
+def strays(scene, window_size, batch_size=2304, n_batches=8):
+    """Mean distance of a batch's distributions from the data's: light x, pixel x, first target channel."""
+    X, y = scene[torch.arange(len(scene))]
+    n_light_features = scene.lights.shape[1]
+    data = X[:, 0], X[:, n_light_features + 1], y[:, 0]
+    distances = []
+    for X, y in itertools.islice(TrainingBatches(scene, batch_size, window_size), n_batches):
+        assert len(y) == batch_size
+        batch = X[:, 0], X[:, n_light_features + 1], y[:, 0]
+        distances.append([wasserstein_distance(a, b) / b.std() for a, b in zip(batch, data, strict=True)])
+    return np.mean(distances, axis=0)
+
+
+def test_batches_of_single_pixels_are_distributed_like_the_data_and_batches_of_windows_are_not(scene):
+    by_window = {window_size: strays(scene, window_size) for window_size in (1, 3, 16, 48)}
+    assert np.all(by_window[1] < 0.06)
+    for window_size in (3, 16, 48):
+        assert np.all(by_window[1] < by_window[window_size])
+    # The larger the window, the farther; the largest is one part of one photograph.
+    assert np.all(by_window[3] < by_window[16])
+    assert np.all(by_window[48][[0, 2]] > 5 * by_window[1][[0, 2]])
