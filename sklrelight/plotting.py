@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .datasets.extras import import_extra
 from .metrics import DISPLAY_GAMMA, encode_display, relative_error
 
 __all__ = ["RelightingDisplay"]
@@ -167,11 +168,7 @@ class RelightingDisplay:
         return self
 
     def _new_axes(self):
-        try:
-            # Here only: the rest of the library does without matplotlib.
-            import matplotlib.pyplot as plt  # noqa: PLC0415
-        except ImportError as error:
-            raise ImportError("Displays need matplotlib: pip install 'sklrelight[plot]'") from error
+        plt = import_extra("matplotlib.pyplot", "plot", "To draw")
         height, width = self.original.shape[:2]
         figure_width = 12.0
         # Three pictures side by side, and room for three lines of title.
