@@ -103,35 +103,37 @@ def test_area_mean(shape, factor):
 
 # -- speed and memory ---------------------------------------------------------------------------------------------
 
-# Loads into a file while a thread watches the process's anonymous memory.
+# Loads captures into a file while a thread watches the process's anonymous memory.
 _WATCHED = """
 import json, re, sys, threading
 from pathlib import Path
 from sklrelight.datasets import load_rti
 
-def anonymous():
-    return int(re.search(r"RssAnon:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+def anonymous_mb():
+    return int(re.search(r"RssAnon:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
 
-peak = start = anonymous()
-stop = threading.Event()
-def watch():
-    global peak
+def watch(stop, seen):
     while not stop.wait(0.005):
-        peak = max(peak, anonymous())
-watcher = threading.Thread(target=watch)
-watcher.start()
-capture = load_rti(sys.argv[1], memmap=sys.argv[2], progress=False)
-total = sum(float(image.sum()) for image in capture.images)
-stop.set()
-watcher.join()
-sizes = {"start_mb": start / 1024, "peak_mb": peak / 1024, "stack_mb": capture.images.nbytes / 2**20}
-print(json.dumps(sizes | {"total": total}))
+        seen.append(anonymous_mb())
+
+target, *folders = sys.argv[1:]
+start, results = anonymous_mb(), []
+for folder in folders:
+    stop, seen = threading.Event(), [anonymous_mb()]
+    watcher = threading.Thread(target=watch, args=(stop, seen))
+    watcher.start()
+    capture = load_rti(folder, memmap=target, progress=False)
+    total = sum(float(image.sum()) for image in capture.images)
+    stop.set()
+    watcher.join()
+    results.append({"start_mb": start, "peak_mb": max(seen), "stack_mb": capture.images.nbytes / 2**20})
+print(json.dumps(results))
 """
 
 
-def _watched(folder, target):
+def _watched(target, *folders):
     done = subprocess.run(
-        [sys.executable, "-c", _WATCHED, str(folder), str(target)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", _WATCHED, str(target), *map(str, folders)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -139,13 +141,13 @@ def _watched(folder, target):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_does_not_grow_with_the_stack(tmp_path):
-    peaks = []
-    for n in [20, 200]:
-        write_capture(tmp_path / str(n), np.zeros((n, 150, 300, 3), np.uint8), lights=directions(n))
-        watched = _watched(tmp_path / str(n), tmp_path / "stack.npy")
-        peaks.append(watched["peak_mb"])
-    assert watched["stack_mb"] > 100
-    assert peaks[1] - peaks[0] < 20
+    folders = [tmp_path / str(n) for n in (20, 200)]
+    for folder in folders:
+        n = int(folder.name)
+        write_capture(folder, np.zeros((n, 150, 300, 3), np.uint8), lights=directions(n))
+    small, large = _watched(tmp_path / "stack.npy", *folders)
+    assert large["stack_mb"] > 100
+    assert large["peak_mb"] - small["peak_mb"] < 20
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +211,7 @@ def test_loading_takes_little_longer_than_decoding(large_capture):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_large_capture_in_constant_memory(large_capture, tmp_path):
-    watched = _watched(large_capture, tmp_path / "stack.npy")
+    (watched,) = _watched(tmp_path / "stack.npy", large_capture)
     print(
         f"\nstack of {watched['stack_mb']:.0f} MB filled with {watched['peak_mb']:.0f} MB of anonymous memory, "
         f"{watched['start_mb']:.0f} MB of them taken by the imports"
