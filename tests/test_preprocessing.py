@@ -1,5 +1,7 @@
 """The encoding of radiance: its formula, its round trip, its metering."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from sklearn.exceptions import NotFittedError
 
-from sklrelight import LogExposureScaler
+from sklrelight import LogExposureScaler, Relighter
+from sklrelight.interpolation import NearestPhotograph
 
 ROUND_TRIP = 5e-6
 
@@ -385,3 +388,24 @@ def test_values_below_the_minimum_are_encoded_alike_in_any_block():
     encoded = scaler.transform(images)
     np.testing.assert_array_equal(encoded[3:4], scaler.transform(images[3:4]))
     np.testing.assert_allclose(scaler.inverse_transform(encoded), images, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("curve", ["log", "power"])
+@pytest.mark.parametrize(
+    "images",
+    [
+        ten_decades(),
+        ten_decades() * np.float32(1e20),
+        (ten_decades(dtype=np.float64) ** 0.3 * 65535).astype(np.uint16),
+        ten_decades().astype(np.float16),
+        np.full((4, 5, 6), 3, np.float32),
+    ],
+    ids=["ten decades", "bright", "uint16", "float16", "constant"],
+)
+def test_the_check_of_the_inverse_in_relighter_is_silent(images, curve):
+    lights = np.random.default_rng(0).random((len(images), 2))
+    relighter = Relighter(NearestPhotograph(), transformer=LogExposureScaler(curve=curve), check_inverse=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        predicted = relighter.fit(lights, images).predict(lights)
+    assert relative_difference(images, predicted) < ROUND_TRIP
