@@ -19,7 +19,20 @@ ACTIVATIONS = {
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
 }
-NORMALIZATIONS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+
+
+class _BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation that takes a batch of one, such as an epoch may leave over, by the running statistics."""
+
+    def forward(self, input):
+        if self.training and len(input) == 1:
+            return nn.functional.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(input)
+
+
+NORMALIZATIONS = {"batch": _BatchNorm, "layer": nn.LayerNorm}
 
 
 class RelightingMLP(nn.Module):

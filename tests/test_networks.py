@@ -81,6 +81,18 @@ def test_batch_normalization_has_the_statistics_of_the_batch_in_training():
     torch.testing.assert_close(output.std(dim=0), torch.ones(2), atol=1e-2, rtol=0)
 
 
+def test_a_batch_of_one_is_normalised_by_the_running_statistics():
+    network = trained(RelightingMLP(4, 2, (8,), normalization="batch"), 4)
+    X = torch.randn(1, 4)
+    expected = network(X)
+    before = copy.deepcopy(network.state_dict())
+    network.train()
+    torch.testing.assert_close(network(X), expected)
+    network(X).sum().backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in network.parameters())
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
 def test_dropout_drops_its_share_in_training_only():
     network = RelightingMLP(4, 3, (2000,), dropout=0.3)
     X = torch.randn(5, 4)
