@@ -231,7 +231,10 @@ class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _check(self, X, *, reset, copy=False):
         # float16 and integers become float32: their own arithmetic would overflow or truncate.
-        return validate_data(self, X, reset=reset, dtype=[np.float32, np.float64], allow_nd=True, copy=copy, order="C")
+        X = validate_data(self, X, reset=reset, dtype=[np.float32, np.float64], allow_nd=True, copy=copy, order="C")
+        if not X.size:
+            raise ValueError(f"Found array of shape {X.shape}, which has no values")
+        return X
 
     def _check_radiance(self, X, *, reset, copy=False):
         X = self._check(X, reset=reset, copy=copy)

@@ -323,6 +323,12 @@ def test_encoded_values_that_are_not_finite_are_refused(value, message):
         LogExposureScaler().fit([[0.0, 1.0]]).inverse_transform([[0.5, value]])
 
 
+@pytest.mark.parametrize("shape", [(0, 3), (0, 3, 4), (3, 0, 4), (3, 4, 0)])
+def test_no_values_are_refused(shape):
+    with pytest.raises(ValueError, match=r"Found array .*shape"):
+        LogExposureScaler().fit(np.ones(shape))
+
+
 def test_a_negative_value_is_named():
     with pytest.raises(ValueError, match=r"got -0\.25"):
         LogExposureScaler().fit([[0.0, -0.25]])
