@@ -180,32 +180,35 @@ class _Stopwatch:
 
 
 def _decode(path):
-    return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED).shape
+    return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
 
 
 @pytest.mark.slow
 def test_loading_takes_little_longer_than_decoding(large_capture):
     paths = sorted(large_capture.glob("*.png"))
     alone, loading = [], []
-    for _ in range(8):
-        # Both in two threads, in turn, in one run.
+    for _ in range(9):
+        # Both in two threads, in turn, in one run: what else the machine does then falls on both.
         with _Stopwatch(alone), ThreadPoolExecutor(2) as pool:
-            assert len(list(pool.map(_decode, paths))) == 1024
+            decoded = list(pool.map(_decode, paths))
+        assert len(decoded) == 1024
+        del decoded
         with _Stopwatch(loading):
             capture = load_rti(large_capture, n_jobs=2)
         assert capture.images.shape == (1024, 116, 174, 3)
         assert capture.bit_depth == 16
-        # The next run gets its memory, which a virtual machine is slow to hand out for the first time.
         del capture
-    ratio = min(loading)[0] / min(alone)[0]
-    cores_alone, cores_loading = (max(cores for _, cores in runs) for runs in (alone, loading))
+    ratio = float(np.median([ours[0] / theirs[0] for ours, theirs in zip(loading, alone, strict=True)]))
+    (seconds_alone, cores_alone), (seconds, cores) = np.median(alone, axis=0), np.median(loading, axis=0)
     print(
-        f"\ndecoding alone {min(alone)[0]:.2f} s on {cores_alone:.2f} cores, "
-        f"load_rti {min(loading)[0]:.2f} s on {cores_loading:.2f} cores: {ratio:.2f} x"
+        f"\ndecoding alone {seconds_alone:.2f} s on {cores_alone:.2f} cores, "
+        f"load_rti {seconds:.2f} s on {cores:.2f} cores: {ratio:.2f} x"
     )
+    if cores_alone < 0.9:
+        pytest.skip(f"two threads got {cores_alone:.2f} cores: the machine is too busy to time anything")
     assert ratio <= 1.5
     # On a machine that others use too, there is less than two cores to be had for either.
-    assert cores_loading >= min(1.5, 0.85 * cores_alone)
+    assert cores >= min(1.5, 0.85 * cores_alone)
 
 
 @pytest.mark.slow
