@@ -412,6 +412,7 @@ def test_plateau_reduces_the_rate_as_worked_out_by_hand(scripted_fit, case, opti
     [
         (4e-7, [4e-7, 4e-7, 4e-7, 2e-7, 2e-7, 1e-7, 1e-7, 1e-7, 1e-7]),
         (3e-7, [3e-7, 3e-7, 3e-7, 1.5e-7, 1.5e-7, 1e-7, 1e-7, 1e-7, 1e-7]),  # not 0.75e-7
+        (1.05e-7, [1.05e-7] * 3 + [1e-7] * 6),  # however small the step
         (1e-7, [1e-7] * 9),
         (5e-8, [5e-8] * 9),  # a lower one that was asked for is left as it is
     ],

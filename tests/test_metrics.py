@@ -178,6 +178,10 @@ def test_white_of_short_types(dtype):
     assert display_white(images) == pytest.approx(np.percentile(images.astype(np.float64), 99.95), rel=1e-6)
 
 
+def test_white_of_float16_is_interpolated_in_float32():
+    assert display_white(np.array([0, 3000], np.float16)) == pytest.approx(2998.5, rel=1e-6)  # not 2998
+
+
 @pytest.mark.parametrize("metric", ["relative error", "psnr"])
 def test_white_encodes_both_sides(photographs, metric):
     true, predicted = photographs  # up to 10: clipped for a white of 2
