@@ -225,8 +225,8 @@ def test_a_weight_of_0_leaves_the_term_out(monkeypatch, weights, left_out):
     prediction, target = batch()
     term = getattr(losses, left_out)
     if left_out == "squared_error":  # the relative term is made of it
-        monkeypatch.setattr(losses, "relative_squared_error", lambda p, t: term(p, t) / (t**2).mean())
-    monkeypatch.setattr(losses, left_out, lambda p, t: torch.full_like(p, torch.nan))
+        monkeypatch.setattr(losses, "relative_squared_error", lambda p, t, *weight: term(p, t) / (t**2).mean())
+    monkeypatch.setattr(losses, left_out, lambda p, t, *weight: torch.full_like(p, torch.nan))
     assert torch.isfinite(CompositeLoss(*weights)(prediction, target))
     assert torch.isnan(CompositeLoss(1, 1, 1)(prediction, target))
 
