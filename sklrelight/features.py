@@ -10,6 +10,8 @@ from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from .weights import check_pixel_weight
+
 __all__ = ["PixelLightFeatures", "PixelLightFeaturizer", "split_target_shape"]
 
 # Pixels that the principal axes are estimated from. The coefficients are then computed for every pixel, as many at a
@@ -220,7 +222,7 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self, X, y, pixel_weight=None):
         """Learn the scale of the lights and the table of the pixels.
 
         Parameters
@@ -230,6 +232,9 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
 
         y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_lights, k) or (n_lights,)
             The training photographs, encoded.
+
+        pixel_weight : array-like of shape (H, W) or None, default=None
+            Pixels of weight 0 are left out of scales and principal components.
 
         Returns
         -------
@@ -253,11 +258,14 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         self.light_scaler_ = self._fit_light_scaler(X)
 
         values = y.reshape(len(y), -1, n_channels)
+        inside = np.arange(values.shape[1])
+        if pixel_weight is not None:
+            inside = np.flatnonzero(check_pixel_weight(pixel_weight, self.image_shape_))
         mean = values.mean(axis=0, dtype=np.float64)
-        components = self._principal_components(values)
+        components = self._principal_components(values, inside)
         self.n_components_ = components.shape[1]
         if self.scaling == "standard":
-            mean = StandardScaler().fit_transform(mean)
+            mean = StandardScaler().fit(mean[inside]).transform(mean)
         columns = [self._pixel_coordinates(), mean, components]
         self.pixel_table_ = np.hstack(columns).astype(np.float32)
         self._n_channels = n_channels
@@ -331,7 +339,7 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         half = max(height, width) / 2
         return np.column_stack([(columns + 0.5 - width / 2) / half, (height / 2 - rows - 0.5) / half])
 
-    def _principal_components(self, values):
+    def _principal_components(self, values, inside):
         """Coefficients of each pixel, of variance 1, in the principal components of the photographs.
 
         Parameters
@@ -339,13 +347,16 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         values : ndarray of shape (n_lights, n_pixels, n_channels)
             The encoded photographs.
 
+        inside : ndarray of int
+            The pixels that they are the components of.
+
         Returns
         -------
         coefficients : ndarray of shape (n_pixels, n_components_)
             Components without variance are left out.
         """
         n_lights, n_pixels, n_channels = values.shape
-        n_components = min(self.n_components, n_lights * n_channels, n_pixels - 1)
+        n_components = min(self.n_components, n_lights * n_channels, len(inside) - 1)
         if n_components <= 0:
             return np.empty((n_pixels, 0), np.float32)
 
@@ -353,10 +364,10 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
             return values[:, pixels].swapaxes(0, 1).reshape(-1, n_lights * n_channels)
 
         rng = check_random_state(self.random_state)
-        if n_pixels > _PCA_PIXELS:
-            sample = rows(np.sort(rng.choice(n_pixels, _PCA_PIXELS, replace=False)))
+        if len(inside) > _PCA_PIXELS:
+            sample = rows(np.sort(rng.choice(inside, _PCA_PIXELS, replace=False)))
         else:
-            sample = rows(slice(None))
+            sample = rows(inside)
         # The randomised solver, the only one whose cost does not grow with the square of the number of photographs.
         pca = PCA(n_components, svd_solver="randomized", random_state=rng)
         # Pixels that are all alike have no variance, of which PCA takes shares.
@@ -370,7 +381,7 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         coefficients = np.empty((n_pixels, len(axes)), np.float32)
         for block in gen_batches(n_pixels, _PCA_PIXELS):
             coefficients[block] = (rows(block) - pca.mean_) @ axes.T
-        return StandardScaler().fit_transform(coefficients)
+        return StandardScaler().fit(coefficients[inside]).transform(coefficients)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -7,7 +7,14 @@ All take predictions and targets of shape (n_observations, n_channels), encoded 
 import torch
 from torch import nn
 
-__all__ = ["CompositeLoss", "luminance", "relative_squared_error", "squared_error", "squared_luminance_error"]
+__all__ = [
+    "CompositeLoss",
+    "luminance",
+    "relative_squared_error",
+    "squared_error",
+    "squared_luminance_error",
+    "weighted_mean",
+]
 
 # Rec. 601 luma coefficients, R, G, B.
 _LUMA = (0.299, 0.587, 0.114)
@@ -75,7 +82,7 @@ def squared_luminance_error(prediction, target):
     return torch.square(luminance(prediction) - luminance(target))
 
 
-def relative_squared_error(prediction, target):
+def relative_squared_error(prediction, target, weight=None):
     """Squared difference over the mean square of the batch's targets.
 
     The root of its mean is the relative error of the batch, ``sqrt(sum((y - p)^2) / sum(y^2))``.
@@ -85,12 +92,36 @@ def relative_squared_error(prediction, target):
     prediction, target : Tensor of shape (n_observations, n_channels)
         Encoded colours.
 
+    weight : Tensor of shape (n_observations, n_channels) or None, default=None
+        Weights of the values in the mean square; all alike by default.
+
     Returns
     -------
     Tensor of shape (n_observations, n_channels)
         Not negative. A batch with a mean square under 1e-6 counts as one of 1e-6.
     """
-    return squared_error(prediction, target) / torch.square(target).mean().clamp(min=_BLACK)
+    return squared_error(prediction, target) / weighted_mean(torch.square(target), weight).clamp(min=_BLACK)
+
+
+def weighted_mean(values, weight=None):
+    """Mean of a batch.
+
+    Parameters
+    ----------
+    values : Tensor of any shape
+        What a term gives.
+
+    weight : Tensor of the same shape or None, default=None
+        Not negative; all alike by default.
+
+    Returns
+    -------
+    Tensor of shape ()
+        ``sum(w v) / sum(w)``, or 0 where nothing has weight.
+    """
+    if weight is None:
+        return values.mean()
+    return (weight * values).sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
 
 
 class CompositeLoss(nn.Module):
@@ -121,13 +152,17 @@ class CompositeLoss(nn.Module):
         self.luminance_weight = luminance_weight
         self.relative_weight = relative_weight
 
-    def forward(self, prediction, target):
+    def forward(self, prediction, target, weight=None):
         """Reduce a batch to its loss.
 
         Parameters
         ----------
         prediction, target : Tensor of shape (n_observations, n_channels)
             Encoded colours.
+
+        weight : Tensor of shape (n_observations, n_channels) or None, default=None
+            Weights of the values, not negative; all alike by default. A luminance weighs as much as the least of its
+            channels: where one is saturated, it is not known.
 
         Returns
         -------
@@ -136,11 +171,13 @@ class CompositeLoss(nn.Module):
         """
         loss = prediction.new_zeros(())
         if self.mse_weight:
-            loss = loss + self.mse_weight * squared_error(prediction, target).mean()
+            loss = loss + self.mse_weight * weighted_mean(squared_error(prediction, target), weight)
         if self.luminance_weight:
-            loss = loss + self.luminance_weight * squared_luminance_error(prediction, target).mean()
+            luminance_error = squared_luminance_error(prediction, target)
+            least = None if weight is None else weight.amin(dim=1)
+            loss = loss + self.luminance_weight * weighted_mean(luminance_error, least)
         if self.relative_weight:
-            mean = relative_squared_error(prediction, target).mean()
+            mean = weighted_mean(relative_squared_error(prediction, target, weight), weight)
             # The root is taken of a tensor, so that it rounds alike and a perfect prediction has exactly 0.
             root_of_epsilon = torch.sqrt(torch.full_like(mean, _EPSILON))
             loss = loss + self.relative_weight * (torch.sqrt(mean + _EPSILON) - root_of_epsilon)

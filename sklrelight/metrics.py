@@ -9,6 +9,8 @@ import numpy as np
 from sklearn.metrics import make_scorer
 from sklearn.utils import check_array
 
+from .weights import value_weights
+
 # Of the fixed display encoding.
 DISPLAY_GAMMA = 2.2
 
@@ -83,7 +85,7 @@ def encode_display(images, white):
     return np.power(encoded, 1 / DISPLAY_GAMMA, out=encoded)
 
 
-def relative_error(y_true, y_pred, *, white=None):
+def relative_error(y_true, y_pred, *, white=None, pixel_weight=None, saturation=None):
     """Root of the squared error over the squared values, pooled over everything that is passed.
 
     Parameters
@@ -96,6 +98,12 @@ def relative_error(y_true, y_pred, *, white=None):
 
     white : float or None, default=None
         Encode both by :func:`encode_display` first. None: take the values as they are.
+
+    pixel_weight : array-like of shape (H, W) or None, default=None
+        Weights of the pixels: 0 outside a mask, solid angles of a panorama.
+
+    saturation : float or None, default=None
+        Values of the photographs, as passed, at and above which a value is left out.
 
     Returns
     -------
@@ -113,13 +121,13 @@ def relative_error(y_true, y_pred, *, white=None):
     >>> relative_error([[3.0, 4.0]], [[3.0, 4.5]])
     0.1
     """
-    error, power, _ = _pooled(y_true, y_pred, white)
+    error, power, _ = _pooled(y_true, y_pred, white, pixel_weight, saturation)
     if power == 0:
         return 0.0 if error == 0 else float("inf")
     return float(np.sqrt(error / power))
 
 
-def peak_signal_noise_ratio(y_true, y_pred, *, data_range, white=None):
+def peak_signal_noise_ratio(y_true, y_pred, *, data_range, white=None, pixel_weight=None, saturation=None):
     """Peak signal over noise in decibels, pooled over everything that is passed.
 
     Parameters
@@ -136,6 +144,12 @@ def peak_signal_noise_ratio(y_true, y_pred, *, data_range, white=None):
     white : float or None, default=None
         Encode both by :func:`encode_display` first. None: take the values as they are. Of raw linear HDR radiance this
         ratio says little.
+
+    pixel_weight : array-like of shape (H, W) or None, default=None
+        Weights of the pixels: 0 outside a mask, solid angles of a panorama.
+
+    saturation : float or None, default=None
+        Values of the photographs, as passed, at and above which a value is left out.
 
     Returns
     -------
@@ -154,18 +168,18 @@ def peak_signal_noise_ratio(y_true, y_pred, *, data_range, white=None):
     """
     if not 0 < data_range < np.inf:
         raise ValueError(f"data_range must be positive and finite, got {data_range!r}")
-    error, _, n_values = _pooled(y_true, y_pred, white)
+    error, _, total_weight = _pooled(y_true, y_pred, white, pixel_weight, saturation)
     if error == 0:
         return float("inf")
-    return float(-10 * np.log10(error / n_values / data_range**2))
+    return float(-10 * np.log10(error / total_weight / data_range**2))
 
 
-def make_relative_error_scorer(*, white=None):
+def make_relative_error_scorer(*, white=None, pixel_weight=None, saturation=None):
     """Make a scorer of the relative error for ``scoring=`` of a search.
 
     Parameters
     ----------
-    white : float or None, default=None
+    white, pixel_weight, saturation
         As in :func:`relative_error`.
 
     Returns
@@ -176,20 +190,17 @@ def make_relative_error_scorer(*, white=None):
     Examples
     --------
     >>> make_relative_error_scorer()
-    make_scorer(relative_error, greater_is_better=False, response_method='predict', white=None)
+    make_scorer(relative_error, greater_is_better=False, response_method='predict')
     """
-    return make_scorer(relative_error, greater_is_better=False, white=white)
+    return _make_scorer(relative_error, False, white=white, pixel_weight=pixel_weight, saturation=saturation)
 
 
-def make_psnr_scorer(*, data_range, white=None):
+def make_psnr_scorer(*, data_range, white=None, pixel_weight=None, saturation=None):
     """Make a scorer of the peak signal-to-noise ratio for ``scoring=`` of a search.
 
     Parameters
     ----------
-    data_range : float
-        As in :func:`peak_signal_noise_ratio`.
-
-    white : float or None, default=None
+    data_range, white, pixel_weight, saturation
         As in :func:`peak_signal_noise_ratio`.
 
     Returns
@@ -200,13 +211,25 @@ def make_psnr_scorer(*, data_range, white=None):
     Examples
     --------
     >>> make_psnr_scorer(data_range=1.0)
-    make_scorer(peak_signal_noise_ratio, response_method='predict', data_range=1.0, white=None)
+    make_scorer(peak_signal_noise_ratio, response_method='predict', data_range=1.0)
     """
-    return make_scorer(peak_signal_noise_ratio, data_range=data_range, white=white)
+    return _make_scorer(
+        peak_signal_noise_ratio,
+        True,
+        data_range=data_range,
+        white=white,
+        pixel_weight=pixel_weight,
+        saturation=saturation,
+    )
 
 
-def _pooled(y_true, y_pred, white):
-    """Sum of squared errors, sum of squares and number of values, in float64 and photograph by photograph."""
+def _make_scorer(metric, greater_is_better, **parameters):
+    given = {name: value for name, value in parameters.items() if value is not None}
+    return make_scorer(metric, greater_is_better=greater_is_better, **given)
+
+
+def _pooled(y_true, y_pred, white, pixel_weight, saturation):
+    """Weighted sums of squared errors, of squares and of ones, in float64 and photograph by photograph."""
     arrays = [
         check_array(y, ensure_2d=False, allow_nd=True, input_name=name)
         for y, name in ((y_true, "y_true"), (y_pred, "y_pred"))
@@ -214,11 +237,19 @@ def _pooled(y_true, y_pred, white):
     y_true, y_pred = arrays
     if y_true.shape != y_pred.shape:
         raise ValueError(f"y_true has the shape {y_true.shape}, y_pred {y_pred.shape}; they must be the same")
-    error = power = 0.0
+    error = power = total_weight = 0.0
     # One photograph at a time: float64 copies of whole stacks would be large.
-    for true, predicted in zip(y_true, y_pred, strict=True):
+    for i in range(len(y_true)):
+        true, predicted = y_true[i : i + 1], y_pred[i : i + 1]
+        weights = value_weights(true, pixel_weight, saturation)
         if white is not None:
-            true, predicted = encode_display(true, white), encode_display(predicted, white)  # noqa: PLW2901
-        error += float(np.square(np.subtract(true, predicted, dtype=np.float64)).sum())
-        power += float(np.square(true, dtype=np.float64).sum())
-    return error, power, y_true.size
+            true, predicted = encode_display(true, white), encode_display(predicted, white)
+        squares = np.square(np.subtract(true, predicted, dtype=np.float64)), np.square(true, dtype=np.float64)
+        if weights is not None:
+            squares = tuple(weights * square for square in squares)
+        error += float(squares[0].sum())
+        power += float(squares[1].sum())
+        total_weight += true.size if weights is None else float(weights.sum(dtype=np.float64))
+    if total_weight == 0:
+        raise ValueError("no value is left to compare: all are saturated or of weight 0")
+    return error, power, total_weight

@@ -19,6 +19,7 @@ from .networks import ACTIVATIONS, NORMALIZATIONS, RelightingMLP
 from .optimizers import MuonAdamW
 from .sampling import Observations, TrainingBatches
 from .training import RelightingNet, as_tensor, has_bfloat16_units, resolve_device
+from .weights import check_pixel_weight
 
 __all__ = ["RelightingMLPRegressor"]
 
@@ -267,7 +268,7 @@ class RelightingMLPRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self, X, y, pixel_weight=None, saturation=None):
         """Train the network.
 
         Parameters
@@ -277,6 +278,12 @@ class RelightingMLPRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
 
         y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_samples, n_channels) or (n_samples,)
             Encoded photographs, or the table's targets.
+
+        pixel_weight : array-like of shape (H, W) or None, default=None
+            Weights of the pixels in the loss. Those of weight 0 are never sampled. Not for plain tables.
+
+        saturation : float or None, default=None
+            Encoded value at and above which a target is left out of the loss.
 
         Returns
         -------
@@ -298,7 +305,16 @@ class RelightingMLPRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
         self.target_range_ = (y.min(), y.max()) if isinstance(X, PixelLightFeatures) else None
 
         rng = check_random_state(self.random_state)
-        observations = self._observations(features, y, device)
+        if pixel_weight is not None:
+            pixel_weight = as_tensor(check_pixel_weight(pixel_weight, features.image_shape).ravel(), device)
+        observations = Observations(
+            lights=as_tensor(features.lights, device),
+            pixels=as_tensor(features.pixels, device),
+            targets=as_tensor(y.reshape(*features.shape[:2], -1), device),
+            image_shape=features.image_shape,
+            pixel_weight=pixel_weight,
+            saturation=saturation,
+        )
         train, valid = self._split(observations, rng)
         half = has_bfloat16_units(device) and len(train) >= _HALF_PRECISION_OBSERVATIONS
         self.precision_ = {"auto": "bfloat16" if half else "float32"}.get(self.precision, self.precision)
@@ -398,15 +414,6 @@ class RelightingMLPRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
 
     def _n_channels(self, features):
         return int(np.prod(self.target_shape_)) // len(features.pixels)
-
-    def _observations(self, features, y, device):
-        n_lights, n_pixels, _ = features.shape
-        return Observations(
-            lights=as_tensor(features.lights, device),
-            pixels=as_tensor(features.pixels, device),
-            targets=as_tensor(y.reshape(n_lights, n_pixels, -1), device),
-            image_shape=features.image_shape,
-        )
 
     def _split(self, observations, rng):
         """Hold whole lights out for validation."""

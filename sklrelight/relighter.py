@@ -1,6 +1,7 @@
 """The model of a scene under any light: :class:`Relighter`, and the recipes of :func:`make_relighter`."""
 
 import warnings
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_array, gen_batches
 from sklearn.utils._repr_html.estimator import _VisualBlock
 from sklearn.utils._tags import get_tags
-from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted, has_fit_parameter
 
 from .features import PixelLightFeaturizer, split_target_shape
 from .preprocessing import LogExposureScaler
 from .regressor import RelightingMLPRegressor
+from .weights import check_pixel_weight, value_weights
 
 __all__ = ["RECIPES", "Relighter", "make_relighter"]
 
@@ -89,7 +91,7 @@ class Relighter(TransformedTargetRegressor):
         self.transformer = transformer
         self.check_inverse = check_inverse
 
-    def fit(self, X, y, **fit_params):
+    def fit(self, X, y, pixel_weight=None, saturation=None, **fit_params):
         """Fit the model of a scene.
 
         Parameters
@@ -99,6 +101,14 @@ class Relighter(TransformedTargetRegressor):
 
         y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_lights, k) or (n_lights,)
             A photograph for each light, linear radiance in any unit.
+
+        pixel_weight : array-like of shape (H, W) or None, default=None
+            Weights of the pixels, such as a mask of bool or the solid angles of a panorama. Pixels of weight 0 are not
+            looked at, and predicted as 0.
+
+        saturation : float or None, default=None
+            Radiance at and above which the photographs are clipped: such values are left out of the loss, and of
+            `score`.
 
         **fit_params : dict
             Passed on to the regressor.
@@ -125,10 +135,17 @@ class Relighter(TransformedTargetRegressor):
         if len(lights) != shape[0]:
             raise ValueError(f"inconsistent numbers of samples: {len(lights)} lights and {shape[0]} images")
         # Known before training, so that an interrupted model predicts like any other.
-        self._lights_of_a_block = max(1, _BLOCK_VALUES // int(np.prod(shape[1:])))
+        self.pixel_weight_ = None if pixel_weight is None else check_pixel_weight(pixel_weight, shape[1:3])
+        self.saturation_ = saturation
+        self._target_shape = tuple(shape[1:])
         self.interrupted_ = False
+        y = check_array(y, ensure_2d=False, allow_nd=True, input_name="y")
+        columns = y.reshape(len(y), -1) if y.ndim == 1 else y
+        # Before the parent would: what it passes on to the regressor depends on the transformer.
+        inside = columns if self.pixel_weight_ is None else columns[:, self.pixel_weight_ > 0]
+        self.transformer_ = self._get_transformer(get_clone=True).fit(inside)
         try:
-            return super().fit(X, y, **fit_params)
+            return super().fit(X, y, **self._weight_params(columns), **fit_params)
         except KeyboardInterrupt:
             self.interrupted_ = True
             raise
@@ -156,18 +173,87 @@ class Relighter(TransformedTargetRegressor):
             If the lights have another width than in `fit`, or are not finite.
         """
         check_is_fitted(self)
-        blocks = [*gen_batches(_num_samples(X), self._lights_of_a_block)]
-        if len(blocks) <= 1:
-            return super().predict(X, **predict_params)
-        images = None
-        for block in blocks:
-            some = super().predict(_safe_indexing(X, block), **predict_params)
-            if images is None:
-                images = np.empty((blocks[-1].stop, *some.shape[1:]), some.dtype)
-            images[block] = some
+        blocks = self._predict_blocks(X, **predict_params)
+        first = next(blocks)
+        if len(first) == _num_samples(X):
+            return first
+        images = np.empty((_num_samples(X), *first.shape[1:]), first.dtype)
+        start = 0
+        for block in chain([first], blocks):
+            images[start : start + len(block)] = block
+            start += len(block)
         return images
 
-    def score(self, X, y, sample_weight=None):
+    def relight(self, X, intensities):
+        """Predict the scene under a mixture of lights.
+
+        Light adds up, so the scene under several lights at once is the sum of the scenes under each. An environment is
+        a mixture of directions (:func:`sklrelight.datasets.environment_to_lights`), an area light one of its parts.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_light_features)
+            Lights, in the units that `fit` saw.
+
+        intensities : array-like of shape (m,) or (m, C)
+            How bright each light is, as a multiple of the ones that were photographed; with C columns, one for each
+            channel of the photographs, coloured.
+
+        Returns
+        -------
+        image : ndarray of shape (H, W, C), or of a single photograph as in `fit`, float32
+            Linear radiance. Summed some lights at a time in float64: memory does not grow with their number.
+
+        Raises
+        ------
+        ValueError
+            If `intensities` does not fit the lights or the channels, or is not finite.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklrelight import Relighter
+        >>> from sklrelight.interpolation import NearestPhotograph
+        >>> lights, images = np.eye(2), np.array([[[[1.0, 0.0, 0.0]]], [[[0.0, 1.0, 0.0]]]])
+        >>> relighter = Relighter(NearestPhotograph()).fit(lights, images)
+        >>> relighter.relight(lights, [2.0, 0.5]).round(4)
+        array([[[2. , 0.5, 0. ]]], dtype=float32)
+        """
+        check_is_fitted(self)
+        intensities = check_array(intensities, dtype=np.float64, ensure_2d=False, input_name="intensities")
+        n_lights = _num_samples(X)
+        n_channels = split_target_shape((1, *self._target_shape))[1]
+        if intensities.shape not in ((n_lights,), (n_lights, n_channels)):
+            raise ValueError(
+                f"intensities has the shape {intensities.shape}; {n_lights} lights and {n_channels} channels need"
+                f" ({n_lights},) or ({n_lights}, {n_channels})"
+            )
+        intensities = intensities.reshape(n_lights, -1)
+        if not self._has_channels:
+            # Grey photographs have no axis for the one channel that they have.
+            intensities = intensities[:, 0]
+        image = np.zeros(self._target_shape, np.float64)
+        start = 0
+        for block in self._predict_blocks(X):
+            for photograph, intensity in zip(block, intensities[start : start + len(block)], strict=True):
+                image += photograph * intensity
+            start += len(block)
+        return image.astype(np.float32)
+
+    @property
+    def _has_channels(self):
+        return len(self._target_shape) in (1, 3)
+
+    def _predict_blocks(self, X, **predict_params):
+        """Predict some lights at a time, as many as stay within a bounded number of values."""
+        n_lights = max(1, _BLOCK_VALUES // int(np.prod(self._target_shape)))
+        for block in gen_batches(max(1, _num_samples(X)), n_lights):
+            images = super().predict(_safe_indexing(X, block), **predict_params)
+            if self.pixel_weight_ is not None:
+                images[:, self.pixel_weight_ == 0] = 0
+            yield images
+
+    def score(self, X, y, sample_weight=None, pixel_weight=None, saturation=None):
         """Compute R^2 over all values of all photographs.
 
         Parameters
@@ -181,6 +267,12 @@ class Relighter(TransformedTargetRegressor):
         sample_weight : array-like of shape (n_lights,) or None, default=None
             Weight of each photograph.
 
+        pixel_weight : array-like of shape (H, W) or None, default=None
+            Weights of the pixels; by default those that `fit` was given.
+
+        saturation : float or None, default=None
+            Radiance at and above which values are left out; by default that of `fit`.
+
         Returns
         -------
         float
@@ -190,14 +282,18 @@ class Relighter(TransformedTargetRegressor):
         predicted = self.predict(X)
         if y.shape != predicted.shape:
             raise ValueError(f"y has the shape {y.shape}, the photographs predicted for X have {predicted.shape}")
+        weights = value_weights(
+            y,
+            self.pixel_weight_ if pixel_weight is None else pixel_weight,
+            self.saturation_ if saturation is None else saturation,
+        )
         if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, y)
-            sample_weight = np.repeat(weight, y[0].size)
-        return r2_score(y.ravel(), predicted.ravel(), sample_weight=sample_weight)
+            sample_weight = _check_sample_weight(sample_weight, y).reshape(-1, *[1] * (y.ndim - 1))
+            weights = np.broadcast_to(sample_weight, y.shape) * (1 if weights is None else weights)
+        return r2_score(y.ravel(), predicted.ravel(), sample_weight=None if weights is None else weights.ravel())
 
     def _fit_transformer(self, y):
-        # The parent takes None for an identity that refuses images.
-        self.transformer_ = self._get_transformer(get_clone=True).fit(y)
+        # `fit` has done it: the parent would take None for an identity, which refuses images.
         if not self.check_inverse:
             return
         some = y[:: max(1, len(y) // 10)]
@@ -208,6 +304,26 @@ class Relighter(TransformedTargetRegressor):
                 UserWarning,
                 stacklevel=3,
             )
+
+    def _weight_params(self, y):
+        """Name what `fit` was told of weights the way the regressor, or a pipeline's steps, take it."""
+        given = {}
+        if self.pixel_weight_ is not None:
+            given["pixel_weight"] = self.pixel_weight_
+        if self.saturation_ is not None:
+            saturated = self.transformer_.transform(np.full_like(y[:1], self.saturation_))
+            # A hair less, so that rounding cannot lift a saturated value over it.
+            given["saturation"] = float(saturated.min()) * (1 - 1e-6)
+        regressor = self._get_regressor()
+        parts = {"": regressor}
+        if isinstance(regressor, Pipeline):
+            parts = {f"{name}__": step for name, step in regressor.steps}
+        return {
+            prefix + name: value
+            for prefix, part in parts.items()
+            for name, value in given.items()
+            if has_fit_parameter(part, name)
+        }
 
     def _get_transformer(self, get_clone=False):
         if self.transformer is None:

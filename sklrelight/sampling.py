@@ -29,14 +29,24 @@ class Observations(Dataset):
 
     rows : Tensor of shape (n_kept,) or None, default=None
         Lights to keep; all by default.
+
+    pixel_weight : Tensor of shape (n_pixels,) or None, default=None
+        Weights of the pixels; all alike by default. Pixels of weight 0 are no observations.
+
+    saturation : float or None, default=None
+        Values at or above it have no weight.
     """
 
-    def __init__(self, lights, pixels, targets, image_shape, rows=None):
+    def __init__(self, lights, pixels, targets, image_shape, rows=None, pixel_weight=None, saturation=None):
         self.lights = lights
         self.pixels = pixels
         self.targets = targets
         self.image_shape = image_shape
         self.rows = torch.arange(len(lights), device=lights.device) if rows is None else rows
+        self.pixel_weight = pixel_weight
+        self.saturation = saturation
+        inside = torch.ones(len(pixels), device=lights.device) if pixel_weight is None else pixel_weight
+        self.pixel_rows = torch.nonzero(inside).flatten()
 
     def subset(self, rows):
         """Keep some lights.
@@ -51,7 +61,15 @@ class Observations(Dataset):
         Observations
             A view: it shares all tensors.
         """
-        return Observations(self.lights, self.pixels, self.targets, self.image_shape, self.rows[rows])
+        return Observations(
+            self.lights,
+            self.pixels,
+            self.targets,
+            self.image_shape,
+            self.rows[rows],
+            self.pixel_weight,
+            self.saturation,
+        )
 
     @property
     def n_lights(self):
@@ -60,8 +78,8 @@ class Observations(Dataset):
 
     @property
     def n_pixels(self):
-        """Number of pixels of a photograph."""
-        return len(self.pixels)
+        """Number of pixels that have weight."""
+        return len(self.pixel_rows)
 
     def __len__(self):
         return self.n_lights * self.n_pixels
@@ -85,12 +103,36 @@ class Observations(Dataset):
         row = self.rows[light]
         X = torch.cat([self.lights[row], self.pixels[pixel]], dim=-1)
         # One flat index is several times faster to gather by than a pair of them.
-        y = self.targets.flatten(0, 1)[row * self.n_pixels + pixel]
+        y = self.targets.flatten(0, 1)[row * len(self.pixels) + pixel]
         return X, y
+
+    def batch(self, light, pixel):
+        """Write some observations out, with their weights where there are any.
+
+        Parameters
+        ----------
+        light, pixel : Tensor of int of shape (n_observations,)
+            As in `gather`.
+
+        Returns
+        -------
+        X : Tensor of shape (n_observations, n_features)
+            Features.
+
+        y : Tensor of shape (n_observations, n_channels), or two of them
+            Encoded colours; and, if some values weigh more than others, the values' weights.
+        """
+        X, y = self.gather(light, pixel)
+        if self.pixel_weight is None and self.saturation is None:
+            return X, y
+        weight = torch.ones_like(y) if self.saturation is None else (y < self.saturation).to(y.dtype)
+        if self.pixel_weight is not None:
+            weight *= self.pixel_weight[pixel][:, None]
+        return X, (y, weight)
 
     def __getitem__(self, index):
         index = torch.as_tensor(index, device=self.rows.device)
-        return self.gather(index // self.n_pixels, index % self.n_pixels)
+        return self.batch(index // self.n_pixels, self.pixel_rows[index % self.n_pixels])
 
 
 class TrainingBatches:
@@ -183,7 +225,7 @@ class TrainingBatches:
             if self.exhausted:
                 return
             self.n_drawn += len(light)
-            yield self.observations.gather(light, pixel)
+            yield self.observations.batch(light, pixel)
 
     def _single_pixels(self):
         n_lights, n_pixels = self.observations.n_lights, self.observations.n_pixels
@@ -198,7 +240,7 @@ class TrainingBatches:
             rounds = torch.arange(first, min(first + n_rounds, n_lights), device=device)
             order = torch.rand(len(rounds), n_pixels, device=device).argsort(dim=1)
             light = torch.cat([light, light_order[(rounds[:, None] + shift[order]) % n_lights].flatten()])
-            pixel = torch.cat([pixel, order.flatten()])
+            pixel = torch.cat([pixel, self.observations.pixel_rows[order.flatten()]])
             while len(light) >= length:
                 yield light[:length], pixel[:length]
                 light, pixel = light[length:], pixel[length:]

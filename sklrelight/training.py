@@ -97,6 +97,11 @@ class RelightingNet(NeuralNet):
         self.history_.record(f"{prefix}_loss", total.item() / n_observations)
         self.history_.record(f"{prefix}_batch_count", n_batches)
 
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Compare with the colours alone, or with colours and their weights."""
+        target, weight = y_true if isinstance(y_true, tuple) else (y_true, None)
+        return self.criterion_(y_pred, target, weight)
+
     def on_batch_begin(self, net, batch=None, training=False, **kwargs):
         """Keep no history of single batches: a fit has tens of thousands."""
 

@@ -193,12 +193,12 @@ class TestInterruption:
         forward = CompositeLoss.forward
         n_calls = 0
 
-        def interrupted(self, prediction, target):
+        def interrupted(self, *batch_values):
             nonlocal n_calls
             n_calls += 1
             if n_calls == batch:
                 raise KeyboardInterrupt
-            return forward(self, prediction, target)
+            return forward(self, *batch_values)
 
         monkeypatch.setattr(CompositeLoss, "forward", interrupted)
 
