@@ -17,8 +17,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py $(if $(CAPTURE),"$(CAPTURE)")
 
+# One thread a worker: threads of two workers that wait for each other on the same cores are many times slower.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 --durations=10
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --durations=10
 
 proof: $(VENV)/.installed
 	$(BIN)/python -m pytest -m slow --durations=0

@@ -4,7 +4,7 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
-from sklearn.utils import gen_batches
+from sklearn.utils import check_array, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -47,7 +47,7 @@ class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         The greatest value of the training data.
 
     n_features_in_ : int
-        Length of the second axis of the training data, where it has one.
+        Width of the training data, where they are a table.
 
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, where the training data had some that are all strings.
@@ -231,10 +231,15 @@ class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _check(self, X, *, reset, copy=False):
         # float16 and integers become float32: their own arithmetic would overflow or truncate.
-        X = validate_data(self, X, reset=reset, dtype=[np.float32, np.float64], allow_nd=True, copy=copy, order="C")
-        if not X.size:
-            raise ValueError(f"Found array of shape {X.shape}, which has no values")
-        return X
+        array = check_array(
+            X, dtype=[np.float32, np.float64], allow_nd=True, copy=copy, order="C", estimator=self, input_name="X"
+        )
+        if not array.size:
+            raise ValueError(f"Found array of shape {array.shape}, which has no values")
+        # Only a table has columns: photographs of a masked scene are scaled by their inside and applied to all.
+        if array.ndim == 2:
+            validate_data(self, X, reset=reset, skip_check_array=True)
+        return array
 
     def _check_radiance(self, X, *, reset, copy=False):
         X = self._check(X, reset=reset, copy=copy)

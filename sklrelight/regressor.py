@@ -127,7 +127,8 @@ class RelightingMLPRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
         The fitted skorch net, trimmed for prediction.
 
     history_ : skorch.history.History
-        A row an epoch: ``train_loss``, ``valid_loss`` (with validation), ``event_lr``, ``batch_size``, ``stage``,
+        A row an epoch (the last one lacks its losses where Ctrl-C ended it):
+        ``train_loss``, ``valid_loss`` (with validation), ``event_lr``, ``batch_size``, ``stage``,
         ``event_stage_end``, ``dur`` (seconds).
 
     interrupted_ : bool
@@ -499,7 +500,7 @@ class RelightingMLPRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
         for stage in range(self.n_stages):
             batches.batch_size = stage_batch_size(first_batch_size, self.batch_size_factor, stage)
             n_batches += batches.n_batches(self.max_epochs)
-            batches.n_drawn += self.max_epochs * len(batches.observations)
+            batches.n_drawn += self.max_epochs * batches.epoch_length
         return n_batches
 
     def __sklearn_tags__(self):

@@ -136,6 +136,8 @@ class Relighter(TransformedTargetRegressor):
             raise ValueError(f"inconsistent numbers of samples: {len(lights)} lights and {shape[0]} images")
         # Known before training, so that an interrupted model predicts like any other.
         self.pixel_weight_ = None if pixel_weight is None else check_pixel_weight(pixel_weight, shape[1:3])
+        if saturation is not None and not np.isfinite(saturation):
+            raise ValueError(f"saturation must be a finite radiance or None, got {saturation!r}")
         self.saturation_ = saturation
         self._target_shape = tuple(shape[1:])
         self.interrupted_ = False
@@ -220,7 +222,9 @@ class Relighter(TransformedTargetRegressor):
         array([[[2. , 0.5, 0. ]]], dtype=float32)
         """
         check_is_fitted(self)
-        intensities = check_array(intensities, dtype=np.float64, ensure_2d=False, input_name="intensities")
+        intensities = check_array(
+            intensities, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name="intensities"
+        )
         n_lights = _num_samples(X)
         n_channels = split_target_shape((1, *self._target_shape))[1]
         if intensities.shape not in ((n_lights,), (n_lights, n_channels)):
@@ -247,8 +251,11 @@ class Relighter(TransformedTargetRegressor):
     def _predict_blocks(self, X, **predict_params):
         """Predict some lights at a time, as many as stay within a bounded number of values."""
         n_lights = max(1, _BLOCK_VALUES // int(np.prod(self._target_shape)))
-        for block in gen_batches(max(1, _num_samples(X)), n_lights):
-            images = super().predict(_safe_indexing(X, block), **predict_params)
+        n_samples = _num_samples(X)
+        for block in gen_batches(max(1, n_samples), n_lights):
+            # Lights that fit into one block go on as they are, whatever kind of table they are.
+            some = X if n_samples <= n_lights else _safe_indexing(X, block)
+            images = super().predict(some, **predict_params)
             if self.pixel_weight_ is not None:
                 images[:, self.pixel_weight_ == 0] = 0
             yield images

@@ -196,10 +196,14 @@ def _check_image_shape(image_shape) -> tuple[int, int]:
 
 
 def _check_lights(lights, scene: Scene) -> np.ndarray:
-    """Return lights as float64 of shape (n, 3), all of them where a lamp can stand."""
-    positions = np.array(lights, dtype=np.float64)
-    if positions.ndim != 2 or positions.shape[1] != 3 or len(positions) == 0:
-        raise ValueError(f"lights must be positions of shape (n_lights, 3), at least one; got shape {positions.shape}.")
+    """Return lights as float64 of shape (n, 3) or (n, k, 3), all of them where a lamp can stand."""
+    given = np.array(lights, dtype=np.float64)
+    if given.ndim not in (2, 3) or given.shape[-1] != 3 or given.size == 0:
+        raise ValueError(
+            "lights must be positions of shape (n_lights, 3) or, several at once, (n_images, n_lamps, 3), at least one;"
+            f" got shape {given.shape}."
+        )
+    positions = given.reshape(-1, 3)
     unusable = ~(np.abs(positions) <= FARTHEST_LIGHT).all(axis=1)
     if unusable.any():
         i = int(np.flatnonzero(unusable)[0])
@@ -216,7 +220,7 @@ def _check_lights(lights, scene: Scene) -> np.ndarray:
                 f"lights[{i}] = {_format(positions[i])} is {where} the {surface.name}: a lamp has a radius of "
                 f"{LAMP_RADIUS} m and must stand clear of the floor, the wall and every object."
             )
-    return positions
+    return given
 
 
 def _format(position: np.ndarray) -> str:
@@ -259,10 +263,10 @@ def make_scene(n_lights=256, *, image_shape=(96, 128), lights=None, shadow_sampl
         `lights` is given.
     image_shape : tuple of 2 ints, default=(96, 128)
         Height and width in pixels. The vertical field of view is fixed; a wider image shows more at the sides.
-    lights : array-like of shape (n_lights, 3), default=None
-        Positions (m) to render instead of the grid, such as held-out lights off the grid. x to the right, y up, z to
-        the camera; the floor is y = 0, the wall z = -1.6, the grid runs from (+-2.4, 3.4, 0.4) at the back to
-        (+-2.4, 2.2, 4.2) at the front.
+    lights : array-like of shape (n_lights, 3) or (n_images, n_lamps, 3), default=None
+        Positions (m) to render instead of the grid, such as held-out lights off the grid; one lamp an image, or several
+        that burn at once. x to the right, y up, z to the camera; the floor is y = 0, the wall z = -1.6, the grid runs
+        from (+-2.4, 3.4, 0.4) at the back to (+-2.4, 2.2, 4.2) at the front.
     shadow_samples : int, default=16
         Shadow rays per lamp and point, 1 to 255; 1 gives hard shadows. The same rays serve all lamps.
     noise : float, default=0.0
@@ -275,7 +279,7 @@ def make_scene(n_lights=256, *, image_shape=(96, 128), lights=None, shadow_sampl
     scene : :class:`~sklearn.utils.Bunch`
         With the attributes:
 
-        lights : ndarray of shape (n_lights, 3)
+        lights : ndarray of shape (n_lights, 3), or as `lights` was given
             Positions of the lamps (m), float64; also under the name ``light_positions``.
         images : ndarray of shape (n_lights, height, width, 3)
             Linear radiance, RGB, float32, not negative; row 0 at the top. Diffuse surfaces reach about 1, highlights
@@ -339,7 +343,10 @@ def make_scene(n_lights=256, *, image_shape=(96, 128), lights=None, shadow_sampl
     else:
         positions, light_grid, rows_columns = _check_lights(lights, scene), None, None
     lamp = Lamp(LAMP_RADIUS, LAMP_INTENSITY, lamp_offsets(shadow_samples, LAMP_RADIUS))
-    images = render(scene, positions, height_width, lamp)
+    # (n, 3) is one lamp an image.
+    images = np.zeros((len(positions), *height_width, 3), np.float32)
+    for lit in np.moveaxis(positions.reshape(len(positions), -1, 3), 1, 0):
+        images += render(scene, lit, height_width, lamp)
     if noise > 0:
         _add_noise(images, noise, random_state)
     return Bunch(
