@@ -68,7 +68,8 @@ class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     the round trip. Radiance is never negative: ``inverse_transform`` returns 0 for whatever would be.
 
     float32 and float64 keep their type; everything else is computed in float32. In float32 the round trip is exact to
-    5e-6 relative over ten decades.
+    5e-6 relative over ten decades, up to 10,000 times the training maximum. Values below the training minimum keep the
+    minimum's absolute precision.
 
     References
     ----------

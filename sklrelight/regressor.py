@@ -503,8 +503,11 @@ class RelightingMLPRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
             batches.n_drawn += self.max_epochs * batches.epoch_length
         return n_batches
 
+    def __sklearn_is_fitted__(self):
+        # A fit that failed half-way has left other attributes behind.
+        return hasattr(self, "net_")
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.non_deterministic = False
         return tags

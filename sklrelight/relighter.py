@@ -342,6 +342,10 @@ class Relighter(TransformedTargetRegressor):
             return _make_pipeline()
         return super()._get_regressor(get_clone)
 
+    def __sklearn_is_fitted__(self):
+        # A fit that failed half-way has left other attributes behind.
+        return hasattr(self, "regressor_")
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.positive_only = get_tags(self._get_transformer()).input_tags.positive_only
