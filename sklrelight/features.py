@@ -193,8 +193,8 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
     channel (salient images as in Ren et al. [2]_, chosen by variance). Only training photographs enter: `fit` is
     called with them alone, and `transform` sees lights only.
 
-    The features stay what they are under ``set_config(transform_output="pandas")``; `set_output` refuses, for they are no
-    table.
+    The features stay what they are under ``set_config(transform_output="pandas")``; `set_output` refuses, for they are
+    no table.
 
     References
     ----------
