@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.metrics import r2_score
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, check_array, gen_batches
+from sklearn.utils import _safe_indexing, check_array, check_random_state, gen_batches
 from sklearn.utils._repr_html.estimator import _VisualBlock
 from sklearn.utils._tags import get_tags
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted, has_fit_parameter
@@ -44,6 +44,9 @@ class Relighter(TransformedTargetRegressor):
 
     check_inverse : bool, default=True
         Warn in `fit` if the transformer does not return to the photographs.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds every part of the regressor that draws random numbers, in place of the parts' own seeds. None: those hold.
 
     Attributes
     ----------
@@ -84,12 +87,13 @@ class Relighter(TransformedTargetRegressor):
     _parameter_constraints = {
         name: TransformedTargetRegressor._parameter_constraints[name]
         for name in ("regressor", "transformer", "check_inverse")
-    }
+    } | {"random_state": ["random_state"]}
 
-    def __init__(self, regressor=None, *, transformer=None, check_inverse=True):
+    def __init__(self, regressor=None, *, transformer=None, check_inverse=True, random_state=None):
         self.regressor = regressor
         self.transformer = transformer
         self.check_inverse = check_inverse
+        self.random_state = random_state
 
     def fit(self, X, y, pixel_weight=None, saturation=None, **fit_params):
         """Fit the model of a scene.
@@ -338,9 +342,12 @@ class Relighter(TransformedTargetRegressor):
         return clone(self.transformer) if get_clone else self.transformer
 
     def _get_regressor(self, get_clone=False):
-        if self.regressor is None:
-            return _make_pipeline()
-        return super()._get_regressor(get_clone)
+        regressor = _make_pipeline() if self.regressor is None else super()._get_regressor(get_clone)
+        if get_clone and self.random_state is not None:
+            rng = check_random_state(self.random_state)
+            names = [name for name in regressor.get_params() if name.endswith("random_state")]
+            regressor.set_params(**{name: rng.randint(2**31 - 1) for name in sorted(names)})
+        return regressor
 
     def __sklearn_is_fitted__(self):
         # A fit that failed half-way has left other attributes behind.
@@ -350,7 +357,8 @@ class Relighter(TransformedTargetRegressor):
         tags = super().__sklearn_tags__()
         tags.target_tags.positive_only = get_tags(self._get_transformer()).input_tags.positive_only
         seeds = {**self._get_transformer().get_params(), **self._get_regressor().get_params()}
-        tags.non_deterministic = any(n.endswith("random_state") and seed is None for n, seed in seeds.items())
+        unseeded = any(name.endswith("random_state") and seed is None for name, seed in seeds.items())
+        tags.non_deterministic = unseeded and self.random_state is None
         tags.regressor_tags.poor_score = get_tags(self._get_regressor()).regressor_tags.poor_score
         return tags
 

@@ -71,6 +71,17 @@ class TestPrediction:
         assert predicted.dtype == np.float32
 
 
+def test_a_seed_of_its_own_reaches_all_parts(scene):
+    unseeded = small().set_params(regressor__featurizer__random_state=None, regressor__mlp__random_state=None)
+    one, other = (
+        clone(unseeded).set_params(random_state=seed).fit(scene.lights, scene.images).predict(scene.lights)
+        for seed in (3, 3)
+    )
+    np.testing.assert_array_equal(one, other)
+    another = clone(unseeded).set_params(random_state=4).fit(scene.lights, scene.images).predict(scene.lights)
+    assert not np.array_equal(one, another)
+
+
 class TestScore:
     def test_is_r2_over_all_values(self, scene):
         relighter = Relighter(NearestPhotograph()).fit(scene.lights[::2], scene.images[::2])
