@@ -160,7 +160,7 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         In both, a column of lights that varies by less than 1e-5 of its values counts as constant, and is only shifted.
 
     random_state : int, RandomState instance or None, default=None
-        Picks the pixels that the principal components are estimated from, where there are more than 8,192, and starts
+        Picks the pixels that the principal components are estimated from, where there are more than 4,096, and starts
         the randomised solver.
 
     Attributes

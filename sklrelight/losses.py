@@ -121,7 +121,9 @@ def weighted_mean(values, weight=None):
     """
     if weight is None:
         return values.mean()
-    return (weight * values).sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
+    # Shares first: dividing the sum by a tiny weight would make gradients that overflow, and 0 times infinity.
+    share = weight / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
+    return (share * values).sum()
 
 
 class CompositeLoss(nn.Module):

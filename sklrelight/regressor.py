@@ -281,7 +281,8 @@ class RelightingMLPRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
             Encoded photographs, or the table's targets.
 
         pixel_weight : array-like of shape (H, W) or None, default=None
-            Weights of the pixels in the loss. Those of weight 0 are never sampled. Not for plain tables.
+            Weights of the pixels in the loss. Those of weight 0 are never sampled; windows that reach over them are
+            drawn, and they have no weight there. Not for plain tables.
 
         saturation : float or None, default=None
             Encoded value at and above which a target is left out of the loss.
@@ -303,17 +304,22 @@ class RelightingMLPRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
         device = resolve_device(self.device)
         features, y = self._check_training_data(X, y)
         self.target_shape_ = y.shape[1:]
-        self.target_range_ = (y.min(), y.max()) if isinstance(X, PixelLightFeatures) else None
+        if pixel_weight is not None:
+            if not features.image_shape:
+                raise ValueError("pixel_weight is for photographs, X or y has no pixels")
+            pixel_weight = check_pixel_weight(pixel_weight, features.image_shape)
+        self.target_range_ = None
+        if isinstance(X, PixelLightFeatures):
+            inside = y if pixel_weight is None else y[:, pixel_weight > 0]
+            self.target_range_ = (inside.min(), inside.max())
 
         rng = check_random_state(self.random_state)
-        if pixel_weight is not None:
-            pixel_weight = as_tensor(check_pixel_weight(pixel_weight, features.image_shape).ravel(), device)
         observations = Observations(
             lights=as_tensor(features.lights, device),
             pixels=as_tensor(features.pixels, device),
             targets=as_tensor(y.reshape(*features.shape[:2], -1), device),
             image_shape=features.image_shape,
-            pixel_weight=pixel_weight,
+            pixel_weight=None if pixel_weight is None else as_tensor(pixel_weight.ravel(), device),
             saturation=saturation,
         )
         train, valid = self._split(observations, rng)
@@ -373,7 +379,7 @@ class RelightingMLPRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
     def _check_parameters(self):
         """Check what spans several parameters, or lies inside one."""
         sizes = self.hidden_layer_sizes
-        if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
+        if not all(isinstance(size, Integral) and not isinstance(size, bool) and int(size) > 0 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be a sequence of positive integers, got {sizes!r}")
         if not (self.mse_weight or self.luminance_weight or self.relative_weight):
             raise ValueError("mse_weight, luminance_weight and relative_weight are all 0: there is nothing to learn")

@@ -2,11 +2,13 @@
 
 import warnings
 from itertools import chain
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import r2_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_array, check_random_state, gen_batches
@@ -107,8 +109,9 @@ class Relighter(TransformedTargetRegressor):
             A photograph for each light, linear radiance in any unit.
 
         pixel_weight : array-like of shape (H, W) or None, default=None
-            Weights of the pixels, such as a mask of bool or the solid angles of a panorama. Pixels of weight 0 are not
-            looked at, and predicted as 0.
+            Weights of the pixels, such as a mask of bool or the solid angles of a panorama. Pixels of weight 0 reach no
+            fitted value, and are predicted as 0; they still have to be finite and not negative. A search passes the
+            weights on, but takes those whose height is the number of lights for one weight a light.
 
         saturation : float or None, default=None
             Radiance at and above which the photographs are clipped: such values are left out of the loss, and of
@@ -128,7 +131,7 @@ class Relighter(TransformedTargetRegressor):
             Before any work is done: if lights and photographs differ in number, there are less than two, they hold
             NaN or infinities, a photograph is negative somewhere, or the dimensions are others.
         KeyboardInterrupt
-            On Ctrl-C. The model is fitted as far as training got, and `interrupted_` is True.
+            On Ctrl-C. Once training has begun, the model is fitted as far as that got, and `interrupted_` is True.
         """
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
@@ -140,8 +143,8 @@ class Relighter(TransformedTargetRegressor):
             raise ValueError(f"inconsistent numbers of samples: {len(lights)} lights and {shape[0]} images")
         # Known before training, so that an interrupted model predicts like any other.
         self.pixel_weight_ = None if pixel_weight is None else check_pixel_weight(pixel_weight, shape[1:3])
-        if saturation is not None and not np.isfinite(saturation):
-            raise ValueError(f"saturation must be a finite radiance or None, got {saturation!r}")
+        if saturation is not None and not (isinstance(saturation, Real) and 0 < saturation < np.inf):
+            raise ValueError(f"saturation must be a finite radiance above 0, or None; got {saturation!r}")
         self.saturation_ = saturation
         self._target_shape = tuple(shape[1:])
         self.interrupted_ = False
@@ -149,11 +152,16 @@ class Relighter(TransformedTargetRegressor):
         columns = y.reshape(len(y), -1) if y.ndim == 1 else y
         # Before the parent would: what it passes on to the regressor depends on the transformer.
         inside = columns if self.pixel_weight_ is None else columns[:, self.pixel_weight_ > 0]
+        if saturation is not None and inside.min() >= saturation:
+            raise ValueError(f"all values are at or above saturation={saturation!r}: there is nothing to learn from")
+        # What was fitted before would not go with the shapes and weights of these photographs.
+        if hasattr(self, "regressor_"):
+            del self.regressor_
         self.transformer_ = self._get_transformer(get_clone=True).fit(inside)
         try:
             return super().fit(X, y, **self._weight_params(columns), **fit_params)
         except KeyboardInterrupt:
-            self.interrupted_ = True
+            self.interrupted_ = self.__sklearn_is_fitted__()
             raise
 
     def predict(self, X, **predict_params):
@@ -308,6 +316,8 @@ class Relighter(TransformedTargetRegressor):
         if not self.check_inverse:
             return
         some = y[:: max(1, len(y) // 10)]
+        if self.pixel_weight_ is not None:
+            some = some[:, self.pixel_weight_ > 0]
         if not np.allclose(some, self.transformer_.inverse_transform(self.transformer_.transform(some))):
             warnings.warn(
                 f"{self.transformer_} does not return to the photographs that it encoded; set check_inverse=False if"
@@ -322,9 +332,11 @@ class Relighter(TransformedTargetRegressor):
         if self.pixel_weight_ is not None:
             given["pixel_weight"] = self.pixel_weight_
         if self.saturation_ is not None:
-            saturated = self.transformer_.transform(np.full_like(y[:1], self.saturation_))
+            float_type = np.result_type(y.dtype, np.float32)
+            saturated = self.transformer_.transform(np.full(y[:1].shape, self.saturation_, float_type))
             # A hair less, so that rounding cannot lift a saturated value over it.
-            given["saturation"] = float(saturated.min()) * (1 - 1e-6)
+            least = float(saturated.min())
+            given["saturation"] = least - 1e-6 * abs(least)
         regressor = self._get_regressor()
         parts = {"": regressor}
         if isinstance(regressor, Pipeline):
@@ -337,9 +349,14 @@ class Relighter(TransformedTargetRegressor):
         }
 
     def _get_transformer(self, get_clone=False):
-        if self.transformer is None:
-            return LogExposureScaler()
-        return clone(self.transformer) if get_clone else self.transformer
+        transformer = LogExposureScaler() if self.transformer is None else self.transformer
+        if not get_clone:
+            return transformer
+        transformer = clone(transformer)
+        if hasattr(transformer, "set_output"):
+            # Photographs are no tables, whatever the global configuration makes of transformers' results.
+            transformer.set_output(transform="default")
+        return transformer
 
     def _get_regressor(self, get_clone=False):
         regressor = _make_pipeline() if self.regressor is None else super()._get_regressor(get_clone)
@@ -350,8 +367,12 @@ class Relighter(TransformedTargetRegressor):
         return regressor
 
     def __sklearn_is_fitted__(self):
-        # A fit that failed half-way has left other attributes behind.
-        return hasattr(self, "regressor_")
+        # A fit that failed or was interrupted before training has left a regressor behind that is not fitted.
+        try:
+            check_is_fitted(self.regressor_)
+        except (AttributeError, NotFittedError):
+            return False
+        return True
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

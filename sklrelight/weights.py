@@ -34,7 +34,10 @@ def check_pixel_weight(pixel_weight, image_shape):
     """
     weight = check_array(pixel_weight, dtype=np.float32, ensure_2d=False, allow_nd=True, input_name="pixel_weight")
     if weight.shape != tuple(image_shape) or weight.ndim != 2:
-        raise ValueError(f"pixel_weight has the shape {weight.shape}, the photographs {tuple(image_shape)} (H, W)")
+        raise ValueError(
+            f"pixel_weight has the shape {weight.shape}, the photographs {tuple(image_shape)} (H, W); a search slices"
+            " weights whose height is the number of lights"
+        )
     if weight.min() < 0:
         raise ValueError(f"pixel_weight must not be negative, got {weight.min():g}")
     if not weight.any():

@@ -8,8 +8,9 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import config_context
 from sklearn.base import clone
-from sklearn.exceptions import FitFailedWarning
+from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.preprocessing import FunctionTransformer
 
@@ -210,6 +211,21 @@ class TestSearch:
         copy = clone(fitted)
         assert not hasattr(copy, "regressor_")
         assert repr(copy) == repr(small())
+
+
+def test_works_where_transformers_give_pandas(scene):
+    with config_context(transform_output="pandas"):
+        for images in (scene.images, scene.images.reshape(20, -1)[:, :5]):
+            predicted = small().fit(scene.lights, images).predict(scene.lights)
+            assert isinstance(predicted, np.ndarray)
+
+
+def test_a_fit_that_failed_leaves_nothing_that_predicts(scene):
+    relighter = small().fit(scene.lights, scene.images)
+    with pytest.raises(ValueError, match="window_size=100"):
+        relighter.set_params(regressor__mlp__window_size=100).fit(scene.lights, scene.images)
+    with pytest.raises(NotFittedError):
+        relighter.predict(scene.lights)
 
 
 class TestBadInput:

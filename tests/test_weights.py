@@ -169,9 +169,31 @@ class TestSaturation:
         expected = relative_error(scene.images, model.predict(scene.lights), pixel_weight=mask, saturation=0.5)
         assert scorer(model, scene.lights, scene.images) == pytest.approx(-expected)
 
-    def test_that_is_no_number_is_refused(self, scene):
-        with pytest.raises(ValueError, match="saturation must be a finite radiance"):
-            small().fit(scene.lights, scene.images, saturation=np.nan)
+    @pytest.mark.parametrize("saturation", [np.nan, np.inf, 0, -1, "x"])
+    def test_that_is_no_radiance_is_refused(self, scene, saturation):
+        with pytest.raises(ValueError, match="saturation must be a finite radiance above 0"):
+            small().fit(scene.lights, scene.images, saturation=saturation)
+
+    def test_a_batch_without_any_weight_does_no_harm(self, scene):
+        loss = CompositeLoss()
+        prediction = torch.rand(8, 3, requires_grad=True)
+        value = loss(prediction, torch.rand(8, 3), torch.zeros(8, 3))
+        value.backward()
+        assert value == 0
+        assert not prediction.grad.any()
+        clipped = np.minimum(scene.images, np.quantile(scene.images, 0.5))
+        model = small(batch_size=83).fit(scene.lights, clipped, saturation=float(clipped.max()))
+        assert np.isfinite(model.predict(scene.lights)).all()
+
+    def test_everything_saturated_is_refused(self, scene):
+        with pytest.raises(ValueError, match=r"all values are at or above saturation=0\.5"):
+            small().fit(scene.lights, scene.images + 1, saturation=0.5)
+
+    @pytest.mark.parametrize("saturation", [254.5, 300])
+    def test_of_integers_may_be_any_number(self, scene, saturation):
+        images = np.clip(scene.images * 200, 0, 255).astype(np.uint8)
+        model = small().fit(scene.lights, images, saturation=saturation)
+        assert np.isfinite(model.predict(scene.lights)).all()
 
 
 class TestRelight:
