@@ -143,7 +143,7 @@ class Relighter(TransformedTargetRegressor):
             raise ValueError(f"inconsistent numbers of samples: {len(lights)} lights and {shape[0]} images")
         # Known before training, so that an interrupted model predicts like any other.
         self.pixel_weight_ = None if pixel_weight is None else check_pixel_weight(pixel_weight, shape[1:3])
-        if saturation is not None and not (isinstance(saturation, Real) and 0 < saturation < np.inf):
+        if saturation is not None and not (isinstance(saturation, Real) and 0 < float(saturation) < np.inf):
             raise ValueError(f"saturation must be a finite radiance above 0, or None; got {saturation!r}")
         self.saturation_ = saturation
         self._target_shape = tuple(shape[1:])
