@@ -3,7 +3,6 @@
 import warnings
 from itertools import chain
 from numbers import Real
-from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -16,9 +15,9 @@ from sklearn.utils._repr_html.estimator import _VisualBlock
 from sklearn.utils._tags import get_tags
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted, has_fit_parameter
 
-from .features import PixelLightFeaturizer, split_target_shape
+from .features import split_target_shape
 from .preprocessing import LogExposureScaler
-from .regressor import RelightingMLPRegressor
+from .recipes import RECIPES, make_pipeline
 from .weights import check_pixel_weight, value_weights
 
 __all__ = ["RECIPES", "Relighter", "make_relighter"]
@@ -150,14 +149,16 @@ class Relighter(TransformedTargetRegressor):
         self.interrupted_ = False
         y = check_array(y, ensure_2d=False, allow_nd=True, input_name="y")
         columns = y.reshape(len(y), -1) if y.ndim == 1 else y
-        # Before the parent would: what it passes on to the regressor depends on the transformer.
-        inside = columns if self.pixel_weight_ is None else columns[:, self.pixel_weight_ > 0]
+        inside = self._inside(columns)
         if saturation is not None and inside.min() >= saturation:
             raise ValueError(f"all values are at or above saturation={saturation!r}: there is nothing to learn from")
         # What was fitted before would not go with the shapes and weights of these photographs.
         if hasattr(self, "regressor_"):
             del self.regressor_
+        # Before the parent would: what it passes on to the regressor depends on the transformer.
         self.transformer_ = self._get_transformer(get_clone=True).fit(inside)
+        # Of a masked stack it is a copy, which training has no use for.
+        del inside
         try:
             return super().fit(X, y, **self._weight_params(columns), **fit_params)
         except KeyboardInterrupt:
@@ -311,13 +312,15 @@ class Relighter(TransformedTargetRegressor):
             weights = np.broadcast_to(sample_weight, y.shape) * (1 if weights is None else weights)
         return r2_score(y.ravel(), predicted.ravel(), sample_weight=None if weights is None else weights.ravel())
 
+    def _inside(self, y):
+        """Leave out the pixels of weight 0."""
+        return y if self.pixel_weight_ is None else y[:, self.pixel_weight_ > 0]
+
     def _fit_transformer(self, y):
         # `fit` has done it: the parent would take None for an identity, which refuses images.
         if not self.check_inverse:
             return
-        some = y[:: max(1, len(y) // 10)]
-        if self.pixel_weight_ is not None:
-            some = some[:, self.pixel_weight_ > 0]
+        some = self._inside(y[:: max(1, len(y) // 10)])
         if not np.allclose(some, self.transformer_.inverse_transform(self.transformer_.transform(some))):
             warnings.warn(
                 f"{self.transformer_} does not return to the photographs that it encoded; set check_inverse=False if"
@@ -359,7 +362,7 @@ class Relighter(TransformedTargetRegressor):
         return transformer
 
     def _get_regressor(self, get_clone=False):
-        regressor = _make_pipeline() if self.regressor is None else super()._get_regressor(get_clone)
+        regressor = make_pipeline() if self.regressor is None else super()._get_regressor(get_clone)
         if get_clone and self.random_state is not None:
             rng = check_random_state(self.random_state)
             names = [name for name in regressor.get_params() if name.endswith("random_state")]
@@ -395,44 +398,6 @@ class Relighter(TransformedTargetRegressor):
             name_details=[str(part) for part in parts.values()],
             dash_wrapped=True,
         )
-
-
-def _make_pipeline(featurizer=None, mlp=None):
-    return Pipeline(
-        [("featurizer", PixelLightFeaturizer(**featurizer or {})), ("mlp", RelightingMLPRegressor(**mlp or {}))]
-    )
-
-
-# What each recipe sets, by part; everything else keeps its default.
-RECIPES: dict[str, dict[str, dict[str, Any]]] = {
-    "default": {"transformer": {}, "featurizer": {}, "mlp": {}},
-    "colburn2019": {
-        "transformer": {"exposure": 4.0, "gamma": 2.2, "curve": "power"},
-        "featurizer": {"n_components": 0, "scaling": "unit"},
-        "mlp": {
-            "hidden_layer_sizes": (600,) * 5,
-            "optimizer": "adam",
-            "learning_rate_init": 1e-3,
-            "learning_rate": "plateau",
-            "plateau_factor": 0.5,
-            "plateau_patience": 2,
-            "min_learning_rate": 1e-7,
-            "mse_weight": 1.0,
-            "luminance_weight": 1.0,
-            "relative_weight": 0.01,
-            "batch_size": 50_000,
-            "n_stages": 4,
-            "batch_size_factor": 0.5,
-            "max_epochs": 5,
-            "max_observations": None,
-            # 10 % of the photographs beside 50 % for training.
-            "validation_fraction": 1 / 6,
-            "stage_patience": 3,
-            "target_loss": 1e-5,
-            "restore_best_weights": False,
-        },
-    },
-}
 
 
 def make_relighter(recipe="default", *, random_state=None, device="auto", verbose=0):
@@ -481,7 +446,7 @@ def make_relighter(recipe="default", *, random_state=None, device="auto", verbos
     parts = RECIPES[recipe]
     return Relighter(
         transformer=LogExposureScaler(**parts["transformer"]),
-        regressor=_make_pipeline(
+        regressor=make_pipeline(
             {**parts["featurizer"], "random_state": random_state},
             {**parts["mlp"], "random_state": random_state, "device": device, "verbose": verbose},
         ),

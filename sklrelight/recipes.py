@@ -1,0 +1,60 @@
+"""The recipes of `make_relighter`: what each sets of the parts' parameters."""
+
+from typing import Any
+
+from sklearn.pipeline import Pipeline
+
+from .features import PixelLightFeaturizer
+from .regressor import RelightingMLPRegressor
+
+__all__ = ["RECIPES", "make_pipeline"]
+
+# What each recipe sets, by part; everything else keeps its default.
+RECIPES: dict[str, dict[str, dict[str, Any]]] = {
+    "default": {"transformer": {}, "featurizer": {}, "mlp": {}},
+    "colburn2019": {
+        "transformer": {"exposure": 4.0, "gamma": 2.2, "curve": "power"},
+        "featurizer": {"n_components": 0, "scaling": "unit"},
+        "mlp": {
+            "hidden_layer_sizes": (600,) * 5,
+            "optimizer": "adam",
+            "learning_rate_init": 1e-3,
+            "learning_rate": "plateau",
+            "plateau_factor": 0.5,
+            "plateau_patience": 2,
+            "min_learning_rate": 1e-7,
+            "mse_weight": 1.0,
+            "luminance_weight": 1.0,
+            "relative_weight": 0.01,
+            "batch_size": 50_000,
+            "n_stages": 4,
+            "batch_size_factor": 0.5,
+            "max_epochs": 5,
+            "max_observations": None,
+            # 10 % of the photographs beside 50 % for training.
+            "validation_fraction": 1 / 6,
+            "stage_patience": 3,
+            "target_loss": 1e-5,
+            "restore_best_weights": False,
+        },
+    },
+}
+
+
+def make_pipeline(featurizer=None, mlp=None):
+    """Put featurizer and network together.
+
+    Parameters
+    ----------
+    featurizer, mlp : dict or None, default=None
+        Parameters of :class:`~sklrelight.PixelLightFeaturizer` and :class:`~sklrelight.RelightingMLPRegressor`; those
+        left out keep their defaults.
+
+    Returns
+    -------
+    Pipeline
+        With the steps ``featurizer`` and ``mlp``.
+    """
+    return Pipeline(
+        [("featurizer", PixelLightFeaturizer(**featurizer or {})), ("mlp", RelightingMLPRegressor(**mlp or {}))]
+    )
