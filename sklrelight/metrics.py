@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.metrics import make_scorer
 from sklearn.utils import check_array
 
-from .weights import value_weights
+from .datasets.extras import import_extra
+from .weights import check_pixel_weight, value_weights
 
 # Of the fixed display encoding.
 DISPLAY_GAMMA = 2.2
@@ -20,9 +21,14 @@ __all__ = [
     "encode_display",
     "make_psnr_scorer",
     "make_relative_error_scorer",
+    "make_ssim_scorer",
     "peak_signal_noise_ratio",
     "relative_error",
+    "structural_similarity",
 ]
+
+# Side of the windows that structural similarity compares: scikit-image's own default.
+_SSIM_WINDOW = 7
 
 
 def display_white(images):
@@ -166,12 +172,93 @@ def peak_signal_noise_ratio(y_true, y_pred, *, data_range, white=None, pixel_wei
     >>> round(peak_signal_noise_ratio([[0.5, 0.5]], [[0.6, 0.4]], data_range=1.0), 6)
     20.0
     """
-    if not 0 < data_range < np.inf:
-        raise ValueError(f"data_range must be positive and finite, got {data_range!r}")
+    _check_range(data_range)
     error, _, total_weight = _pooled(y_true, y_pred, white, pixel_weight, saturation)
     if error == 0:
         return float("inf")
     return float(-10 * np.log10(error / total_weight / data_range**2))
+
+
+def structural_similarity(y_true, y_pred, *, data_range, white=None, pixel_weight=None):
+    """Structural similarity (SSIM), computed by scikit-image, its mean over all photographs.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n, H, W, C) or (n, H, W)
+        Photographs of at least 7 x 7 pixels.
+
+    y_pred : array-like of the same shape
+        What was predicted of them.
+
+    data_range : float
+        The range of the values: 1 for values encoded to [0, 1]. Positive. There is no default, for a wrong one goes
+        unnoticed.
+
+    white : float or None, default=None
+        Encode both by :func:`encode_display` first. None: take the values as they are. The measure is made for what
+        people see, not for linear radiance.
+
+    pixel_weight : array-like of shape (H, W) or None, default=None
+        Weights of the pixels in the mean: 0 outside a mask, solid angles of a panorama. The windows around pixels
+        inside a mask reach over its edge.
+
+    Returns
+    -------
+    float
+        1 is perfect.
+
+    Raises
+    ------
+    ImportError
+        If scikit-image is not installed: ``pip install 'sklrelight[ssim]'``.
+    ValueError
+        If the shapes differ or are too small, a value is NaN or infinite, or `data_range` is not positive.
+
+    Notes
+    -----
+    Uniform windows of 7 x 7 pixels, each channel by itself. The outermost 3 pixels, whose windows reach over the edge
+    of the picture, are left out of the mean.
+
+    References
+    ----------
+    Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli, "Image Quality Assessment: From Error Visibility to Structural
+    Similarity", IEEE Transactions on Image Processing 13(4), 2004.
+
+    Examples
+    --------
+    >>> ramp = np.linspace(0, 1, 100).reshape(1, 10, 10)
+    >>> round(structural_similarity(ramp, ramp, data_range=1.0), 6)
+    1.0
+    >>> round(structural_similarity(ramp, 1 - ramp, data_range=1.0), 3)
+    -0.886
+    """
+    _check_range(data_range)
+    y_true, y_pred = _check_pair(y_true, y_pred)
+    if y_true.ndim not in (3, 4) or min(y_true.shape[1:3]) < _SSIM_WINDOW:
+        raise ValueError(
+            f"photographs of shape (n, H, W) or (n, H, W, C), of at least {_SSIM_WINDOW} x {_SSIM_WINDOW} pixels, are"
+            f" compared; got {y_true.shape}"
+        )
+    border = _SSIM_WINDOW // 2
+    inner = slice(border, -border)
+    weights = None
+    if pixel_weight is not None:
+        weights = check_pixel_weight(pixel_weight, y_true.shape[1:3])[inner, inner].astype(np.float64)
+        if not weights.any():
+            raise ValueError(f"pixel_weight is 0 everywhere but in the outermost {border} pixels, which do not count")
+    skimage_metrics = import_extra("skimage.metrics", "ssim", "To compute structural similarity")
+    means = []
+    for pair in zip(y_true, y_pred, strict=True):
+        _, similarity = skimage_metrics.structural_similarity(
+            *(np.asarray(y if white is None else encode_display(y, white), np.float64) for y in pair),
+            win_size=_SSIM_WINDOW,
+            data_range=data_range,
+            channel_axis=-1 if y_true.ndim == 4 else None,
+            full=True,
+        )
+        similarity = similarity[inner, inner]
+        means.append(np.average(similarity.reshape(*similarity.shape[:2], -1).mean(axis=-1), weights=weights))
+    return float(np.mean(means))
 
 
 def make_relative_error_scorer(*, white=None, pixel_weight=None, saturation=None):
@@ -223,20 +310,51 @@ def make_psnr_scorer(*, data_range, white=None, pixel_weight=None, saturation=No
     )
 
 
+def make_ssim_scorer(*, data_range, white=None, pixel_weight=None):
+    """Make a scorer of the structural similarity for ``scoring=`` of a search.
+
+    Parameters
+    ----------
+    data_range, white, pixel_weight
+        As in :func:`structural_similarity`.
+
+    Returns
+    -------
+    callable
+        The scorer.
+
+    Examples
+    --------
+    >>> make_ssim_scorer(data_range=1.0)
+    make_scorer(structural_similarity, response_method='predict', data_range=1.0)
+    """
+    return _make_scorer(structural_similarity, True, data_range=data_range, white=white, pixel_weight=pixel_weight)
+
+
 def _make_scorer(metric, greater_is_better, **parameters):
     given = {name: value for name, value in parameters.items() if value is not None}
     return make_scorer(metric, greater_is_better=greater_is_better, **given)
 
 
-def _pooled(y_true, y_pred, white, pixel_weight, saturation):
-    """Weighted sums of squared errors, of squares and of ones, in float64 and photograph by photograph."""
-    arrays = [
+def _check_range(data_range):
+    if not 0 < data_range < np.inf:
+        raise ValueError(f"data_range must be positive and finite, got {data_range!r}")
+
+
+def _check_pair(y_true, y_pred):
+    """Check that both are finite and of one shape."""
+    y_true, y_pred = (
         check_array(y, ensure_2d=False, allow_nd=True, input_name=name)
         for y, name in ((y_true, "y_true"), (y_pred, "y_pred"))
-    ]
-    y_true, y_pred = arrays
+    )
     if y_true.shape != y_pred.shape:
         raise ValueError(f"y_true has the shape {y_true.shape}, y_pred {y_pred.shape}; they must be the same")
+    return y_true, y_pred
+
+
+def _pooled(y_true, y_pred, white, pixel_weight, saturation):
+    """Weighted sums of squared errors, of squares and of ones, in float64 and photograph by photograph."""
+    y_true, y_pred = _check_pair(y_true, y_pred)
     error = power = total_weight = 0.0
     # One photograph at a time: float64 copies of whole stacks would be large.
     for i in range(len(y_true)):

@@ -1,5 +1,7 @@
 """The figures of a prediction: definitions, encoding, pooling; and the scorers in scikit-learn's searches."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,8 +18,10 @@ from sklrelight.metrics import (
     encode_display,
     make_psnr_scorer,
     make_relative_error_scorer,
+    make_ssim_scorer,
     peak_signal_noise_ratio,
     relative_error,
+    structural_similarity,
 )
 
 
@@ -115,6 +119,87 @@ def test_psnr_has_no_default_range(photographs):
 def test_ranges_that_are_none_are_refused(photographs, data_range):
     with pytest.raises(ValueError, match="data_range must be positive"):
         peak_signal_noise_ratio(*photographs, data_range=data_range)
+
+
+# --- Structural similarity
+
+
+@pytest.fixture
+def larger_photographs():
+    """True and predicted, in [0, 1] and larger than a window."""
+    rng = np.random.default_rng(0)
+    true = rng.random((3, 16, 20, 3)) ** 2
+    return true, np.clip(true + rng.normal(0, 0.1, true.shape), 0, 1)
+
+
+def test_ssim_is_the_mean_of_scikit_images(larger_photographs):
+    skimage_metrics = pytest.importorskip("skimage.metrics")
+    true, predicted = larger_photographs
+    colour = [
+        skimage_metrics.structural_similarity(*pair, data_range=2.0, channel_axis=-1)
+        for pair in zip(true, predicted, strict=True)
+    ]
+    assert structural_similarity(true, predicted, data_range=2.0) == pytest.approx(np.mean(colour), rel=1e-12)
+    grey = skimage_metrics.structural_similarity(true[0, ..., 0], predicted[0, ..., 0], data_range=1.0)
+    assert structural_similarity(true[:1, ..., 0], predicted[:1, ..., 0], data_range=1.0) == pytest.approx(grey)
+
+
+def test_ssim_of_constant_pictures_is_the_term_of_brightness():
+    pytest.importorskip("skimage")
+    true, predicted = np.full((1, 9, 9), 0.5), np.full((1, 9, 9), 0.25)
+    expected = (2 * 0.5 * 0.25 + 1e-4) / (0.5**2 + 0.25**2 + 1e-4)
+    assert structural_similarity(true, predicted, data_range=1.0) == pytest.approx(expected)
+    assert structural_similarity(true, true, data_range=1.0) == pytest.approx(1)
+
+
+def test_ssim_encodes_with_a_white(larger_photographs):
+    pytest.importorskip("skimage")
+    true, predicted = larger_photographs
+    encoded = structural_similarity(encode_display(true, 0.5), encode_display(predicted, 0.5), data_range=1.0)
+    assert structural_similarity(true, predicted, data_range=1.0, white=0.5) == pytest.approx(encoded)
+    assert structural_similarity(true, predicted, data_range=1.0) != pytest.approx(encoded, rel=0.01)
+
+
+def test_ssim_weighs_pixels(larger_photographs):
+    pytest.importorskip("skimage")
+    true, predicted = larger_photographs
+    predicted[:, :, 10:] = true[:, :, 10:]
+    whole = structural_similarity(true, predicted, data_range=1.0)
+    weight = np.ones((16, 20))
+    assert structural_similarity(true, predicted, data_range=1.0, pixel_weight=weight) == pytest.approx(whole)
+    weight[:, :13] = 0  # where no window holds a pixel that is wrong
+    assert structural_similarity(true, predicted, data_range=1.0, pixel_weight=weight) == pytest.approx(1)
+    assert structural_similarity(true, predicted, data_range=1.0, pixel_weight=1 - weight) < whole
+    edge = np.zeros((16, 20))
+    edge[:3] = 1
+    with pytest.raises(ValueError, match="outermost 3 pixels"):
+        structural_similarity(true, predicted, data_range=1.0, pixel_weight=edge)
+
+
+def test_ssim_takes_any_type_of_values(larger_photographs):
+    pytest.importorskip("skimage")
+    true, predicted = ((255 * images).astype(np.uint8) for images in larger_photographs)
+    exact = structural_similarity(true.astype(float), predicted.astype(float), data_range=255)
+    assert structural_similarity(true, predicted, data_range=255) == pytest.approx(exact, rel=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(4, 50), (2, 6, 20), (2, 20, 6, 3), (2, 9, 9, 3, 1)])
+def test_ssim_refuses_what_is_no_picture_or_too_small(shape):
+    with pytest.raises(ValueError, match="7 x 7"):
+        structural_similarity(np.ones(shape), np.ones(shape), data_range=1.0)
+
+
+def test_ssim_refuses_a_wrong_range():
+    with pytest.raises(TypeError, match="data_range"):
+        structural_similarity(np.ones((1, 9, 9)), np.ones((1, 9, 9)))
+    with pytest.raises(ValueError, match="data_range"):
+        structural_similarity(np.ones((1, 9, 9)), np.ones((1, 9, 9)), data_range=0)
+
+
+def test_ssim_without_scikit_image_names_the_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skimage.metrics", None)
+    with pytest.raises(ImportError, match=r"pip install 'sklrelight\[ssim\]'"):
+        structural_similarity(np.ones((1, 9, 9)), np.ones((1, 9, 9)), data_range=1.0)
 
 
 # --- The display encoding
@@ -248,7 +333,11 @@ def test_small_errors_of_large_stacks_are_summed_in_float64():
     assert relative_error(true, predicted) == pytest.approx(2**-12, rel=1e-9)
 
 
-METRICS = [relative_error, lambda true, predicted: peak_signal_noise_ratio(true, predicted, data_range=1)]
+METRICS = [
+    relative_error,
+    lambda true, predicted: peak_signal_noise_ratio(true, predicted, data_range=1),
+    lambda true, predicted: structural_similarity(true, predicted, data_range=1),
+]
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -342,3 +431,14 @@ def test_scorers_are_what_scikit_learn_takes_and_tell_their_parameters():
     assert "data_range=1" in repr(make_psnr_scorer(data_range=1))
     with pytest.raises(TypeError, match="data_range"):
         make_psnr_scorer()
+    with pytest.raises(TypeError, match="data_range"):
+        make_ssim_scorer()
+
+
+def test_the_ssim_scorer_is_the_metric():
+    pytest.importorskip("skimage")
+    lights = np.arange(4.0)[:, None]
+    images = np.random.default_rng(0).random((4, 8, 9, 3))
+    model = NearestPhotograph().fit(lights[:3], images[:3])
+    expected = structural_similarity(images[3:], images[2:3], data_range=2.0, white=0.5)
+    assert make_ssim_scorer(data_range=2.0, white=0.5)(model, lights[3:], images[3:]) == expected
