@@ -4,7 +4,7 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklrelight import LogExposureScaler, PixelLightFeaturizer, Relighter, RelightingMLPRegressor, make_relighter
-from sklrelight.interpolation import NearestPhotograph
+from sklrelight.interpolation import NearestPhotograph, RBFInterpolation
 
 # Enough to learn the checks' toy data; the default is meant for photographs.
 QUICK = {"hidden_layer_sizes": (64, 64), "max_epochs": 20}
@@ -31,8 +31,11 @@ def quick_relighter(recipe="default", random_state=0):
         PixelLightFeaturizer(random_state=0),
         PixelLightFeaturizer(n_components=0, scaling="unit"),
         NearestPhotograph(),
+        RBFInterpolation(),
+        RBFInterpolation(kernel="auto", smoothing="auto", n_dimensions="auto"),
         RelightingMLPRegressor(**QUICK, random_state=0),
         Relighter(NearestPhotograph()),
+        Relighter(RBFInterpolation()),
         quick_relighter(),
     ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator).__name__, {}),

@@ -1,15 +1,13 @@
-"""Models over the lights without a network, with the interface of scikit-learn's regressors."""
+"""The photograph of the nearest light: :class:`NearestPhotograph`."""
 
-import numpy as np
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import check_array
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+
+from .base import LightRegressor
 
 __all__ = ["NearestPhotograph"]
 
 
-class NearestPhotograph(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class NearestPhotograph(LightRegressor):
     """Predict the photograph whose light is nearest: the least that any other model has to beat.
 
     Attributes
@@ -57,11 +55,7 @@ class NearestPhotograph(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ValueError
             If lights and photographs differ in number, or are not finite.
         """
-        if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        X = validate_data(self, X, dtype=np.float64)
-        y = check_array(y, dtype="numeric", ensure_2d=False, allow_nd=True, input_name="y")
-        check_consistent_length(X, y)
+        X, y = self._check_training(X, y)
         self.neighbors_ = NearestNeighbors(n_neighbors=1).fit(X)
         self.images_ = y
         return self
@@ -84,6 +78,5 @@ class NearestPhotograph(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ValueError
             If the lights have another width than in `fit`, or are not finite.
         """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
+        X = self._check_lights(X)
         return self.images_[self.neighbors_.kneighbors(X, return_distance=False)[:, 0]]
