@@ -21,3 +21,10 @@ def test_the_nearest_photograph_refuses_what_does_not_fit():
         NearestPhotograph().fit(lights, images)
     with pytest.raises(ValueError, match="expecting 2 features"):
         NearestPhotograph().fit(lights, images[:3]).predict(np.zeros((1, 3)))
+
+
+def test_the_nearest_photograph_has_all_the_weight():
+    rng = np.random.default_rng(0)
+    lights, images, asked = rng.random((6, 2)), rng.random((6, 3)), rng.random((4, 2))
+    model = NearestPhotograph().fit(lights, images)
+    np.testing.assert_array_equal(model.weights(asked) @ images, model.predict(asked))

@@ -4,7 +4,16 @@ All of them are linear in the photographs: a predicted photograph is a weighted 
 weights depend on the lights alone.
 """
 
+from .harmonics import HemisphericalHarmonics
+from .linear import LinearInterpolation
 from .nearest import NearestPhotograph
+from .polynomial import PolynomialTextureMap
 from .rbf import RBFInterpolation
 
-__all__ = ["NearestPhotograph", "RBFInterpolation"]
+__all__ = [
+    "HemisphericalHarmonics",
+    "LinearInterpolation",
+    "NearestPhotograph",
+    "PolynomialTextureMap",
+    "RBFInterpolation",
+]

@@ -10,19 +10,10 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-__all__ = [
-    "AffineSubspace",
-    "LightRegressor",
-    "MergedLights",
-    "are_directions",
-    "combine",
-    "normalize",
-]
+__all__ = ["ROUNDING", "AffineSubspace", "LightRegressor", "MergedLights", "combine"]
 
 # Of the extent of the lights: what differs by less is equal, but for the rounding of float32 and of printed digits.
 ROUNDING = 1e-5
-# How far the length of a direction may be from 1. In the light files of real captures it is 0.80 to 1.06.
-_LENGTH_TOLERANCE = 0.21
 # Values converted at a time, where photographs have another type than the sum: 128 MB in float64.
 _BLOCK_VALUES = 2**24
 
@@ -59,7 +50,7 @@ def combine(weights, images):
 
     Parameters
     ----------
-    weights : ndarray of shape (m, n)
+    weights : ndarray or sparse array of shape (m, n)
         Weight of each photograph in each sum.
 
     images : ndarray of shape (n, ...)
@@ -78,12 +69,12 @@ def combine(weights, images):
     dtype = np.float32 if images.dtype in (np.float32, np.float16) else np.float64
     weights = weights.astype(dtype, copy=False)
     columns = images.reshape(len(images), -1)
-    sums = np.empty((len(weights), columns.shape[1]), dtype)
+    sums = np.empty((weights.shape[0], columns.shape[1]), dtype)
     # Photographs of another type are converted some pixels at a time: as a whole they might not fit into memory.
     width = columns.shape[1] if images.dtype == dtype else max(1, _BLOCK_VALUES // len(columns))
     for block in gen_batches(columns.shape[1], width):
         sums[:, block] = weights @ columns[:, block].astype(dtype, copy=False)
-    return sums.reshape(len(weights), *images.shape[1:])
+    return sums.reshape(len(sums), *images.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -96,10 +87,10 @@ class AffineSubspace:
         Mean of the lights.
 
     axes : ndarray of shape (rank, d)
-        Orthonormal, by falling spread of the lights.
+        Orthonormal: those of the coordinates where the lights span all of them, else by falling spread of the lights.
 
     spread : float
-        Standard deviation of the lights along the first axis.
+        Standard deviation of the lights in the direction in which it is largest.
     """
 
     center: np.ndarray
@@ -132,7 +123,13 @@ class AffineSubspace:
         _, singular, axes = np.linalg.svd(lights - center, full_matrices=False)
         spreads = singular / np.sqrt(len(lights))
         smallest = max(ROUNDING * spreads[0], 1e-12 * np.abs(lights).max())
-        return cls(center, axes[spreads > smallest], float(spreads[0]))
+        axes = axes[spreads > smallest]
+        return cls(center, np.eye(len(axes)) if len(axes) == len(center) else axes, float(spreads[0]))
+
+    @property
+    def rank(self):
+        """Number of dimensions."""
+        return len(self.axes)
 
     def project(self, lights):
         """Give the coordinates of lights, dropping what sticks out.
@@ -193,10 +190,10 @@ class MergedLights:
         array([0, 1, 0], dtype=int32)
         """
         n = len(points)
-        pairs = KDTree(points).query_pairs(distance, output_type="ndarray") if points.shape[1] else []
         if points.shape[1] == 0:
             groups = np.zeros(n, np.int32)
         else:
+            pairs = KDTree(points).query_pairs(distance, output_type="ndarray")
             graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
             groups = connected_components(graph, directed=False)[1]
         merged = cls(points, groups, np.bincount(groups))
@@ -231,61 +228,6 @@ class MergedLights:
             return values
         dtype = values.dtype if values.dtype.kind == "f" else np.float64
         means = np.empty((len(self.counts), *values.shape[1:]), dtype)
-        first = np.unique(self.groups, return_index=True)[1]
-        means[:] = values[first]
-        for group in np.flatnonzero(self.counts > 1):
+        for group in range(len(means)):
             means[group] = values[self.groups == group].mean(axis=0, dtype=np.result_type(dtype, np.float32))
         return means
-
-
-def are_directions(lights):
-    """Tell whether lights are directions.
-
-    Parameters
-    ----------
-    lights : ndarray of shape (n, d)
-        Lights.
-
-    Returns
-    -------
-    bool
-        Whether they have three columns, and lengths of 0.79 to 1.21: the light files of real captures are off by as
-        much as 0.20.
-
-    Examples
-    --------
-    >>> are_directions(np.array([[0.0, 0.6, 0.8], [0.5, 0.0, 0.7]])), are_directions(np.array([[0.0, 0.0, 2.0]]))
-    (True, False)
-    """
-    if lights.shape[1] != 3:
-        return False
-    return bool((np.abs(np.linalg.norm(lights, axis=1) - 1) <= _LENGTH_TOLERANCE).all())
-
-
-def normalize(lights):
-    """Scale directions to the length 1.
-
-    Parameters
-    ----------
-    lights : ndarray of shape (n, 3)
-        Directions.
-
-    Returns
-    -------
-    ndarray of shape (n, 3)
-        Unit vectors.
-
-    Raises
-    ------
-    ValueError
-        If one of them is 0.
-
-    Examples
-    --------
-    >>> normalize(np.array([[0.0, 0.0, 2.0]]))
-    array([[0., 0., 1.]])
-    """
-    lengths = np.linalg.norm(lights, axis=1, keepdims=True)
-    if not lengths.all():
-        raise ValueError(f"light {int(lengths.argmin())} is (0, 0, 0), which is no direction")
-    return lights / lengths

@@ -1,5 +1,6 @@
 """The photograph of the nearest light: :class:`NearestPhotograph`."""
 
+import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from .base import LightRegressor
@@ -78,5 +79,25 @@ class NearestPhotograph(LightRegressor):
         ValueError
             If the lights have another width than in `fit`, or are not finite.
         """
+        nearest = self._nearest(X)
+        return self.images_[nearest]
+
+    def weights(self, X):
+        """Give the weights of the training photographs in predicted ones.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_light_features)
+            Lights.
+
+        Returns
+        -------
+        weights : ndarray of shape (m, n_lights)
+            1 for the nearest, 0 for the others.
+        """
+        nearest = self._nearest(X)
+        return np.eye(len(self.images_))[nearest]
+
+    def _nearest(self, X):
         X = self._check_lights(X)
-        return self.images_[self.neighbors_.kneighbors(X, return_distance=False)[:, 0]]
+        return self.neighbors_.kneighbors(X, return_distance=False)[:, 0]

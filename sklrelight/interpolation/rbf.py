@@ -304,9 +304,9 @@ class RBFInterpolation(LightRegressor):
     def _choose(self, X, y):
         """Find the least leave-one-out error."""
         kernels = _AUTO_KERNELS if self.kernel == "auto" else ((self.kernel, 1.0),)
-        dimensions = (self.n_dimensions,)
+        dimensions = [self.n_dimensions]
         if self.n_dimensions == "auto":
-            dimensions = (None, 2) if X.shape[1] > 2 else (None,)
+            dimensions = [None, 2] if X.shape[1] > 2 else [None]
         gram = _gram(y)
         energies = _energies(y)
         chosen, least = None, np.inf
@@ -436,9 +436,10 @@ class _Equations:
         self._range, self._triangular = orthogonal[:, :rank], triangular[:rank]
         free = orthogonal[:, rank:]
         self.defined = np.square(free).sum(axis=1) > ROUNDING**2
-        self._eigenvalues, vectors = (
-            eigh(free.T @ self._values @ free) if free.size else (np.empty(0), np.empty((0, 0)))
-        )
+        # LAPACK takes no empty matrix: as many monomials as lights leave nothing free.
+        self._eigenvalues, vectors = np.empty(0), np.empty((0, 0))
+        if free.size:
+            self._eigenvalues, vectors = eigh(free.T @ self._values @ free)
         self._vectors = free @ vectors
 
     def is_singular(self, smoothing):

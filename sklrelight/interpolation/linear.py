@@ -1,0 +1,176 @@
+"""Piecewise linear interpolation over the lights: :class:`LinearInterpolation`."""
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.spatial import Delaunay, KDTree
+
+from .base import ROUNDING, AffineSubspace, LightRegressor, MergedLights, combine
+from .directions import are_directions, check_above_horizon, normalize
+
+__all__ = ["LinearInterpolation"]
+
+_MAX_RANK = 3
+
+
+class LinearInterpolation(LightRegressor):
+    """Interpolate photographs linearly between the lights of a triangle.
+
+    The lights are triangulated (Delaunay). A new light gets a mean of the photographs at the corners of its triangle, a
+    tetrahedron in three dimensions, an interval in one; outside all of them, the photograph of the nearest light.
+
+    Attributes
+    ----------
+    directions_ : bool
+        Whether the lights are taken for directions: three columns, and lengths of 0.79 to 1.21. Of these, scaled
+        to the length 1, x and y are triangulated, as is usual in reflectance transformation imaging.
+
+    subspace_ : AffineSubspace
+        The point, line, plane or space that the lights, or the x and y of directions, span. New lights are projected.
+
+    lights_ : ndarray of shape (n_merged, rank)
+        The training lights, in coordinates of the subspace. Equal ones (within 1e-5 of their standard deviation) are
+        merged.
+
+    light_groups_ : ndarray of shape (n_lights,), int
+        For each training light, its row in `lights_`.
+
+    images_ : ndarray of shape (n_merged, ...)
+        The training photographs in their own type, those of equal lights averaged.
+
+    triangulation_ : scipy.spatial.Delaunay or None
+        The triangles; None where the lights lie on a line or are all equal.
+
+    n_features_in_ : int
+        Width of the lights.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names of the lights, where they had some that are all strings.
+
+    See Also
+    --------
+    scipy.interpolate.LinearNDInterpolator : The same interpolation, of values rather than photographs, without an
+        outside.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklrelight.interpolation import LinearInterpolation
+    >>> lights, images = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), np.array([[0.0], [1.0], [2.0]])
+    >>> LinearInterpolation().fit(lights, images).predict([[0.5, 0.25], [2.0, 0.0]])
+    array([[1.],
+           [1.]])
+    """
+
+    def fit(self, X, y):
+        """Triangulate the lights, and keep the photographs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_lights, n_light_features)
+            Lights.
+
+        y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_lights, k) or (n_lights,)
+            Photographs.
+
+        Returns
+        -------
+        self : LinearInterpolation
+            The fitted model.
+
+        Raises
+        ------
+        ValueError
+            If lights and photographs differ in number, or are not finite; if the lights span more than three
+            dimensions: triangulating takes seconds in 7 of them, and minutes in 10; if they are directions that lie
+            more than 6 degrees below the horizon, whose x and y do not tell them from those above.
+        """
+        X, y = self._check_training(X, y)
+        self.directions_ = are_directions(X)
+        if self.directions_:
+            X = normalize(X)
+            check_above_horizon(X, type(self).__name__)
+            X = X[:, :2]
+        self.subspace_ = AffineSubspace.of(X)
+        if self.subspace_.rank > _MAX_RANK:
+            raise ValueError(
+                f"the lights span {self.subspace_.rank} dimensions; LinearInterpolation triangulates up to {_MAX_RANK},"
+                " for it takes seconds in 7 dimensions and minutes in 10: use RBFInterpolation"
+            )
+        merged = MergedLights.of(self.subspace_.project(X), ROUNDING * self.subspace_.spread)
+        self.lights_, self.light_groups_ = merged.points, merged.groups
+        self.images_ = merged.average(y)
+        self.triangulation_ = Delaunay(self.lights_) if self.subspace_.rank > 1 else None
+        return self
+
+    def predict(self, X):
+        """Interpolate photographs.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_light_features)
+            Lights.
+
+        Returns
+        -------
+        images : ndarray of shape (m, ...)
+            Photographs: float32 where the training ones are float32 or float16, else float64.
+
+        Raises
+        ------
+        ValueError
+            If the lights have another width than in `fit`, or are not finite.
+        """
+        return combine(self._merged_weights(X), self.images_)
+
+    def weights(self, X):
+        """Give the weights of the training photographs in predicted ones.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_light_features)
+            Lights.
+
+        Returns
+        -------
+        weights : ndarray of shape (m, n_lights)
+            None is negative, and their sum is 1 for each light.
+        """
+        weights = self._merged_weights(X).toarray()
+        return (weights / np.bincount(self.light_groups_))[:, self.light_groups_]
+
+    def _merged_weights(self, X):
+        X = self._check_lights(X)
+        points = self.subspace_.project(normalize(X)[:, :2] if self.directions_ else X)
+        if self.triangulation_ is not None:
+            corners, shares = self._in_triangles(self.triangulation_, points)
+        elif self.subspace_.rank == 1:
+            corners, shares = self._in_intervals(points[:, 0])
+        else:
+            corners, shares = np.zeros((len(points), 1), int), np.ones((len(points), 1))
+        rows = np.arange(0, corners.size + 1, corners.shape[1])
+        return csr_array((shares.ravel(), corners.ravel(), rows), shape=(len(points), len(self.lights_)))
+
+    def _in_triangles(self, triangulation, points):
+        """Give the corners of the triangle around each point, and their shares in it."""
+        rank = points.shape[1]
+        # Points on the border may be outside by rounding.
+        triangles = triangulation.find_simplex(points, tol=ROUNDING)
+        corners = triangulation.simplices[triangles].astype(int)
+        transform = triangulation.transform[triangles]
+        shares = np.einsum("mij,mj->mi", transform[:, :rank], points - transform[:, rank])
+        shares = np.column_stack([shares, 1 - shares.sum(axis=1)]).clip(0)
+        shares /= shares.sum(axis=1, keepdims=True)
+        # A flat triangle has no shares.
+        outside = (triangles < 0) | ~np.isfinite(shares).all(axis=1)
+        if outside.any():
+            corners[outside, 0] = KDTree(self.lights_).query(points[outside])[1]
+            shares[outside] = np.eye(1, rank + 1)
+        return corners, shares
+
+    def _in_intervals(self, positions):
+        """Give the ends of the interval around each position on a line, and their shares in it."""
+        order = self.lights_[:, 0].argsort()
+        ordered = self.lights_[order, 0]
+        right = np.searchsorted(ordered, positions).clip(1, len(ordered) - 1)
+        share = ((positions - ordered[right - 1]) / (ordered[right] - ordered[right - 1])).clip(0, 1)
+        return np.column_stack([order[right - 1], order[right]]), np.column_stack([1 - share, share])
