@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import LinearNDInterpolator
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 
 from sklrelight import Relighter
@@ -104,6 +105,14 @@ def test_wide_lights_are_refused_at_once_but_not_flat_ones_in_wide_space(rng):
     flat = rng.random((20, 2)) @ rng.random((2, 7))
     images = rng.random((20, 3))
     np.testing.assert_allclose(LinearInterpolation().fit(flat, images).predict(flat), images)
+
+
+def test_a_refused_fit_is_no_fit(rng):
+    model = LinearInterpolation()
+    with pytest.raises(ValueError, match="span 4"):
+        model.fit(rng.random((20, 4)), np.zeros(20))
+    with pytest.raises(NotFittedError):
+        model.predict(rng.random((20, 4)))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.uint8])

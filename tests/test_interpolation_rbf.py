@@ -87,9 +87,9 @@ def test_training_photographs_are_reproduced_wherever_their_lights_are(kernel, l
 @given(lights=st.integers(1, 4).flatmap(spaced_lights), kernel=st.sampled_from(KERNELS))
 @settings(max_examples=60, deadline=None)
 def test_a_constant_stack_stays_constant(lights, kernel):
-    images = np.full((len(lights), 2, 2), 0.7, np.float32)
+    images = np.full((len(lights), 2, 2), 0.7)
     model = RBFInterpolation(kernel, smoothing=1e-3).fit(lights, images)
-    np.testing.assert_allclose(model.predict(np.linspace(-2, 2, 9)[:, None] + lights[:1]), 0.7, atol=1e-5)
+    np.testing.assert_allclose(model.predict(np.linspace(-2, 2, 9)[:, None] + lights[:1]), 0.7, atol=1e-6)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 7, 12, 30])
@@ -217,6 +217,23 @@ def test_photographs_that_are_all_black_have_no_relative_error(rng):
     model = RBFInterpolation().fit(rng.random((6, 2)), np.zeros((6, 3, 3)))
     assert np.isnan(model.leave_one_out_error_)
     assert not RBFInterpolation(**AUTO).fit(rng.random((6, 2)), np.zeros((6, 3, 3))).predict([[0.5, 0.5]]).any()
+
+
+@pytest.mark.parametrize("given", [AUTO, {}], ids=str)
+def test_masked_pixels_reach_no_error_and_no_choice(rng, given):
+    lights = rng.random((20, 3))
+    lights[3] = lights[4]
+    images, mask = smooth_images(lights), rng.random((4, 5)) > 0.4
+    junk = np.where(mask[:, :, None], images, 50 * rng.random(images.shape))
+    clean = RBFInterpolation(**given).fit(lights, images * mask[:, :, None])
+    masked = RBFInterpolation(**given).fit(lights, junk, pixel_weight=mask)
+    assert (masked.kernel_, masked.smoothing_) == (clean.kernel_, clean.smoothing_)
+    np.testing.assert_allclose(masked.leave_one_out_errors_, clean.leave_one_out_errors_, rtol=1e-6)
+    assert masked.leave_one_out_error_ == pytest.approx(clean.leave_one_out_error_)
+    assert RBFInterpolation(**given).fit(lights, junk).leave_one_out_error_ > 2 * masked.leave_one_out_error_
+    relit = Relighter(RBFInterpolation(**given), check_inverse=False).fit(lights, junk, pixel_weight=mask)
+    assert relit.regressor_.leave_one_out_error_ < 0.5
+    assert not relit.predict(lights)[:, ~mask].any()
 
 
 # --- What is chosen by it

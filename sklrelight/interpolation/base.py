@@ -30,6 +30,13 @@ class LightRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Column names of the lights, where they had some that are all strings.
     """
 
+    # What `fit` learns last.
+    _learnt_last = "images_"
+
+    def __sklearn_is_fitted__(self):
+        # Checking the lights leaves attributes behind, whether or not they are refused then.
+        return hasattr(self, self._learnt_last)
+
     def _check_training(self, X, y):
         """Return lights in float64, and photographs in their own type."""
         if y is None:

@@ -14,6 +14,8 @@ class BasisRegressor(LightRegressor):
     functions at lights.
     """
 
+    _learnt_last = "coefficients_"
+
     def fit(self, X, y):
         """Fit the coefficients of each value of the photographs.
 

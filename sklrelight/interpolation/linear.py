@@ -85,21 +85,22 @@ class LinearInterpolation(LightRegressor):
             more than 6 degrees below the horizon, whose x and y do not tell them from those above.
         """
         X, y = self._check_training(X, y)
-        self.directions_ = are_directions(X)
-        if self.directions_:
+        directions = are_directions(X)
+        if directions:
             X = normalize(X)
             check_above_horizon(X, type(self).__name__)
             X = X[:, :2]
-        self.subspace_ = AffineSubspace.of(X)
-        if self.subspace_.rank > _MAX_RANK:
+        subspace = AffineSubspace.of(X)
+        if subspace.rank > _MAX_RANK:
             raise ValueError(
-                f"the lights span {self.subspace_.rank} dimensions; LinearInterpolation triangulates up to {_MAX_RANK},"
-                " for it takes seconds in 7 dimensions and minutes in 10: use RBFInterpolation"
+                f"the lights span {subspace.rank} dimensions; LinearInterpolation triangulates up to {_MAX_RANK}, for"
+                " it takes seconds in 7 dimensions and minutes in 10: use RBFInterpolation"
             )
-        merged = MergedLights.of(self.subspace_.project(X), ROUNDING * self.subspace_.spread)
+        merged = MergedLights.of(subspace.project(X), ROUNDING * subspace.spread)
+        self.directions_, self.subspace_ = directions, subspace
         self.lights_, self.light_groups_ = merged.points, merged.groups
+        self.triangulation_ = Delaunay(self.lights_) if subspace.rank > 1 else None
         self.images_ = merged.average(y)
-        self.triangulation_ = Delaunay(self.lights_) if self.subspace_.rank > 1 else None
         return self
 
     def predict(self, X):

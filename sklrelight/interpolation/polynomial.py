@@ -62,9 +62,9 @@ class PolynomialTextureMap(BasisRegressor):
 
     def _fit_coordinates(self, X):
         width = X.shape[1]
-        self.directions_ = are_directions(X)
-        if self.directions_ or are_in_disc(X):
-            self.center_, self.axes_ = np.zeros(width), np.eye(2, width)
+        directions = are_directions(X)
+        if directions or are_in_disc(X):
+            self.directions_, self.center_, self.axes_ = directions, np.zeros(width), np.eye(2, width)
             return
         subspace = AffineSubspace.of(X)
         if width < 2 or subspace.rank > 2:
@@ -73,7 +73,7 @@ class PolynomialTextureMap(BasisRegressor):
                 f" span {subspace.rank} dimensions and are no directions (three columns, lengths of 0.79 to 1.21)"
             )
         points = subspace.project(X)
-        self.center_, self.axes_ = subspace.center, np.zeros((2, width))
+        self.directions_, self.center_, self.axes_ = False, subspace.center, np.zeros((2, width))
         self.axes_[: subspace.rank] = subspace.axes / (np.abs(points).max() if points.size else 1)
 
     def _basis(self, X):

@@ -11,6 +11,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from ..weights import check_pixel_weight
 from .base import ROUNDING, AffineSubspace, LightRegressor, MergedLights, combine
 
 __all__ = ["RBFInterpolation"]
@@ -97,13 +98,14 @@ class RBFInterpolation(LightRegressor):
         The training photographs in their own type, those of equal lights averaged.
 
     leave_one_out_errors_ : ndarray of shape (n_merged,)
-        For each merged light the squared error, summed over all values of its photographs, of predicting them from the
-        photographs of other lights, by the kernel, epsilon and smoothing in use. NaN for a light without which the
-        others do not determine the polynomial. Computed when first asked for, unless something was chosen by it.
+        For each merged light the squared error, times the pixels' weights and summed over all values of its
+        photographs, of predicting them from the photographs of other lights, by the kernel, epsilon and smoothing in
+        use. NaN for a light without which the others do not determine the polynomial. Computed when first asked for,
+        unless something was chosen by it.
 
     leave_one_out_error_ : float
-        The square root of their sum over the sum of squares of the photographs, lights of error NaN left out; NaN if
-        none is left.
+        The square root of their sum over the like sum of squares of the photographs, lights of error NaN left out; NaN
+        if none is left, or all is black.
 
     n_features_in_ : int
         Width of the lights.
@@ -168,7 +170,7 @@ class RBFInterpolation(LightRegressor):
         self.n_dimensions = n_dimensions
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self, X, y, pixel_weight=None):
         """Solve for the weights, and keep the photographs.
 
         Parameters
@@ -178,6 +180,9 @@ class RBFInterpolation(LightRegressor):
 
         y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_lights, k) or (n_lights,)
             Photographs.
+
+        pixel_weight : array-like of shape (H, W) or None, default=None
+            Weights of the pixels in the leave-one-out errors, such as a mask of bool. Photographs are predicted whole.
 
         Returns
         -------
@@ -193,9 +198,14 @@ class RBFInterpolation(LightRegressor):
         X, y = self._check_training(X, y)
         if isinstance(self.n_dimensions, Integral) and self.n_dimensions > X.shape[1]:
             raise ValueError(f"n_dimensions={self.n_dimensions}, but the lights have {X.shape[1]} coordinates")
+        value_weight = None
+        if pixel_weight is not None:
+            pixel_weight = check_pixel_weight(pixel_weight, y.shape[1:3])
+            value_weight = np.repeat(pixel_weight.ravel(), int(np.prod(y.shape[3:])))
         if "auto" in (self.kernel, self.smoothing, self.n_dimensions):
-            equations, smoothing = self._choose(X, y)
+            equations, smoothing, errors = self._choose(X, y, value_weight)
         else:
+            errors = None
             points = _Points(X[:, : self.n_dimensions])
             equations = _Equations(points, self.kernel, self._scaled_epsilon(points, self.kernel, 1.0))
             smoothing = float(self.smoothing)
@@ -205,19 +215,20 @@ class RBFInterpolation(LightRegressor):
                     f" smoothing={smoothing:g} are singular to rounding for these {len(points.merged.points)} lights:"
                     " take a larger smoothing, a larger epsilon if the kernel has one, or another kernel"
                 )
-            self._errors = None
         points = equations.points
+        solution = equations.solution(smoothing)
+        # Of photographs of equal lights about their mean, which is all that is kept of them.
+        scatter, images = _scatter(points.merged, y, value_weight), points.merged.average(y)
         self.kernel_, self.epsilon_, self.smoothing_ = equations.kernel, equations.epsilon, smoothing
         self.n_dimensions_ = points.n_dimensions
         self.subspace_ = points.subspace
         self.lights_, self.light_groups_ = points.merged.points, points.merged.groups
-        self.images_ = points.merged.average(y)
         self._polynomial = equations.polynomial
         self._kernel_scale = equations.scale
-        self._solution = equations.solution(smoothing)
+        self._solution = solution
         self._defined = equations.defined
-        # Of photographs of equal lights about their mean, which is all that is kept of them.
-        self._scatter = _scatter(points.merged, y)
+        self._value_weight, self._scatter, self._errors = value_weight, scatter, errors
+        self.images_ = images
         return self
 
     def predict(self, X):
@@ -269,7 +280,7 @@ class RBFInterpolation(LightRegressor):
         dual = self._solution[: len(self.lights_)]
         images = combine(np.eye(len(dual)) - _residuals(dual), self.images_)
         images[~self._defined] = np.nan
-        return images[self.light_groups_]
+        return images if len(images) == len(self.light_groups_) else images[self.light_groups_]
 
     @property
     def leave_one_out_errors_(self):
@@ -277,7 +288,7 @@ class RBFInterpolation(LightRegressor):
         check_is_fitted(self)
         if self._errors is None:
             residuals = _residuals(self._solution[: len(self.lights_)])
-            errors = np.einsum("ij,ij->i", residuals @ _gram(self.images_), residuals)
+            errors = np.einsum("ij,ij->i", residuals @ _gram(self.images_, self._value_weight), residuals)
             self._errors = np.bincount(self.light_groups_) * errors.clip(0) + self._scatter
             self._errors[~self._defined] = np.nan
         return self._errors
@@ -286,7 +297,7 @@ class RBFInterpolation(LightRegressor):
     def leave_one_out_error_(self):
         """Relative error over all lights."""
         errors = self.leave_one_out_errors_
-        energies = np.bincount(self.light_groups_) * _energies(self.images_) + self._scatter
+        energies = np.bincount(self.light_groups_) * _energies(self.images_, self._value_weight) + self._scatter
         energy = energies[self._defined].sum()
         return float(np.sqrt(errors[self._defined].sum() / energy)) if energy > 0 else np.nan
 
@@ -301,14 +312,14 @@ class RBFInterpolation(LightRegressor):
             return 1.0
         return factor * (points.epsilon if self.epsilon == "auto" else float(self.epsilon))
 
-    def _choose(self, X, y):
-        """Find the least leave-one-out error."""
+    def _choose(self, X, y, value_weight):
+        """Find the equations and the smoothing of least leave-one-out error, and give that of each light."""
         kernels = _AUTO_KERNELS if self.kernel == "auto" else ((self.kernel, 1.0),)
         dimensions = [self.n_dimensions]
         if self.n_dimensions == "auto":
             dimensions = [None, 2] if X.shape[1] > 2 else [None]
-        gram = _gram(y)
-        energies = _energies(y)
+        gram = _gram(y, value_weight)
+        energies = _energies(y, value_weight)
         chosen, least = None, np.inf
         for n_dimensions in dimensions:
             points = _Points(X[:, :n_dimensions])
@@ -327,8 +338,7 @@ class RBFInterpolation(LightRegressor):
                     total = np.where(equations.defined, errors, energy).sum()
                     # Not even inf is less than inf, but something has to be chosen.
                     if chosen is None or total < least:
-                        chosen, least = (equations, smoothing), total
-                        self._errors = np.where(equations.defined, errors, np.nan)
+                        chosen, least = (equations, smoothing, np.where(equations.defined, errors, np.nan)), total
         if chosen is None:
             raise ValueError(
                 f"the equations of kernel={self.kernel!r} and smoothing={self.smoothing!r} are singular to rounding for"
@@ -477,25 +487,28 @@ def _residuals(dual):
     return dual / np.where(diagonal == 0, 1, diagonal)[:, None]
 
 
-def _gram(images):
-    """Inner products of photographs less their mean, which no model here mispredicts, in float64."""
+def _gram(images, value_weight):
+    """Inner products, weighed, of photographs less their mean, which no model here mispredicts; in float64."""
     columns = images.reshape(len(images), -1)
     gram = np.zeros((len(columns), len(columns)))
     for block in gen_batches(columns.shape[1], max(1, _GRAM_VALUES // len(columns))):
         some = columns[:, block].astype(np.float64)
         some -= some.mean(axis=0)
+        if value_weight is not None:
+            some *= np.sqrt(value_weight[block])
         gram += some @ some.T
     return gram
 
 
-def _energies(images):
-    """Sum of squares of each photograph, in float64."""
-    return np.array([np.sum(np.square(image, dtype=np.float64)) for image in images])
+def _energies(images, value_weight):
+    """Weighed sum of squares of each photograph, in float64."""
+    squares = (np.square(image.ravel(), dtype=np.float64) for image in images.reshape(len(images), -1))
+    return np.array([square.sum() if value_weight is None else square @ value_weight for square in squares])
 
 
-def _scatter(merged, images):
-    """Sum of squared differences of photographs to the mean of those of equal lights, of shape (n_merged,)."""
+def _scatter(merged, images, value_weight):
+    """Weighed sum of squared differences of photographs to the mean of those of equal lights, of shape (n_merged,)."""
     scatter = np.zeros(len(merged.counts))
     for group in np.flatnonzero(merged.counts > 1):
-        scatter[group] = np.trace(_gram(images[merged.groups == group]))
+        scatter[group] = np.trace(_gram(images[merged.groups == group], value_weight))
     return scatter
