@@ -1,0 +1,283 @@
+"""Accuracy of all models on captures with held-out lights: sets x numbers of training lights x models x seeds.
+
+    python benchmarks/accuracy.py --data FOLDER
+    python benchmarks/accuracy.py --data FOLDER --sets realrti loewenkopf --models rbf default --seeds 0
+    python benchmarks/accuracy.py --data FOLDER --models default --fresh
+    python benchmarks/accuracy.py --data FOLDER --sets figure_olat --models default --to-the-end
+
+Each model is fitted in a process of its own, on all cores: run it on an otherwise idle machine. Each result is kept as
+soon as it is there, in ``accuracy.jsonl``, and a run goes on where the last one stopped. All of them are then shown in
+``accuracy.md`` and ``accuracy.png``. Everything takes some four hours on 2 cores.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import re
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from accuracy_models import (
+    CLASSICAL,
+    MODELS,
+    TO_THE_END,
+    Settings,
+    decode_prediction,
+    encode_prediction,
+    fit_and_predict,
+    hindsight_errors,
+)
+from accuracy_plot import draw
+from accuracy_report import write_report
+from accuracy_results import add_result, key, read_results
+from accuracy_sets import GROUPS, SETS, expand, is_there, load_split
+
+from sklrelight.datasets.atomic import replacing
+from sklrelight.metrics import peak_signal_noise_ratio, relative_error, structural_similarity
+from sklrelight.training import has_bfloat16_units
+
+# The rate of float32 is measured over so many observations where colburn2019 runs to its end in bfloat16.
+_RATE_OBSERVATIONS = 1_000_000
+
+
+def plan(captures, models, seeds, settings, *, lights=None, to_the_end=False):
+    """List what is to be measured, one job a capture, number of lights, seed and model."""
+    jobs = []
+    for capture in captures:
+        for train in lights or SETS.get(capture, (0.6,)):
+            rows = [(seed, model) for seed in seeds for model in models]
+            if to_the_end and (capture, train) == ("figure_olat", 512):
+                rows.append((seeds[0], TO_THE_END))
+            for seed, model in rows:
+                # Results of the other models hold, whatever precision this one is run in.
+                own = settings if model == TO_THE_END else settings._replace(precision=Settings().precision)
+                job = {"capture": capture, "lights": train, "seed": seed, "model": model, "settings": own._asdict()}
+                jobs.append(job)
+    return jobs
+
+
+def measure(job, data):
+    """Measure a job in this process and return its record.
+
+    Without a ``variant`` a job of a classical model that has several only picks the one with the lowest error, with
+    hindsight, and returns the job with it.
+    """
+    memory_of_imports = _peak_memory()
+    settings = Settings(**job["settings"])
+    split = load_split(job["capture"], data, job["lights"], job["seed"], masked=settings.masked, quick=settings.quick)
+    candidates = MODELS[job["model"]](split, job["seed"], settings)
+    if "variant" not in job and job["model"] in CLASSICAL and len(candidates) > 1:
+        errors = hindsight_errors(candidates, split)
+        if not errors:
+            return _stamp(job) | {"skipped": "not defined for these lights"}
+        return job | {"variant": min(errors, key=errors.get), "candidate_errors": _round(errors)}
+
+    variant = job.get("variant", next(iter(candidates)))
+    candidate = candidates[variant]
+    fitted, predicted, fit_seconds, predict_seconds = fit_and_predict(candidate, split)
+    memory = _peak_memory()
+    encoded = encode_prediction(predicted, candidate.domain, split)
+    linear = split.to_linear(decode_prediction(predicted, candidate.domain, split))
+    truth = split.encode(split.test_images)
+    weight = {"pixel_weight": split.pixel_weight}
+    return _stamp(job) | {
+        "variant": variant,
+        "n_train": len(split.images),
+        "n_test": len(truth),
+        "shape": truth.shape[1:3],
+        "error": relative_error(truth, encoded, **weight),
+        "error_linear": relative_error(split.to_linear(split.test_images), linear, **weight),
+        "psnr": peak_signal_noise_ratio(truth, encoded, data_range=1.0, **weight),
+        "ssim": structural_similarity(truth, encoded, data_range=1.0, **weight),
+        "fit_seconds": fit_seconds,
+        "predict_seconds": predict_seconds,
+        # In a process that has measured something else before, the peak may be that one's.
+        "memory_mb": None if memory is None or settings.quick else (memory - memory_of_imports) / 1e6,
+        "details": _details(fitted, job, split),
+    }
+
+
+def run(job, data):
+    """Measure a job, each step in a process of its own; quick ones in this one."""
+    step = measure if job["settings"]["quick"] else _measure_in_child
+    record = step(job, data)
+    if "variant" in record and "error" not in record:
+        candidate_errors = record.pop("candidate_errors")
+        record = step(record, data)
+        record["details"]["candidate_errors"] = candidate_errors
+    return record
+
+
+def _measure_in_child(job, data):
+    command = [sys.executable, __file__, "--data", data, "--job", json.dumps(job)]
+    child = subprocess.run(command, capture_output=True, text=True, check=False)
+    if child.returncode:
+        raise RuntimeError(child.stderr.strip() or f"ended with code {child.returncode}")
+    return json.loads(child.stdout.splitlines()[-1])
+
+
+def _stamp(job):
+    """Return what a job is known by, with today's date and the machine."""
+    known = {name: job[name] for name in ("capture", "lights", "seed", "model", "settings")}
+    return known | {"date": datetime.date.today().isoformat(), "machine": _machine()}
+
+
+def _machine():
+    cpu_file = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.*)", cpu_file.read_text()) if cpu_file.exists() else None
+    cpu = found[1] if found else platform.processor() or platform.machine()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    units = "with" if has_bfloat16_units(device) else "without"
+    card = f", {torch.cuda.get_device_name()}" if device.type == "cuda" else ""
+    torch_version = f"torch {torch.__version__}, threads: {torch.get_num_threads()}"
+    return f"{cores} cores of {cpu}{card}, {units} bfloat16 units; {torch_version}"
+
+
+def _peak_memory():
+    """Read the peak of this process in bytes, None where the system does not tell."""
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    return int(found[1]) * 1024 if found else None
+
+
+def _details(fitted, job, split):
+    """Collect what else is worth keeping of a fitted model."""
+    regressor = getattr(fitted, "regressor_", fitted)
+    network = regressor[-1] if hasattr(regressor, "steps") else regressor
+    details = {
+        name.rstrip("_"): getattr(network, name) for name in ("n_observations_", "precision_") if hasattr(network, name)
+    }
+    if job["model"] == TO_THE_END:
+        details["epoch_seconds"] = [round(seconds, 2) for seconds in network.history_[:, "dur"]]
+        if details["precision"] != "float32":
+            settings = Settings(**job["settings"])._replace(precision="float32")
+            (candidate,) = MODELS[TO_THE_END](split, job["seed"], settings).values()
+            candidate.estimator.set_params(regressor__mlp__max_observations=_RATE_OBSERVATIONS)
+            other, _, seconds, _ = fit_and_predict(candidate, split)
+            rate = other.regressor_[-1].n_observations_ / seconds
+            details["float32_seconds"] = details["n_observations"] / rate
+    return details
+
+
+def _round(errors):
+    return {name: round(error, 5) for name, error in errors.items()}
+
+
+def report(path, settings, command):
+    """Write the tables and the picture of all results that were measured with these settings."""
+    records = [record for record in read_results(path) if _same_settings(record, settings)]
+    if not records:
+        return
+    with replacing(path.with_suffix(".md")) as temporary:
+        write_report(records, temporary, command)
+    with replacing(path.with_suffix(".png")) as temporary:
+        draw(records, temporary)
+
+
+def _same_settings(record, settings):
+    # Of those, precision is of one model alone.
+    return all(record["settings"][name] == getattr(settings, name) for name in ("seconds", "masked", "quick"))
+
+
+def main(arguments=None):
+    """Measure what is not there yet, and show all of it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    models = [model for model in MODELS if model != TO_THE_END]
+    parser.add_argument("--sets", nargs="+", default=["all"], metavar="SET", help=f"of {', '.join([*GROUPS, *SETS])}")
+    parser.add_argument("--models", nargs="+", default=models, choices=models, metavar="MODEL", help="to measure")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED", help="of splits and models")
+    parser.add_argument("--lights", nargs="+", type=int, help="numbers to train on, in place of the sets' own")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=os.environ.get("SKLRELIGHT_TEST_DATA"),
+        help="folder of captures; by default the one that SKLRELIGHT_TEST_DATA names",
+    )
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder for the results")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of fitting, for networks but the default recipe")
+    parser.add_argument("--masked", action="store_true", help="weigh pixels by a capture's mask, where it has one")
+    parser.add_argument("--fresh", action="store_true", help="measure anew what is there already")
+    parser.add_argument(
+        "--to-the-end",
+        nargs="?",
+        const="float32",
+        choices=["float32", "bfloat16"],
+        help="run colburn2019 to its end, hours, on figure_olat with 512 lights and the first seed; in bfloat16, its"
+        " time in float32 is reckoned from some of the observations",
+    )
+    parser.add_argument("--quick", action="store_true", help="tiny pictures and budgets, all in one process: a trial")
+    parser.add_argument("--job", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.data is None:
+        parser.exit(2, "no captures: name their folder with --data or in SKLRELIGHT_TEST_DATA\n")
+    options.data = Path(options.data)
+    if options.job:
+        print(json.dumps(measure(json.loads(options.job), options.data)))
+        return 0
+
+    captures = expand(options.sets)
+    missing = [capture for capture in captures if not is_there(capture, options.data)]
+    if missing:
+        print(f"not in {options.data}, and left out: {', '.join(missing)}")
+    settings = Settings(options.seconds, options.masked, options.quick, options.to_the_end or "float32")
+    jobs = plan(
+        [capture for capture in captures if capture not in missing],
+        options.models,
+        options.seeds,
+        settings,
+        lights=options.lights,
+        to_the_end=options.to_the_end is not None,
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / "accuracy.jsonl"
+    known = set() if options.fresh else {key(record) for record in read_results(path)}
+    jobs = [job for job in jobs if key(job) not in known]
+    try:
+        failures = _run_all(jobs, path, options.data)
+    finally:
+        # An interrupted run shows what it has as well.
+        report(path, settings, _command(sys.argv[1:] if arguments is None else arguments, options))
+    print(f"{path.with_suffix('.md')}, {path.with_suffix('.png')}; {failures} of {len(jobs)} failed")
+    return 1 if failures else 0
+
+
+def _run_all(jobs, path, data):
+    """Measure and keep one after the other; return how many failed."""
+    failures = 0
+    for number, job in enumerate(jobs, start=1):
+        name = f"{job['capture']}, {job['lights']} lights, seed {job['seed']}, {job['model']}"
+        start = time.perf_counter()
+        try:
+            record = run(job, data)
+        except Exception as error:
+            # Of hundreds of jobs, one must not end the others.
+            failures += 1
+            print(f"{number}/{len(jobs)} {name}: FAILED\n{error}", file=sys.stderr, flush=True)
+            continue
+        add_result(path, record)
+        figure = f"{record['error']:.4f}" if "error" in record else record["skipped"]
+        print(f"{number}/{len(jobs)} {name}: {figure} ({time.perf_counter() - start:.0f} s)", flush=True)
+    return failures
+
+
+def _command(words, options):
+    """Write the command down, without the folders of this machine, which tell nobody anything."""
+    shown = []
+    for word in words:
+        option, equals, value = word.rpartition("=")
+        named = Path(value) in (options.data, options.out)
+        shown.append(f"{option}{equals}FOLDER" if named else word)
+    return shlex.join(["python", "benchmarks/accuracy.py", *shown])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,283 @@
+"""Ratios to the best classical model, and the tables that show them."""
+
+from collections import defaultdict
+from statistics import fmean
+from typing import NamedTuple
+
+from accuracy_models import CLASSICAL, TO_THE_END
+from accuracy_sets import REALRTI, SETS, SYNTHRTI
+
+LABELS = {
+    "nearest": "nearest photograph",
+    "linear": "piecewise-linear",
+    "ptm": "polynomial texture map",
+    "hsh": "hemispherical harmonics",
+    "rbf": "radial basis functions, best with hindsight",
+    "kneighbors": "scikit-learn KNeighborsRegressor",
+    "mlp": "scikit-learn MLPRegressor",
+    "colburn2019": "colburn2019",
+    "default": "sklrelight, default recipe",
+    TO_THE_END: "colburn2019 to its end",
+}
+
+
+class Target(NamedTuple):
+    """A ratio of the default recipe to the best classical model, averaged over captures."""
+
+    name: str
+    captures: tuple[str, ...]
+    lights: int | float
+    ratio: float
+
+
+TARGETS = (
+    Target("realrti", REALRTI, 0.6, 0.85),
+    Target("synthrti", SYNTHRTI, 1.0, 0.85),
+    Target("diligent_cat", ("diligent_cat",), 60, 0.80),
+    Target("loewenkopf", ("loewenkopf",), 120, 0.80),
+    Target("figure_olat", ("figure_olat",), 50, 0.85),
+    Target("figure_olat", ("figure_olat",), 128, 0.72),
+    Target("figure_olat", ("figure_olat",), 512, 0.72),
+)
+
+
+class Spread(NamedTuple):
+    """Mean, least and greatest of the values of several seeds."""
+
+    mean: float
+    least: float
+    greatest: float
+
+    @classmethod
+    def of(cls, values):
+        values = list(values)
+        return cls(fmean(values), min(values), max(values))
+
+    def show(self, digits):
+        """Write them down; the range only where there is one.
+
+        >>> Spread.of([0.8, 0.9]).show(2), Spread.of([0.8]).show(2)
+        ('0.85 (0.80-0.90)', '0.80')
+        """
+        mean, least, greatest = (f"{value:.{digits}f}" for value in self)
+        return mean if least == greatest else f"{mean} ({least}-{greatest})"
+
+
+def best_classical(records):
+    """Find the classical model of the lowest encoded error, by capture, lights and seed.
+
+    >>> row = {"capture": "a", "lights": 60, "seed": 0}
+    >>> records = [row | {"model": "rbf", "error": 0.2}, row | {"model": "ptm", "error": 0.1}]
+    >>> best_classical([*records, row | {"model": "default", "error": 0.05}])
+    {('a', 60, 0): ('ptm', 0.1)}
+    """
+    best: dict[tuple, tuple[str, float]] = {}
+    for record in records:
+        if record["model"] in CLASSICAL and record.get("error") is not None:
+            row = _row(record)
+            best[row] = min(best.get(row, (record["model"], float("inf"))), _named_error(record), key=lambda b: b[1])
+    return best
+
+
+def ratios(records, model="default"):
+    """Divide a model's errors by those of the best classical one: by capture and lights, then by seed."""
+    best = best_classical(records)
+    found: dict[tuple, dict[int, float]] = defaultdict(dict)
+    for record in records:
+        if record["model"] == model and record.get("error") is not None and _row(record) in best:
+            capture, lights, seed = _row(record)
+            found[capture, lights][seed] = record["error"] / best[_row(record)][1]
+    return dict(found)
+
+
+def mean_ratio(of_rows, target):
+    """Average ratios over a target's captures, seed by seed, and count the captures.
+
+    Only seeds that all captures found have been measured with are averaged.
+    """
+    found = [of_rows[capture, target.lights] for capture in target.captures if (capture, target.lights) in of_rows]
+    seeds = sorted(set.intersection(*(set(by_seed) for by_seed in found))) if found else []
+    if not seeds:
+        return None, len(found)
+    return Spread.of(fmean(by_seed[seed] for by_seed in found) for seed in seeds), len(found)
+
+
+def write_report(records, path, command):
+    """Write the tables as Markdown, to a file that is not yet in its place."""
+    path.write_text("\n".join([*_head(records, command), *_summary(records), *_rows(records)]) + "\n", encoding="utf-8")
+
+
+def show_lights(lights):
+    """Name a number of lights.
+
+    >>> show_lights(0.6), show_lights(1.0), show_lights(60)
+    ('60 %', 'all', '60')
+    """
+    if isinstance(lights, float):
+        return "all" if lights == 1 else f"{100 * lights:.0f} %"
+    return str(lights)
+
+
+def rows_of(records):
+    """List captures and numbers of lights in the order of the sets."""
+    order = list(SETS)
+    rows = {(record["capture"], record["lights"]) for record in records}
+    return sorted(rows, key=lambda row: (order.index(row[0]) if row[0] in order else len(order), row))
+
+
+def _row(record):
+    return record["capture"], record["lights"], record["seed"]
+
+
+def _named_error(record):
+    return record["model"], record["error"]
+
+
+def _head(records, command):
+    dates = sorted({record["date"] for record in records})
+    settings = records[0]["settings"]
+    days = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    pixels = "pixels weighed by the capture's mask" if settings["masked"] else "the whole picture, no mask"
+    return [
+        "# Accuracy",
+        "",
+        f"`{command}`, {days}.",
+        "",
+        *(f"Machine: {machine}." for machine in sorted({record["machine"] for record in records})),
+        "",
+        "Errors are relative, `sqrt(sum((y - p)^2) / sum(y^2))`, pooled over the photographs under held-out lights and"
+        f" over {pixels}. *Encoded*: stored values over 255 of 8-bit captures, the others by"
+        " `metrics.encode_display` with the white of the training photographs. *Linear*: radiance; of synthrti the"
+        " stored values to the power 2.2, of the other 8-bit captures, near-linear as they are, the stored values."
+        " PSNR and SSIM are of the encoded domain, data range 1. Encoded predictions are clipped to its range.",
+        "",
+        "Each figure is the mean over the seeds, with the least and the greatest. A seed decides which lights are"
+        " trained on (the first of `np.random.default_rng(seed).permutation(n)`) and how a network starts."
+        " figure_olat is tested on figure_reference, synthrti on its own test lights.",
+        "",
+        "*Ratio*: encoded error over that of the best classical model of the same row and seed, best with hindsight"
+        " over nearest photograph, piecewise-linear, polynomial texture maps, hemispherical harmonics and radial basis"
+        " functions: thin plate, cubic, linear, multiquadric and Gaussian (widths of 1, 2 and 4 times the median"
+        " distance of a light to its nearest one) x smoothing 0, 1e-4, 1e-2 x the light's first two or all"
+        " coordinates. Classical models are fitted to encoded photographs and, but for 8-bit captures, to linear ones"
+        " as well; the better counts.",
+        "",
+        f"Every network has {settings['seconds']:g} s of fitting, but the default recipe its own budget of"
+        " observations. MLPRegressor: random rows of the table of observations, drawn anew for each batch;"
+        " KNeighborsRegressor: 3 neighbours weighted by distance, over the lights, whole photographs as targets, since"
+        " neighbours in the table of observations would take hours to find."
+        + (" **Quick run: tiny pictures and budgets; the figures mean nothing.**" if settings["quick"] else ""),
+        "",
+        "Seconds are of fitting and of predicting all test photographs; memory is the peak of a process with this one"
+        " model, photographs included, beyond what importing the library takes.",
+        "",
+    ]
+
+
+def _summary(records):
+    of_rows = ratios(records)
+    lines = [
+        "## Default recipe over best classical model",
+        "",
+        "| set | lights | ratio | to be reached | |",
+        "|---|---|---|---|---|",
+    ]
+    for target in TARGETS:
+        spread, n_found = mean_ratio(of_rows, target)
+        if spread is None:
+            continue
+        n_wanted = len(target.captures)
+        name = target.name
+        if n_wanted > 1:
+            name += f", mean of {n_wanted}" if n_found == n_wanted else f", mean of {n_found} of {n_wanted}"
+        verdict = "reached" if spread.mean <= target.ratio else "missed"
+        lines.append(f"| {name} | {show_lights(target.lights)} | {spread.show(3)} | {target.ratio:.2f} | {verdict} |")
+    means = {row: fmean(by_seed.values()) for row, by_seed in of_rows.items()}
+    if means:
+        lines += ["", f"Greatest ratio of a capture: {_greatest(means)}; to be reached: 1.00 on each."]
+        over = [f"{capture} ({show_lights(lights)})" for (capture, lights), mean in means.items() if mean > 0.9]
+        lines += ["", f"Over 0.90: {', '.join(over) or 'none'}."]
+    return [*lines, *_to_the_end(records), ""]
+
+
+def _greatest(means):
+    (capture, lights), ratio = max(means.items(), key=lambda item: item[1])
+    return f"{ratio:.3f} ({capture}, {show_lights(lights)})"
+
+
+def _to_the_end(records):
+    """Compare the default recipe with `colburn2019` run to its end, row by row."""
+    lines = []
+    for record in (record for record in records if record["model"] == TO_THE_END):
+        same_row = [other for other in records if _row(other) == _row(record) and other["model"] == "default"]
+        seconds, note = record["fit_seconds"], ""
+        if "float32_seconds" in record["details"]:
+            seconds = record["details"]["float32_seconds"]
+            note = " (error of a bfloat16 run, time reckoned from a float32 run over some of its observations)"
+        for default in same_row:
+            lines += [
+                "",
+                f"{record['capture']}, {show_lights(record['lights'])} lights, seed {record['seed']}: colburn2019 ends"
+                f" at {record['error']:.4f} after {seconds:,.0f} s in float32, uncompiled{note}; the default recipe is"
+                f" at {default['error']:.4f} after {default['fit_seconds']:.0f} s,"
+                f" 1/{seconds / default['fit_seconds']:.0f} of the time.",
+            ]
+    return lines
+
+
+def _rows(records):
+    best = best_classical(records)
+    lines = ["## All models"]
+    for capture, lights in rows_of(records):
+        row = [record for record in records if (record["capture"], record["lights"]) == (capture, lights)]
+        counts = next(((r["n_train"], r["n_test"], r["shape"]) for r in row if r.get("error") is not None), None)
+        if counts is None:
+            continue
+        n_train, n_test, shape = counts
+        lines += [
+            "",
+            f"### {capture}, {n_train} lights",
+            "",
+            f"{n_test} photographs of {shape[0]} x {shape[1]} pixels to test on.",
+            "",
+            "| model | error, encoded | ratio | error, linear | PSNR | SSIM | fit, s | predict, s | memory, MB |",
+            "|---|---|---|---|---|---|---|---|---|",
+        ]
+        lines += [line for model in LABELS if (line := _line(model, row, best))]
+        chosen = {seed: variant for seed, variant in _chosen(row, best)}
+        if chosen:
+            lines += ["", "Best classical: " + "; ".join(f"seed {seed} {name}" for seed, name in chosen.items()) + "."]
+    return lines
+
+
+def _line(model, row, best):
+    records = [record for record in row if record["model"] == model]
+    measured = [record for record in records if record.get("error") is not None]
+    if not measured:
+        # Said once, in place of figures.
+        return f"| {LABELS[model]} | {records[0]['skipped']} |" + " |" * 7 if records else None
+    cells = [
+        Spread.of(record["error"] for record in measured).show(4),
+        Spread.of(r["error"] / best[_row(r)][1] for r in measured).show(3)
+        if all(map(best.get, map(_row, measured)))
+        else "",
+        *(
+            Spread.of(record[name] for record in measured).show(digits)
+            for name, digits in (
+                ("error_linear", 4),
+                ("psnr", 2),
+                ("ssim", 4),
+                ("fit_seconds", 2),
+                ("predict_seconds", 2),
+            )
+        ),
+        "" if measured[0]["memory_mb"] is None else Spread.of(record["memory_mb"] for record in measured).show(0),
+    ]
+    return f"| {LABELS[model]} | {' | '.join(cells)} |"
+
+
+def _chosen(row, best):
+    for record in row:
+        if best.get(_row(record), ("",))[0] == record["model"]:
+            variant = f", {record['variant']}" if record["variant"] else ""
+            yield record["seed"], f"{LABELS[record['model']].removesuffix(', best with hindsight')}{variant}"
