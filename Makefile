@@ -29,8 +29,10 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Hours; what is measured is kept, and the next run goes on from there. SKLRELIGHT_TEST_DATA names the folder of captures.
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/training_rate.py
+	$(BIN)/python benchmarks/accuracy.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
