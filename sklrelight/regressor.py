@@ -5,20 +5,16 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, _fit_context
-from sklearn.utils import check_array, check_random_state, gen_batches
+from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
-from skorch.callbacks import LRScheduler
-from skorch.helper import predefined_split
-from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+from sklearn.utils.validation import check_is_fitted
 
-from .callbacks import BatchSizeStages, TrainingProgress, stage_batch_size
+from .building import make_net, split_lights
+from .checks import ObservationChecks
 from .features import PixelLightFeatures
-from .losses import CompositeLoss
-from .networks import ACTIVATIONS, NORMALIZATIONS, RelightingMLP
-from .optimizers import MuonAdamW
-from .sampling import Observations, TrainingBatches
-from .training import RelightingNet, as_tensor, has_bfloat16_units, resolve_device
+from .networks import ACTIVATIONS, NORMALIZATIONS
+from .sampling import Observations
+from .training import as_tensor, has_bfloat16_units, resolve_device
 from .weights import check_pixel_weight
 
 __all__ = ["RelightingMLPRegressor"]
@@ -29,7 +25,7 @@ _PREDICT_OBSERVATIONS = 16384
 _HALF_PRECISION_OBSERVATIONS = 2**17
 
 
-class RelightingMLPRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
+class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin, BaseEstimator):
     """Multilayer perceptron from light and pixel to colour, trained by skorch.
 
     Parameters
@@ -322,7 +318,7 @@ class RelightingMLPRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
             pixel_weight=None if pixel_weight is None else as_tensor(pixel_weight.ravel(), device),
             saturation=saturation,
         )
-        train, valid = self._split(observations, rng)
+        train, valid = split_lights(observations, self.validation_fraction, rng)
         half = has_bfloat16_units(device) and len(train) >= _HALF_PRECISION_OBSERVATIONS
         self.precision_ = {"auto": "bfloat16" if half else "float32"}.get(self.precision, self.precision)
         self.device_ = str(device)
@@ -330,7 +326,7 @@ class RelightingMLPRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
         # torch's generators are global: they are lent for the fit and given back as they were.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(rng.randint(2**31 - 1))
-            net = self._make_net(train, valid, device)
+            net = make_net(self, train, valid, device, self.precision_ == "bfloat16")
             net.fit(train)
 
         self.net_ = net
@@ -383,131 +379,6 @@ class RelightingMLPRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
             raise ValueError(f"hidden_layer_sizes must be a sequence of positive integers, got {sizes!r}")
         if not (self.mse_weight or self.luminance_weight or self.relative_weight):
             raise ValueError("mse_weight, luminance_weight and relative_weight are all 0: there is nothing to learn")
-
-    def _check_training_data(self, X, y):
-        if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        if not isinstance(X, PixelLightFeatures):
-            X, y = validate_data(
-                self, X, y, dtype=np.float32, multi_output=True, y_numeric=True, ensure_min_samples=2, order="C"
-            )
-            return self._as_features(X), np.ascontiguousarray(y, dtype=np.float32)
-        features = self._check_features(X, reset=True)
-        y = check_array(
-            y, dtype=np.float32, order="C", ensure_2d=False, allow_nd=True, ensure_min_samples=2, input_name="y"
-        )
-        check_consistent_length(features, y)
-        n_pixels = len(features.pixels)
-        if y[0].size % n_pixels or (features.image_shape and y.shape[1:3] != features.image_shape):
-            raise ValueError(f"y of shape {y.shape} does not fit features of image shape {features.image_shape}")
-        return features, y
-
-    def _check_features(self, X, *, reset):
-        if not isinstance(X, PixelLightFeatures):
-            return self._as_features(validate_data(self, X, dtype=np.float32, reset=reset, order="C"))
-        n_features = X.shape[2]
-        if reset:
-            self.n_features_in_ = n_features
-        elif n_features != self.n_features_in_:
-            raise ValueError(f"X has {n_features} features, but {type(self).__name__} expects {self.n_features_in_}")
-        elif X[:1].shape[1] * self._n_channels(X) != int(np.prod(self.target_shape_)):
-            raise ValueError(f"X is of images {X.image_shape}, the training photographs were {self.target_shape_}")
-        return X
-
-    @staticmethod
-    def _as_features(table):
-        """Take a plain table as lights that all shine on one pixel without features."""
-        return PixelLightFeatures(table, np.empty((1, 0), np.float32), image_shape=())
-
-    def _n_channels(self, features):
-        return int(np.prod(self.target_shape_)) // len(features.pixels)
-
-    def _split(self, observations, rng):
-        """Hold whole lights out for validation."""
-        n_lights = observations.n_lights
-        n_valid = 0
-        if self.validation_fraction:
-            n_valid = min(max(1, round(self.validation_fraction * n_lights)), n_lights - 1)
-        order = torch.from_numpy(rng.permutation(n_lights)).to(observations.rows.device)
-        train = observations.subset(order[n_valid:].sort().values)
-        return train, (observations.subset(order[:n_valid].sort().values) if n_valid else None)
-
-    def _make_net(self, train, valid, device):
-        monitor = "train_loss" if valid is None else "valid_loss"
-        batch_size = self.batch_size
-        if batch_size == "auto":
-            batch_size = min(5000, max(32, len(train) // 8))
-        n_epochs = self.n_stages * self.max_epochs
-        batches = {"window_size": self.window_size, "max_observations": self.max_observations}
-        stages = BatchSizeStages(
-            batch_size=batch_size,
-            factor=self.batch_size_factor,
-            n_stages=self.n_stages,
-            max_epochs=self.max_epochs,
-            patience=self.stage_patience,
-            target_loss=self.target_loss,
-            # The best training loss says nothing: without validation the last weights are the ones to keep.
-            restore_best=self.restore_best_weights and valid is not None,
-            monitor=monitor,
-        )
-        callbacks = [("stages", stages)]
-        if self.learning_rate == "plateau":
-            # Keras, whose schedule this is, reduces at the patience-th bad epoch and torch at the one after it; Keras
-            # compares by an absolute difference.
-            plateau = LRScheduler(
-                ReduceLROnPlateau,
-                monitor="train_loss",
-                event_name=None,
-                factor=self.plateau_factor,
-                patience=self.plateau_patience - 1,
-                threshold=1e-4,
-                threshold_mode="abs",
-                min_lr=self.min_learning_rate,
-                eps=0.0,
-            )
-            callbacks.insert(0, ("plateau", plateau))
-        elif self.learning_rate == "cosine":
-            n_batches = self._count_batches(TrainingBatches(train, batch_size, **batches))
-            cosine = LRScheduler(CosineAnnealingLR, step_every="batch", event_name=None, T_max=n_batches)
-            callbacks.insert(0, ("cosine", cosine))
-        if self.verbose:
-            n_planned = min(n_epochs * len(train), self.max_observations or n_epochs * len(train))
-            callbacks.append(("progress", TrainingProgress(total=n_planned)))
-        return RelightingNet(
-            RelightingMLP,
-            CompositeLoss,
-            module__n_features=train.lights.shape[1] + train.pixels.shape[1],
-            module__n_outputs=train.targets.shape[2],
-            module__hidden_layer_sizes=tuple(self.hidden_layer_sizes),
-            module__activation=self.activation,
-            module__output_activation=self.output_activation,
-            module__dropout=self.dropout,
-            module__normalization=self.normalization,
-            module__half_precision=self.precision_ == "bfloat16",
-            criterion__mse_weight=self.mse_weight,
-            criterion__luminance_weight=self.luminance_weight,
-            criterion__relative_weight=self.relative_weight,
-            optimizer=MuonAdamW if self.optimizer == "muon" else torch.optim.Adam,
-            **({} if self.optimizer == "muon" else {"optimizer__fused": True}),
-            lr=self.learning_rate_init,
-            max_epochs=n_epochs,
-            batch_size=batch_size,
-            iterator_valid__batch_size=_PREDICT_OBSERVATIONS,
-            train_split=None if valid is None else predefined_split(valid),
-            callbacks=callbacks,
-            device=str(device),
-            **{f"iterator_train__{name}": value for name, value in batches.items()},
-        )
-
-    def _count_batches(self, batches):
-        """Count the batches of the whole fit, if no stage ends early."""
-        first_batch_size = batches.batch_size
-        n_batches = 0
-        for stage in range(self.n_stages):
-            batches.batch_size = stage_batch_size(first_batch_size, self.batch_size_factor, stage)
-            n_batches += batches.n_batches(self.max_epochs)
-            batches.n_drawn += self.max_epochs * batches.epoch_length
-        return n_batches
 
     def __sklearn_is_fitted__(self):
         # A fit that failed half-way has left other attributes behind.

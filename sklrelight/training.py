@@ -1,5 +1,7 @@
 """The skorch net: its loop over batches that are gathered on the device, and the end of a fit."""
 
+import sys
+
 import numpy as np
 import torch
 from skorch import NeuralNet
@@ -86,15 +88,19 @@ class RelightingNet(NeuralNet):
         """Go through the batches once and record their mean loss and their number."""
         if iterator is None:
             return
-        total, n_observations, n_batches = torch.zeros((), device=self.device), 0, 0
+        # Summed on the device, so that nothing waits for it before the end.
+        total, total_weight, n_batches = torch.zeros((), device=self.device), 0, 0
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
-            total += step["loss"].detach() * len(batch[0])
-            n_observations += len(batch[0])
+            X, y = batch
+            # A batch counts by its observations, or by what weight they have.
+            weight = y[1].mean(dim=1).sum() if isinstance(y, tuple) else len(X)
+            total += step["loss"].detach() * weight
+            total_weight += weight
             n_batches += 1
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        self.history_.record(f"{prefix}_loss", total.item() / n_observations)
+        self.history_.record(f"{prefix}_loss", float(total) / max(float(total_weight), sys.float_info.min))
         self.history_.record(f"{prefix}_batch_count", n_batches)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):

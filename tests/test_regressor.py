@@ -307,3 +307,18 @@ def test_trains_and_predicts_on_cuda(capture):
     regressor = RelightingMLPRegressor((64, 64), random_state=0, device="cuda").fit(features, images)
     assert regressor.device_ == "cuda"
     assert np.square(images - regressor.predict(features)).mean() < 0.02 * images.var()
+
+
+def test_the_training_loss_counts_a_batch_by_its_weight(capture):
+    features, images = capture
+    weight = np.zeros((8, 10))
+    weight[:4], weight[4:, :5] = 1e-3, 1
+    # Nothing is learnt at such a rate, so that all batches together are one mean of the initial network's errors.
+    parameters = {**SMALL, "learning_rate_init": 1e-12, "luminance_weight": 0, "relative_weight": 0}
+    regressor = RelightingMLPRegressor(**parameters, batch_size=7).fit(features, images, pixel_weight=weight)
+    with torch.inference_mode():
+        # Not by `predict`, which keeps within the range of the photographs.
+        predicted = regressor.net_.module_(torch.as_tensor(features.to_table())).numpy().reshape(images.shape)
+    weights = np.broadcast_to(weight[..., None], images.shape)
+    expected = np.average(np.square(predicted - images), weights=weights)
+    assert regressor.history_[0, "train_loss"] == pytest.approx(expected, rel=1e-2)

@@ -1,0 +1,155 @@
+"""From a regressor's parameters to its skorch net: validation lights, batches, schedule, callbacks."""
+
+import torch
+from skorch.callbacks import LRScheduler
+from skorch.helper import predefined_split
+from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+
+from .callbacks import BatchSizeStages, TrainingProgress, stage_batch_size
+from .losses import CompositeLoss
+from .networks import RelightingMLP
+from .optimizers import MuonAdamW
+from .sampling import TrainingBatches
+from .training import RelightingNet
+
+__all__ = ["make_net", "split_lights"]
+
+# Observations of a batch of the validation set.
+_VALID_OBSERVATIONS = 16384
+
+
+def split_lights(observations, fraction, rng):
+    """Hold whole lights out for validation.
+
+    Parameters
+    ----------
+    observations : Observations
+        All there are.
+
+    fraction : float
+        Share of the lights to hold out, in [0, 1). Above 0, at least one light is held out and one is kept.
+
+    rng : RandomState
+        Picks them.
+
+    Returns
+    -------
+    train : Observations
+        The lights to train on.
+
+    valid : Observations or None
+        The others, if any.
+    """
+    n_lights = observations.n_lights
+    n_valid = 0
+    if fraction:
+        n_valid = min(max(1, round(fraction * n_lights)), n_lights - 1)
+    order = torch.from_numpy(rng.permutation(n_lights)).to(observations.rows.device)
+    train = observations.subset(order[n_valid:].sort().values)
+    return train, (observations.subset(order[:n_valid].sort().values) if n_valid else None)
+
+
+def make_net(parameters, train, valid, device, half_precision):
+    """Build the net that `fit` trains.
+
+    Parameters
+    ----------
+    parameters : RelightingMLPRegressor
+        Whose parameters say what to build.
+
+    train : Observations
+        What it will be trained on.
+
+    valid : Observations or None
+        What its validation loss is taken over.
+
+    device : torch.device
+        Where it trains.
+
+    half_precision : bool
+        Whether its hidden layers are computed in bfloat16.
+
+    Returns
+    -------
+    RelightingNet
+        Not yet initialised.
+    """
+    batch_size = parameters.batch_size
+    if batch_size == "auto":
+        batch_size = min(5000, max(32, len(train) // 8))
+    n_epochs = parameters.n_stages * parameters.max_epochs
+    options = {"window_size": parameters.window_size, "max_observations": parameters.max_observations}
+    batches = TrainingBatches(train, batch_size, **options)
+    n_planned = min(n_epochs * len(train), batches.max_observations)
+    stages = BatchSizeStages(
+        batch_size=batch_size,
+        factor=parameters.batch_size_factor,
+        n_stages=parameters.n_stages,
+        max_epochs=parameters.max_epochs,
+        patience=parameters.stage_patience,
+        target_loss=parameters.target_loss,
+        # The best training loss says nothing: without validation the last weights are the ones to keep.
+        restore_best=parameters.restore_best_weights and valid is not None,
+        monitor="train_loss" if valid is None else "valid_loss",
+    )
+    schedule = _learning_rate_schedule(parameters, batches)
+    callbacks = [*([("schedule", schedule)] if schedule else []), ("stages", stages)]
+    if parameters.verbose:
+        callbacks.append(("progress", TrainingProgress(total=n_planned)))
+    return RelightingNet(
+        RelightingMLP,
+        CompositeLoss,
+        module__n_features=train.lights.shape[1] + train.pixels.shape[1],
+        module__n_outputs=train.targets.shape[2],
+        module__hidden_layer_sizes=tuple(parameters.hidden_layer_sizes),
+        module__activation=parameters.activation,
+        module__output_activation=parameters.output_activation,
+        module__dropout=parameters.dropout,
+        module__normalization=parameters.normalization,
+        module__half_precision=half_precision,
+        criterion__mse_weight=parameters.mse_weight,
+        criterion__luminance_weight=parameters.luminance_weight,
+        criterion__relative_weight=parameters.relative_weight,
+        optimizer=MuonAdamW if parameters.optimizer == "muon" else torch.optim.Adam,
+        **({} if parameters.optimizer == "muon" else {"optimizer__fused": True}),
+        lr=parameters.learning_rate_init,
+        max_epochs=n_epochs,
+        batch_size=batch_size,
+        iterator_valid__batch_size=_VALID_OBSERVATIONS,
+        train_split=None if valid is None else predefined_split(valid),
+        callbacks=callbacks,
+        device=str(device),
+        **{f"iterator_train__{name}": value for name, value in options.items()},
+    )
+
+
+def _learning_rate_schedule(parameters, batches):
+    if parameters.learning_rate == "plateau":
+        # Keras, whose schedule this is, reduces at the patience-th bad epoch and torch at the one after it; Keras
+        # compares by an absolute difference.
+        return LRScheduler(
+            ReduceLROnPlateau,
+            monitor="train_loss",
+            event_name=None,
+            factor=parameters.plateau_factor,
+            patience=parameters.plateau_patience - 1,
+            threshold=1e-4,
+            threshold_mode="abs",
+            min_lr=parameters.min_learning_rate,
+            eps=0.0,
+        )
+    if parameters.learning_rate == "cosine":
+        n_batches = _count_batches(parameters, batches)
+        return LRScheduler(CosineAnnealingLR, step_every="batch", event_name=None, T_max=n_batches)
+    return None
+
+
+def _count_batches(parameters, batches):
+    """Count the batches of the whole fit, if no stage ends early."""
+    first_batch_size = batches.batch_size
+    n_batches = 0
+    for stage in range(parameters.n_stages):
+        batches.batch_size = stage_batch_size(first_batch_size, parameters.batch_size_factor, stage)
+        n_batches += batches.n_batches(parameters.max_epochs)
+        batches.n_drawn += parameters.max_epochs * batches.epoch_length
+    return n_batches
