@@ -20,6 +20,7 @@ import shlex
 import subprocess
 import sys
 import time
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -241,32 +242,38 @@ def main(arguments=None):
     path = options.out / "accuracy.jsonl"
     known = set() if options.fresh else {key(record) for record in read_results(path)}
     jobs = [job for job in jobs if key(job) not in known]
-    try:
-        failures = _run_all(jobs, path, options.data)
-    finally:
-        # An interrupted run shows what it has as well.
-        report(path, settings, _command(sys.argv[1:] if arguments is None else arguments, options))
+    command = _command(sys.argv[1:] if arguments is None else arguments, options)
+    failures = 0
+    for _, row in groupby(enumerate(jobs, start=1), lambda numbered: row_of(numbered[1])):
+        for number, job in row:
+            failures += not _measured(job, path, options.data, f"{number}/{len(jobs)}")
+        # Row by row: there is something to see in the hours that it takes.
+        report(path, settings, command)
+    if not jobs:
+        report(path, settings, command)
     print(f"{path.with_suffix('.md')}, {path.with_suffix('.png')}; {failures} of {len(jobs)} failed")
     return 1 if failures else 0
 
 
-def _run_all(jobs, path, data):
-    """Measure and keep one after the other; return how many failed."""
-    failures = 0
-    for number, job in enumerate(jobs, start=1):
-        name = f"{job['capture']}, {job['lights']} lights, seed {job['seed']}, {job['model']}"
-        start = time.perf_counter()
-        try:
-            record = run(job, data)
-        except Exception as error:
-            # Of hundreds of jobs, one must not end the others.
-            failures += 1
-            print(f"{number}/{len(jobs)} {name}: FAILED\n{error}", file=sys.stderr, flush=True)
-            continue
-        add_result(path, record)
-        figure = f"{record['error']:.4f}" if "error" in record else record["skipped"]
-        print(f"{number}/{len(jobs)} {name}: {figure} ({time.perf_counter() - start:.0f} s)", flush=True)
-    return failures
+def row_of(job):
+    """Return the capture of a job and its number of lights."""
+    return job["capture"], job["lights"]
+
+
+def _measured(job, path, data, number):
+    """Measure a job and keep its record; return whether that went well."""
+    name = f"{number} {job['capture']}, {job['lights']} lights, seed {job['seed']}, {job['model']}"
+    start = time.perf_counter()
+    try:
+        record = run(job, data)
+    except Exception as error:
+        # Of hundreds of jobs, one must not end the others.
+        print(f"{name}: FAILED\n{error}", file=sys.stderr, flush=True)
+        return False
+    add_result(path, record)
+    figure = f"{record['error']:.4f}" if "error" in record else record["skipped"]
+    print(f"{name}: {figure} ({time.perf_counter() - start:.0f} s)", flush=True)
+    return True
 
 
 def _command(words, options):
