@@ -1,9 +1,12 @@
 """From a regressor's parameters to its skorch net: validation lights, batches, schedule, callbacks."""
 
+import math
+from itertools import pairwise
+
 import torch
 from skorch.callbacks import LRScheduler
 from skorch.helper import predefined_split
-from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau
 
 from .callbacks import BatchSizeStages, TrainingProgress, stage_batch_size
 from .losses import CompositeLoss
@@ -12,7 +15,11 @@ from .optimizers import MuonAdamW
 from .sampling import TrainingBatches
 from .training import RelightingNet
 
-__all__ = ["make_net", "split_lights"]
+__all__ = ["TimedCosine", "make_net", "split_lights"]
+
+# Floating-point operations of a fit from which on ``compile="auto"`` compiles: they take minutes on two cores, some ten
+# times as long as compiling. On CUDA they take some ten seconds.
+_REPAY_COMPILING = {"cpu": 2e14, "cuda": 5e15}
 
 # Observations of a batch of the validation set.
 _VALID_OBSERVATIONS = 16384
@@ -49,7 +56,7 @@ def split_lights(observations, fraction, rng):
     return train, (observations.subset(order[:n_valid].sort().values) if n_valid else None)
 
 
-def make_net(parameters, train, valid, device, half_precision):
+def make_net(parameters, train, valid, device, half_precision, clock):
     """Build the net that `fit` trains.
 
     Parameters
@@ -68,6 +75,9 @@ def make_net(parameters, train, valid, device, half_precision):
 
     half_precision : bool
         Whether its hidden layers are computed in bfloat16.
+
+    clock : Clock
+        Ends the fit, and hurries the cosine.
 
     Returns
     -------
@@ -92,7 +102,7 @@ def make_net(parameters, train, valid, device, half_precision):
         restore_best=parameters.restore_best_weights and valid is not None,
         monitor="train_loss" if valid is None else "valid_loss",
     )
-    schedule = _learning_rate_schedule(parameters, batches)
+    schedule = _learning_rate_schedule(parameters, batches, clock)
     callbacks = [*([("schedule", schedule)] if schedule else []), ("stages", stages)]
     if parameters.verbose:
         callbacks.append(("progress", TrainingProgress(total=n_planned)))
@@ -118,12 +128,25 @@ def make_net(parameters, train, valid, device, half_precision):
         iterator_valid__batch_size=_VALID_OBSERVATIONS,
         train_split=None if valid is None else predefined_split(valid),
         callbacks=callbacks,
+        clock=clock,
+        compile_step=_compile_step(parameters, n_planned, train, device),
         device=str(device),
         **{f"iterator_train__{name}": value for name, value in options.items()},
     )
 
 
-def _learning_rate_schedule(parameters, batches):
+def _compile_step(parameters, n_planned, train, device):
+    """Decide whether to compile, by what is planned and not by any timing."""
+    if parameters.compile != "auto":
+        return bool(parameters.compile)
+    n_features = train.lights.shape[1] + train.pixels.shape[1]
+    widths = [n_features, *parameters.hidden_layer_sizes, train.targets.shape[2]]
+    # A weight takes a multiplication and an addition, forwards and twice backwards.
+    n_operations = 6 * n_planned * sum(n_in * n_out for n_in, n_out in pairwise(widths))
+    return "auto" if n_operations >= _REPAY_COMPILING.get(device.type, math.inf) else False
+
+
+def _learning_rate_schedule(parameters, batches, clock):
     if parameters.learning_rate == "plateau":
         # Keras, whose schedule this is, reduces at the patience-th bad epoch and torch at the one after it; Keras
         # compares by an absolute difference.
@@ -140,8 +163,33 @@ def _learning_rate_schedule(parameters, batches):
         )
     if parameters.learning_rate == "cosine":
         n_batches = _count_batches(parameters, batches)
+        if parameters.max_time is not None:
+            factor = TimedCosine(n_batches, clock)
+            return LRScheduler(LambdaLR, step_every="batch", event_name=None, lr_lambda=factor)
         return LRScheduler(CosineAnnealingLR, step_every="batch", event_name=None, T_max=n_batches)
     return None
+
+
+class TimedCosine:
+    """Factor of the learning rate that falls from 1 to 0 by number of batches or by time, whichever is further on.
+
+    Parameters
+    ----------
+    n_batches : int
+        Of the whole fit.
+
+    clock : Clock
+        Of the whole fit.
+    """
+
+    def __init__(self, n_batches, clock):
+        self.n_batches = n_batches
+        self.clock = clock
+
+    def __call__(self, n_done):
+        """Give the factor after some batches."""
+        progress = min(1.0, max(n_done / self.n_batches, self.clock.progress))
+        return 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def _count_batches(parameters, batches):

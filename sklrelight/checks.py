@@ -1,4 +1,7 @@
-"""Checks of what a regressor is given: features of photographs, or a plain table, and their targets."""
+"""Checks of what a regressor is given: parameters, features of photographs or a plain table, and their targets."""
+
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array
@@ -17,6 +20,18 @@ class ObservationChecks:
 
     target_shape_: tuple[int, ...]
     n_features_in_: int
+    hidden_layer_sizes: Any
+    mse_weight: float
+    luminance_weight: float
+    relative_weight: float
+
+    def _check_parameters(self):
+        """Check what spans several parameters, or lies inside one."""
+        sizes = self.hidden_layer_sizes
+        if not all(isinstance(size, Integral) and not isinstance(size, bool) and int(size) > 0 for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be a sequence of positive integers, got {sizes!r}")
+        if not (self.mse_weight or self.luminance_weight or self.relative_weight):
+            raise ValueError("mse_weight, luminance_weight and relative_weight are all 0: there is nothing to learn")
 
     def _check_training_data(self, X, y):
         if y is None:

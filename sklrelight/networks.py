@@ -3,8 +3,15 @@
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
+
+from .allocation import freed_memory_kept
+
+# Observations predicted at a time. On the CPU, as many as keep the hidden layers in its cache; elsewhere, as fill it.
+_BLOCK = {"cpu": 4096}
+_LARGE_BLOCK = 2**18
 
 __all__ = ["ACTIVATIONS", "NORMALIZATIONS", "RelightingMLP"]
 
@@ -134,20 +141,67 @@ class RelightingMLP(nn.Module):
         Tensor of shape (n_lights, n_pixels, n_outputs), float32
             Encoded colours.
         """
-        first: Any
-        first, *hidden_layers = [*self.hidden] or [self.output[0]]
-        output_layers = self.output if len(self.hidden) else self.output[1:]
-        light_weight, pixel_weight = first.weight.split([lights.shape[1], pixels.shape[1]], dim=1)
-        light_part = nn.functional.linear(lights, light_weight, first.bias)
-        pixel_part = nn.functional.linear(pixels, pixel_weight)
-        values = (light_part[:, None] + pixel_part).flatten(0, 1)
-        with self._autocast(values):
-            for layer in hidden_layers:
-                values = layer(values)
-        return output_layers(values.float()).unflatten(0, (len(lights), len(pixels)))
+        return self._forward_parts(self._light_part(lights), self._pixel_part(pixels))
 
-    def _autocast(self, tensor):
-        return torch.autocast(tensor.device.type, torch.bfloat16, enabled=self.half_precision)
+    @torch.inference_mode()
+    def predict_product(self, lights, pixels):
+        """Predict every pixel under every light, by blocks.
+
+        Parameters
+        ----------
+        lights, pixels : Tensor
+            As in `forward_product`.
+
+        Returns
+        -------
+        ndarray of shape (n_lights, n_pixels, n_outputs), float32
+            Encoded colours.
+        """
+        output: Any = self.output[0]
+        encoded = np.empty((len(lights), len(pixels), output.out_features), np.float32)
+        block = _BLOCK.get(lights.device.type, _LARGE_BLOCK)
+        # Each photograph's pixels are cut into blocks of about one size: a small one at its end would be slow.
+        n_pixels = -(-len(pixels) // -(-len(pixels) // block))
+        n_lights = max(1, block // n_pixels)
+        light_part = self._light_part(lights)
+        # Within one such context, the weights are cast once for all blocks.
+        with freed_memory_kept(), self._autocast(lights):
+            for pixel in range(0, len(pixels), n_pixels):
+                pixel_part = self._pixel_part(pixels[pixel : pixel + n_pixels])
+                for light in range(0, len(lights), n_lights):
+                    values = self._forward_parts(light_part[light : light + n_lights], pixel_part)
+                    encoded[light : light + n_lights, pixel : pixel + n_pixels] = values.cpu().numpy()
+        return encoded
+
+    def _first(self):
+        first: Any = [*self.hidden, *self.output][0]
+        return first
+
+    def _light_part(self, lights):
+        first = self._first()
+        with self._autocast(lights, enabled=False):
+            return nn.functional.linear(lights, first.weight[:, : lights.shape[1]], first.bias)
+
+    def _pixel_part(self, pixels):
+        weight = self._first().weight
+        with self._autocast(pixels, enabled=False):
+            return nn.functional.linear(pixels, weight[:, weight.shape[1] - pixels.shape[1] :])
+
+    def _forward_parts(self, light_part, pixel_part):
+        """Go on from the first layer's two parts."""
+        values = (light_part[:, None] + pixel_part).flatten(0, 1)
+        if not len(self.hidden):
+            return self.output[1](values).unflatten(0, (len(light_part), len(pixel_part)))
+        with self._autocast(values):
+            if self.half_precision:
+                values = values.bfloat16()
+            for layer in [*self.hidden][1:]:
+                values = layer(values)
+        with self._autocast(values, enabled=False):
+            return self.output(values.float()).unflatten(0, (len(light_part), len(pixel_part)))
+
+    def _autocast(self, tensor, enabled=True):
+        return torch.autocast(tensor.device.type, torch.bfloat16, enabled=enabled and self.half_precision)
 
 
 def _initialize(module):

@@ -5,22 +5,21 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, _fit_context
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from .allocation import freed_memory_kept
 from .building import make_net, split_lights
 from .checks import ObservationChecks
 from .features import PixelLightFeatures
 from .networks import ACTIVATIONS, NORMALIZATIONS
 from .sampling import Observations
-from .training import as_tensor, has_bfloat16_units, resolve_device
+from .training import Clock, as_tensor, has_bfloat16_units, resolve_device
 from .weights import check_pixel_weight
 
 __all__ = ["RelightingMLPRegressor"]
 
-# Observations predicted at a time: as many as keep the hidden layers in the processor's cache.
-_PREDICT_OBSERVATIONS = 16384
 # Fewer training observations than this are done in a moment in float32, to the last digit.
 _HALF_PRECISION_OBSERVATIONS = 2**17
 
@@ -89,6 +88,11 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
         The fit ends after so many observations, if not before. It bounds the time of a fit whatever the capture's size,
         and unlike a time it gives the same result everywhere.
 
+    max_time : float or None, default=None
+        Seconds after which the fit ends, from the start of `fit` and compilation included, if it has not ended before:
+        with the batch that runs then, and one pass over the validation lights. The cosine falls to 0 by then. Other
+        runs end elsewhere: use `max_observations` for a result that can be reproduced to the byte.
+
     validation_fraction : float, default=0.0
         Share of the lights (of the rows of a plain table), in [0, 1), held out of training for a validation loss. Whole
         photographs are held out: rows of single pixels would leak.
@@ -106,6 +110,11 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Of the hidden layers' products. ``"auto"``: bfloat16 where the device has units for it and there are at least
         131,072 observations, else float32. Weights, loss and output are float32.
+
+    compile : bool or "auto", default="auto"
+        Whether the step of training is compiled by torch. ``"auto"``: where the fit is long enough to repay that, by
+        the number of planned observations and the size of the network, and a compiler is there; without one it runs
+        uncompiled. True: always, and an error without a compiler. The fitted network is an ordinary one either way.
 
     device : str, default="auto"
         ``"auto"`` takes CUDA where there is one, else the CPU; otherwise a torch device.
@@ -136,6 +145,9 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
 
     precision_ : {"float32", "bfloat16"}
         The precision in use.
+
+    compiled_ : bool
+        Whether the step of training was compiled.
 
     device_ : str
         The device that the fit ran on.
@@ -193,11 +205,13 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
         "window_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "max_observations": [Interval(Integral, 1, None, closed="left"), None],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "stage_patience": [Interval(Integral, 1, None, closed="left"), None],
         "target_loss": [Interval(Real, 0, None, closed="left")],
         "restore_best_weights": ["boolean"],
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "compile": ["boolean", StrOptions({"auto"})],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -226,11 +240,13 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
         window_size=1,
         max_epochs=100,
         max_observations=10_000_000,
+        max_time=None,
         validation_fraction=0.0,
         stage_patience=3,
         target_loss=0.0,
         restore_best_weights=True,
         precision="auto",
+        compile="auto",
         device="auto",
         random_state=None,
         verbose=0,
@@ -255,11 +271,13 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
         self.window_size = window_size
         self.max_epochs = max_epochs
         self.max_observations = max_observations
+        self.max_time = max_time
         self.validation_fraction = validation_fraction
         self.stage_patience = stage_patience
         self.target_loss = target_loss
         self.restore_best_weights = restore_best_weights
         self.precision = precision
+        self.compile = compile
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -293,9 +311,12 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
         ValueError
             For data that are not finite, do not fit together or are less than two lights (rows), and for parameters
             out of their range, before any work is done.
+        RuntimeError
+            With ``compile=True``, where torch cannot compile.
         KeyboardInterrupt
             On Ctrl-C, after the estimator has become fitted as far as it got.
         """
+        clock = Clock(self.max_time)
         self._check_parameters()
         device = resolve_device(self.device)
         features, y = self._check_training_data(X, y)
@@ -326,10 +347,12 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
         # torch's generators are global: they are lent for the fit and given back as they were.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(rng.randint(2**31 - 1))
-            net = make_net(self, train, valid, device, self.precision_ == "bfloat16")
-            net.fit(train)
+            net = make_net(self, train, valid, device, self.precision_ == "bfloat16", clock)
+            with freed_memory_kept():
+                net.fit(train)
 
         self.net_ = net
+        self.compiled_ = net.compiled_
         self.interrupted_ = net.interrupted_
         self.n_observations_ = net.training_batches_.n_drawn
         net.trim_for_prediction()
@@ -361,24 +384,10 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
         module = self.net_.module_.eval()
         device = next(module.parameters()).device
         lights, pixels = (as_tensor(table, device) for table in (features.lights, features.pixels))
-        encoded = np.empty((len(lights), len(pixels), self._n_channels(features)), np.float32)
-        n_pixels = min(len(pixels), _PREDICT_OBSERVATIONS)
-        with torch.inference_mode():
-            for some_lights in gen_batches(len(lights), max(1, _PREDICT_OBSERVATIONS // n_pixels)):
-                for some_pixels in gen_batches(len(pixels), n_pixels):
-                    block = module.forward_product(lights[some_lights], pixels[some_pixels])
-                    encoded[some_lights, some_pixels] = block.cpu().numpy()
+        encoded = module.predict_product(lights, pixels)
         if self.target_range_ is not None:
             np.clip(encoded, *self.target_range_, out=encoded)
         return encoded.reshape(len(lights), *self.target_shape_)
-
-    def _check_parameters(self):
-        """Check what spans several parameters, or lies inside one."""
-        sizes = self.hidden_layer_sizes
-        if not all(isinstance(size, Integral) and not isinstance(size, bool) and int(size) > 0 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be a sequence of positive integers, got {sizes!r}")
-        if not (self.mse_weight or self.luminance_weight or self.relative_weight):
-            raise ValueError("mse_weight, luminance_weight and relative_weight are all 0: there is nothing to learn")
 
     def __sklearn_is_fitted__(self):
         # A fit that failed half-way has left other attributes behind.

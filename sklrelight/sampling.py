@@ -195,7 +195,7 @@ class TrainingBatches:
         n_observations = len(self.observations)
         if self.window_size == 1:
             return n_observations
-        return math.ceil(n_observations / self._batch_length()) * self._batch_length()
+        return math.ceil(n_observations / self.batch_length) * self.batch_length
 
     def n_batches(self, n_epochs):
         """Count the batches that `n_epochs` epochs from now on will have at the present batch size.
@@ -210,11 +210,13 @@ class TrainingBatches:
         int
             Number of batches, the last and perhaps smaller one of each epoch included.
         """
-        n_epoch, length = self.epoch_length, self._batch_length()
+        n_epoch, length = self.epoch_length, self.batch_length
         full, rest = divmod(min(n_epochs * n_epoch, max(0, self.max_observations - self.n_drawn)), n_epoch)
         return int(full * math.ceil(n_epoch / length) + math.ceil(rest / length))
 
-    def _batch_length(self):
+    @property
+    def batch_length(self):
+        """Observations of a batch that is full."""
         if self.window_size == 1:
             return min(self.batch_size, len(self.observations))
         return max(1, round(self.batch_size / self.window_size**2)) * self.window_size**2
@@ -230,7 +232,7 @@ class TrainingBatches:
     def _single_pixels(self):
         n_lights, n_pixels = self.observations.n_lights, self.observations.n_pixels
         device = self.observations.rows.device
-        length = self._batch_length()
+        length = self.batch_length
         light_order = torch.randperm(n_lights, device=device)
         shift = torch.randint(n_lights, (n_pixels,), device=device)
         # Where a batch holds more than all pixels, several rounds are drawn at once.
@@ -251,7 +253,7 @@ class TrainingBatches:
         height, width = self.observations.image_shape
         device = self.observations.rows.device
         side = self.window_size
-        n_windows = self._batch_length() // side**2
+        n_windows = self.batch_length // side**2
         offset = (torch.arange(side, device=device)[:, None] * width + torch.arange(side, device=device)).flatten()
         for _ in range(self.epoch_length // (n_windows * side**2)):
             light = torch.randint(self.observations.n_lights, (n_windows, 1), device=device)

@@ -1,6 +1,10 @@
 """The skorch net: its loop over batches that are gathered on the device, and the end of a fit."""
 
+import math
 import sys
+import time
+import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +14,7 @@ from skorch.history import History
 
 from .sampling import SequentialBatches, TrainingBatches
 
-__all__ = ["RelightingNet", "as_tensor", "has_bfloat16_units", "resolve_device"]
+__all__ = ["Clock", "RelightingNet", "as_tensor", "compiled_loss", "has_bfloat16_units", "resolve_device"]
 
 
 class RelightingNet(NeuralNet):
@@ -24,8 +28,17 @@ class RelightingNet(NeuralNet):
     module, criterion, **kwargs
         Those of :class:`skorch.NeuralNet`.
 
+    clock : Clock or None, default=None
+        Training ends with the batch during which its time runs out.
+
+    compile_step : bool or "auto", default=False
+        Whether to compile the forward pass and the loss. ``"auto"``: uncompiled where that fails.
+
     Attributes
     ----------
+    compiled_ : bool
+        Whether they have been compiled.
+
     batch_size_ : int
         Running batch size, which callbacks may change: the training batches read it at the start of each epoch.
 
@@ -39,7 +52,15 @@ class RelightingNet(NeuralNet):
     history_: History
 
     def __init__(
-        self, module, criterion, iterator_train=TrainingBatches, iterator_valid=SequentialBatches, verbose=0, **kwargs
+        self,
+        module,
+        criterion,
+        iterator_train=TrainingBatches,
+        iterator_valid=SequentialBatches,
+        verbose=0,
+        clock=None,
+        compile_step=False,
+        **kwargs,
     ):
         super().__init__(
             module,
@@ -49,6 +70,8 @@ class RelightingNet(NeuralNet):
             verbose=verbose,
             **kwargs,
         )
+        self.clock = clock
+        self.compile_step = compile_step
 
     @property
     def _default_callbacks(self):
@@ -58,6 +81,8 @@ class RelightingNet(NeuralNet):
     def initialize(self):
         """Make module, optimiser and callbacks."""
         self.interrupted_ = False
+        self.compiled_ = False
+        self.compile_step_ = self.compile_step
         self.batch_size_ = self.batch_size
         return super().initialize()
 
@@ -77,7 +102,7 @@ class RelightingNet(NeuralNet):
                 self.run_single_epoch(valid_batches, training=False, prefix="valid", step_fn=self.validation_step)
                 self.history_.record("event_lr", self.optimizer_.param_groups[0]["lr"])
                 self.notify("on_epoch_end", **datasets)
-                if self.training_batches_.exhausted or any(getattr(c, "finished_", False) for _, c in self.callbacks_):
+                if self._is_over() or any(getattr(c, "finished_", False) for _, c in self.callbacks_):
                     break
         except KeyboardInterrupt:
             # The parent would swallow it as well, and no caller could tell.
@@ -100,8 +125,46 @@ class RelightingNet(NeuralNet):
             total_weight += weight
             n_batches += 1
             self.notify("on_batch_end", batch=batch, training=training, **step)
+            if training and self._is_over():
+                break
         self.history_.record(f"{prefix}_loss", float(total) / max(float(total_weight), sys.float_info.min))
         self.history_.record(f"{prefix}_batch_count", n_batches)
+
+    def _is_over(self):
+        return self.training_batches_.exhausted or (self.clock is not None and self.clock.progress >= 1)
+
+    def train_step_single(self, batch, **fit_params):
+        """Compute the loss of a batch and its gradients, compiled where that is wanted.
+
+        A batch that is not full, such as ends an epoch, runs uncompiled: for each new size, torch would compile anew.
+        """
+        full = len(batch[0]) == self.training_batches_.batch_length
+        if not self.compile_step_ or not full:
+            return super().train_step_single(batch, **fit_params)
+        self._set_training(True)
+        X, y = batch
+        target, weight = y if isinstance(y, tuple) else (y, None)
+        if self.compiled_:
+            loss = self.compiled_loss_(self.module_, self.criterion_, X, target, weight)
+            loss.backward()
+            return {"loss": loss, "y_pred": None}
+        try:
+            # Compilers' remarks are no user's business.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self.compiled_loss_ = compiled_loss(self.device)
+                loss = self.compiled_loss_(self.module_, self.criterion_, X, target, weight)
+                loss.backward()
+        except RuntimeError as error:
+            if self.compile_step_ != "auto":
+                raise RuntimeError(
+                    "compile=True, but torch cannot compile here; compile='auto' goes on without"
+                ) from error
+            self.compile_step_ = False
+            self._zero_grad_optimizer()
+            return super().train_step_single(batch, **fit_params)
+        self.compiled_ = True
+        return {"loss": loss, "y_pred": None}
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Compare with the colours alone, or with colours and their weights."""
@@ -117,6 +180,51 @@ class RelightingNet(NeuralNet):
         super().trim_for_prediction()
         self.history_ = history
         self.training_batches_ = None
+        self.compiled_loss_ = None
+        self.clock = None
+
+
+class Clock:
+    """Tells how much of the time for something is over.
+
+    Parameters
+    ----------
+    max_time : float or None
+        Seconds from now on; None: any number of them.
+    """
+
+    def __init__(self, max_time):
+        self.max_time = math.inf if max_time is None else max_time
+        self.start = time.perf_counter()
+
+    @property
+    def progress(self):
+        """Share of the time that is over, from 0; not bounded above."""
+        return (time.perf_counter() - self.start) / self.max_time
+
+
+def compiled_loss(device):
+    """Have forward pass and loss compiled at the first call.
+
+    Parameters
+    ----------
+    device : torch device or str
+        On CUDA the compiled kernels are replayed as a graph, so that none is launched singly.
+
+    Returns
+    -------
+    callable
+        From module, criterion, features, targets and weights or None to the loss. What is compiled belongs to this
+        callable alone, and goes with it.
+    """
+    options: dict[str, Any] = {"isolate_recompiles": True}
+    if torch.device(device).type == "cuda":
+        options["mode"] = "reduce-overhead"
+    return torch.compile(_loss, **options)
+
+
+def _loss(module, criterion, X, target, weight):
+    return criterion(module(X), target, weight)
 
 
 def as_tensor(table, device):

@@ -1,3 +1,6 @@
+import time
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +8,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from sklrelight import PixelLightFeaturizer, RelightingMLPRegressor
+from sklrelight.building import TimedCosine
 from sklrelight.losses import CompositeLoss
 from sklrelight.training import has_bfloat16_units
 
@@ -267,6 +271,8 @@ class TestPrecision:
         ({"batch_size": 0}, "batch_size"),
         ({"validation_fraction": 1.0}, "validation_fraction"),
         ({"window_size": 9}, r"window_size=9 is larger than the image, which has the shape \(8, 10\)"),
+        ({"max_time": 0}, "max_time"),
+        ({"compile": "often"}, "compile"),
         ({"device": "abacus"}, "device='abacus' cannot be used here"),
         ({"learning_rate": "falling"}, "learning_rate"),
     ],
@@ -322,3 +328,34 @@ def test_the_training_loss_counts_a_batch_by_its_weight(capture):
     weights = np.broadcast_to(weight[..., None], images.shape)
     expected = np.average(np.square(predicted - images), weights=weights)
     assert regressor.history_[0, "train_loss"] == pytest.approx(expected, rel=1e-2)
+
+
+class TestMaxTime:
+    def test_ends_the_fit(self, capture):
+        features, images = capture
+        start = time.perf_counter()
+        regressor = RelightingMLPRegressor((8,), max_epochs=10**6, max_observations=None, max_time=1.5, random_state=0)
+        regressor.fit(features, images)
+        # Generous above: other processes may hold a batch up.
+        assert 1.5 <= time.perf_counter() - start < 5
+        assert regressor.n_observations_ > 0
+        # The cosine has fallen to 0 by then.
+        assert 0 <= regressor.history_[-1, "event_lr"] < 0.05 * regressor.learning_rate_init
+
+    def test_does_not_hold_up_a_fit_that_ends_before(self, capture):
+        regressor = RelightingMLPRegressor(**SMALL, max_time=1000).fit(*capture)
+        assert len(regressor.history_) == 2
+        assert regressor.history_[-1, "event_lr"] == pytest.approx(0, abs=1e-6)
+
+    def test_trains_on_a_batch_at_least(self, capture):
+        regressor = RelightingMLPRegressor(**SMALL, batch_size=100, max_time=1e-9).fit(*capture)
+        assert regressor.n_observations_ == 100
+
+    def test_the_rate_falls_by_batches_or_by_time_whichever_is_further_on(self):
+        clock = SimpleNamespace(progress=0.0)
+        factor = TimedCosine(10, clock)
+        assert [factor(n) for n in (0, 5, 10, 11)] == pytest.approx([1, 0.5, 0, 0])
+        clock.progress = 0.5
+        assert [factor(n) for n in (0, 5, 10)] == pytest.approx([0.5, 0.5, 0])
+        clock.progress = 1.5
+        assert factor(0) == 0
