@@ -160,7 +160,8 @@ def _details(fitted, job, split):
         if details["precision"] != "float32":
             settings = Settings(**job["settings"])._replace(precision="float32")
             (candidate,) = MODELS[TO_THE_END](split, job["seed"], settings).values()
-            candidate.estimator.set_params(regressor__mlp__max_observations=_RATE_OBSERVATIONS)
+            if not settings.quick:
+                candidate.estimator.set_params(regressor__mlp__max_observations=_RATE_OBSERVATIONS)
             other, _, seconds, _ = fit_and_predict(candidate, split)
             rate = other.regressor_[-1].n_observations_ / seconds
             details["float32_seconds"] = details["n_observations"] / rate
