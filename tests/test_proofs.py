@@ -67,3 +67,15 @@ def test_the_library_trains_at_the_rate_of_a_loop_by_hand():
     ratios = [float(row.split("|")[6].split(",")[0]) for row in shown.splitlines() if row.startswith(("| 3", "| 5"))]
     assert len(ratios) >= 2
     assert min(ratios) >= 0.9
+
+
+def test_training_and_predicting_reach_their_shares_of_a_bare_product_at_any_number_of_observations():
+    command = [sys.executable, ROOT / "benchmarks" / "throughput.py", "--repeats", "5", "--seconds", "8"]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ).stdout
+    print(shown)
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in shown.splitlines() if row.startswith("|")]
+    published = next(row for row in rows if row[0] == "5 x 600")
+    assert float(published[4]) >= 0.8
+    assert float(published[6]) >= 0.7
+    against_1_million = next(row for row in rows if row[0] == "10 M")[2]
+    assert 1 / 1.15 <= float(against_1_million) <= 1.15
