@@ -10,6 +10,7 @@ from sklrelight.interpolation import (
     NearestPhotograph,
     PolynomialTextureMap,
     RBFInterpolation,
+    StackedRBFInterpolation,
 )
 
 # Enough to learn the checks' toy data; the default is meant for photographs.
@@ -85,6 +86,7 @@ def quick_relighter(recipe="default", random_state=0):
         NearestPhotograph(),
         RBFInterpolation(),
         RBFInterpolation(kernel="auto", smoothing="auto", n_dimensions="auto"),
+        StackedRBFInterpolation(random_state=0),
         LinearInterpolation(),
         PolynomialTextureMap(),
         HemisphericalHarmonics(),

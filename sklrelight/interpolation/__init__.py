@@ -1,7 +1,7 @@
 """Models over the lights without a network, with the interface of scikit-learn's regressors.
 
-All of them are linear in the photographs: a predicted photograph is a weighted sum of the training ones, and the
-weights depend on the lights alone.
+A predicted photograph is a weighted sum of the training ones, and the weights depend on the lights alone; those of
+StackedRBFInterpolation on the kind of pixel, too.
 """
 
 from .harmonics import HemisphericalHarmonics
@@ -9,6 +9,7 @@ from .linear import LinearInterpolation
 from .nearest import NearestPhotograph
 from .polynomial import PolynomialTextureMap
 from .rbf import RBFInterpolation
+from .stacked import StackedRBFInterpolation
 
 __all__ = [
     "HemisphericalHarmonics",
@@ -16,4 +17,5 @@ __all__ = [
     "NearestPhotograph",
     "PolynomialTextureMap",
     "RBFInterpolation",
+    "StackedRBFInterpolation",
 ]

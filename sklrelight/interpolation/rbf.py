@@ -3,32 +3,16 @@
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.linalg import eigh, qr, solve_triangular
-from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 from sklearn.base import _fit_context
-from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ..weights import check_pixel_weight
-from .base import ROUNDING, AffineSubspace, LightRegressor, MergedLights, combine
+from .base import LightRegressor, combine
+from .equations import KERNELS, SCALE_INVARIANT, Equations, Points, inner_products, residual_matrix
 
 __all__ = ["RBFInterpolation"]
-
-# Of r = epsilon * distance. Names, signs and degrees of the polynomial are those of scipy.interpolate.RBFInterpolator,
-# which returns no leave-one-out errors, and neither takes a polynomial that lights on a sphere do not determine.
-_KERNELS = {
-    "thin_plate_spline": lambda r: r**2 * np.log(np.where(r > 0, r, 1)),
-    "cubic": lambda r: r**3,
-    "quintic": lambda r: -(r**5),
-    "linear": lambda r: -r,
-    "multiquadric": lambda r: -np.sqrt(1 + r**2),
-    "inverse_multiquadric": lambda r: 1 / np.sqrt(1 + r**2),
-    "gaussian": lambda r: np.exp(-(r**2)),
-}
-_DEGREES = {"thin_plate_spline": 1, "cubic": 1, "quintic": 2}
-_SCALE_INVARIANT = {"thin_plate_spline", "cubic", "quintic", "linear"}
 
 # What "auto" chooses from: kernels with factors of epsilon, and smoothing as a share of the kernel's largest value.
 _AUTO_KERNELS = (
@@ -41,11 +25,6 @@ _AUTO_KERNELS = (
     ("gaussian", 2.0),
 )
 _AUTO_SMOOTHING = (0.0, 1e-4, 1e-3, 1e-2, 1e-1)
-
-# Equations whose eigenvalues lie further apart would show in the predicted photographs.
-_SINGULAR = 1e-12
-# Values whose products are summed at a time, in float64: 32 MB.
-_GRAM_VALUES = 2**22
 
 
 class RBFInterpolation(LightRegressor):
@@ -157,7 +136,7 @@ class RBFInterpolation(LightRegressor):
     """
 
     _parameter_constraints = {
-        "kernel": [StrOptions({*_KERNELS, "auto"})],
+        "kernel": [StrOptions({*KERNELS, "auto"})],
         "epsilon": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "smoothing": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "n_dimensions": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
@@ -206,8 +185,8 @@ class RBFInterpolation(LightRegressor):
             equations, smoothing, errors = self._choose(X, y, value_weight)
         else:
             errors = None
-            points = _Points(X[:, : self.n_dimensions])
-            equations = _Equations(points, self.kernel, self._scaled_epsilon(points, self.kernel, 1.0))
+            points = Points(X[:, : self.n_dimensions])
+            equations = Equations(points, self.kernel, self._scaled_epsilon(points, self.kernel, 1.0))
             smoothing = float(self.smoothing)
             if equations.is_singular(smoothing):
                 raise ValueError(
@@ -278,7 +257,7 @@ class RBFInterpolation(LightRegressor):
         """
         check_is_fitted(self)
         dual = self._solution[: len(self.lights_)]
-        images = combine(np.eye(len(dual)) - _residuals(dual), self.images_)
+        images = combine(np.eye(len(dual)) - residual_matrix(dual), self.images_)
         images[~self._defined] = np.nan
         return images if len(images) == len(self.light_groups_) else images[self.light_groups_]
 
@@ -287,8 +266,8 @@ class RBFInterpolation(LightRegressor):
         """Squared error for each merged light."""
         check_is_fitted(self)
         if self._errors is None:
-            residuals = _residuals(self._solution[: len(self.lights_)])
-            errors = np.einsum("ij,ij->i", residuals @ _gram(self.images_, self._value_weight), residuals)
+            residuals = residual_matrix(self._solution[: len(self.lights_)])
+            errors = np.einsum("ij,ij->i", residuals @ inner_products(self.images_, self._value_weight), residuals)
             self._errors = np.bincount(self.light_groups_) * errors.clip(0) + self._scatter
             self._errors[~self._defined] = np.nan
         return self._errors
@@ -304,11 +283,11 @@ class RBFInterpolation(LightRegressor):
     def _merged_weights(self, X):
         X = self._check_lights(X)
         points = self.subspace_.project(X[:, : self.n_dimensions_])
-        values = _KERNELS[self.kernel_](cdist(points, self.lights_) * self.epsilon_) / self._kernel_scale
+        values = KERNELS[self.kernel_](cdist(points, self.lights_) * self.epsilon_) / self._kernel_scale
         return np.hstack([values, self._polynomial(points)]) @ self._solution
 
     def _scaled_epsilon(self, points, kernel, factor):
-        if kernel in _SCALE_INVARIANT:
+        if kernel in SCALE_INVARIANT:
             return 1.0
         return factor * (points.epsilon if self.epsilon == "auto" else float(self.epsilon))
 
@@ -318,17 +297,17 @@ class RBFInterpolation(LightRegressor):
         dimensions = [self.n_dimensions]
         if self.n_dimensions == "auto":
             dimensions = [None, 2] if X.shape[1] > 2 else [None]
-        gram = _gram(y, value_weight)
+        gram = inner_products(y, value_weight)
         energies = _energies(y, value_weight)
         chosen, least = None, np.inf
         for n_dimensions in dimensions:
-            points = _Points(X[:, :n_dimensions])
+            points = Points(X[:, :n_dimensions])
             merged = points.merged
             merged_gram = merged.averaging @ gram @ merged.averaging.T
             energy = np.bincount(merged.groups, energies)
             scatter = np.bincount(merged.groups, gram.diagonal()) - merged.counts * merged_gram.diagonal()
             for kernel, factor in kernels:
-                equations = _Equations(points, kernel, self._scaled_epsilon(points, kernel, factor))
+                equations = Equations(points, kernel, self._scaled_epsilon(points, kernel, factor))
                 rotated = equations.rotate(merged_gram)
                 for share in _AUTO_SMOOTHING if self.smoothing == "auto" else (None,):
                     smoothing = float(self.smoothing) if share is None else share * equations.scale
@@ -347,159 +326,6 @@ class RBFInterpolation(LightRegressor):
         return chosen
 
 
-class _Points:
-    """Lights in the subspace that they span, equal ones merged."""
-
-    def __init__(self, lights):
-        self.n_dimensions = lights.shape[1]
-        self.subspace = AffineSubspace.of(lights)
-        self.merged = MergedLights.of(self.subspace.project(lights), ROUNDING * self.subspace.spread)
-
-    @property
-    def epsilon(self):
-        """The reciprocal of the median distance between neighbours; 1 for a single light."""
-        points = self.merged.points
-        if len(points) == 1:
-            return 1.0
-        return 1 / float(np.median(KDTree(points).query(points, 2)[0][:, 1]))
-
-
-class _Polynomial:
-    """Polynomials up to a degree that values at some points determine.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n, d)
-        Points that span d dimensions, so that all polynomials of degree 1 are determined.
-
-    degree : {0, 1, 2}
-        Highest degree.
-    """
-
-    def __init__(self, points, degree):
-        self.degree = degree
-        self.scale = np.abs(points).max(axis=0)
-        monomials = self._monomials(points)
-        n_linear = 1 + points.shape[1]
-        self.combinations = np.eye(monomials.shape[1])
-        if degree == 2:
-            # Of the quadratic monomials, what is independent of the linear ones and of each other on the points.
-            linear, quadratic = monomials[:, :n_linear], monomials[:, n_linear:]
-            fitted = np.linalg.lstsq(linear, quadratic)[0]
-            _, singular, axes = np.linalg.svd(quadratic - linear @ fitted, full_matrices=False)
-            axes = axes[singular > ROUNDING * np.sqrt(len(points))]
-            self.combinations = np.hstack(
-                [self.combinations[:, :n_linear], np.vstack([-fitted @ axes.T, axes.T])],
-            )
-
-    def __call__(self, points):
-        """Evaluate a basis, as columns, at points of shape (m, d)."""
-        return self._monomials(points) @ self.combinations
-
-    def _monomials(self, points):
-        points = points / self.scale
-        columns = [np.ones((len(points), 1))]
-        if self.degree >= 1:
-            columns.append(points)
-        if self.degree >= 2:
-            first, second = np.triu_indices(points.shape[1])
-            columns.append(points[:, first] * points[:, second])
-        return np.hstack(columns)
-
-
-class _Equations:
-    """The equations of a kernel over given lights, prepared for all values of smoothing.
-
-    On coefficients that the polynomial leaves free, all a with P^T a = 0, the kernel's matrix is positive definite. In
-    the eigenvectors of that part the smoothing adds to the eigenvalues.
-
-    Parameters
-    ----------
-    points : _Points
-        Lights.
-
-    kernel : str
-        Name of the radial basis function.
-
-    epsilon : float
-        Factor of the distances.
-
-    Attributes
-    ----------
-    scale : float
-        The kernel's largest value between the lights. Values are divided by it, so that the unit of the lights does not
-        make equations look singular.
-
-    defined : ndarray of shape (n,), bool
-        Whether the polynomial is determined without the light.
-    """
-
-    def __init__(self, points, kernel, epsilon):
-        self.points, self.kernel, self.epsilon = points, kernel, epsilon
-        lights = points.merged.points
-        values = _KERNELS[kernel](cdist(lights, lights) * epsilon)
-        self.scale = float(np.abs(values).max()) or 1.0
-        self._values = values / self.scale
-        self.polynomial = _Polynomial(lights, _DEGREES.get(kernel, 0))
-        orthogonal, triangular = qr(self.polynomial(lights))
-        rank = triangular.shape[1]
-        self._range, self._triangular = orthogonal[:, :rank], triangular[:rank]
-        free = orthogonal[:, rank:]
-        self.defined = np.square(free).sum(axis=1) > ROUNDING**2
-        # LAPACK takes no empty matrix: as many monomials as lights leave nothing free.
-        self._eigenvalues, vectors = np.empty(0), np.empty((0, 0))
-        if free.size:
-            self._eigenvalues, vectors = eigh(free.T @ self._values @ free)
-        self._vectors = free @ vectors
-
-    def is_singular(self, smoothing):
-        """Tell whether rounding would show."""
-        if not self._eigenvalues.size:
-            return False
-        eigenvalues = self._eigenvalues + smoothing / self.scale
-        return bool(eigenvalues.min() <= _SINGULAR * eigenvalues.max())
-
-    def dual(self, smoothing):
-        """The first n rows and columns of the inverse of A, times `scale`."""
-        return (self._vectors / (self._eigenvalues + smoothing / self.scale)) @ self._vectors.T
-
-    def solution(self, smoothing):
-        """The matrix of shape (n + rank, n) from photographs to coefficients: of kernel values / `scale`, then of P."""
-        dual = self.dual(smoothing)
-        rest = self._range.T - (self._range.T @ self._values) @ dual
-        return np.vstack([dual, solve_triangular(self._triangular, rest)])
-
-    def rotate(self, gram):
-        """Inner products of the photographs, in the eigenvectors."""
-        return self._vectors.T @ gram @ self._vectors
-
-    def errors(self, smoothing, rotated_gram):
-        """Squared leave-one-out errors, of shape (n,); without meaning where not `defined`."""
-        scaled = self._vectors / (self._eigenvalues + smoothing / self.scale)
-        diagonal = np.einsum("ij,ij->i", scaled, self._vectors)
-        squares = np.einsum("ij,ij->i", scaled @ rotated_gram, scaled)
-        return squares / np.where(self.defined, diagonal, 1) ** 2
-
-
-def _residuals(dual):
-    """The matrix of shape (n, n) from photographs to what is left of each when predicted from the others."""
-    diagonal = dual.diagonal()
-    return dual / np.where(diagonal == 0, 1, diagonal)[:, None]
-
-
-def _gram(images, value_weight):
-    """Inner products, weighed, of photographs less their mean, which no model here mispredicts; in float64."""
-    columns = images.reshape(len(images), -1)
-    gram = np.zeros((len(columns), len(columns)))
-    for block in gen_batches(columns.shape[1], max(1, _GRAM_VALUES // len(columns))):
-        some = columns[:, block].astype(np.float64)
-        some -= some.mean(axis=0)
-        if value_weight is not None:
-            some *= np.sqrt(value_weight[block])
-        gram += some @ some.T
-    return gram
-
-
 def _energies(images, value_weight):
     """Weighed sum of squares of each photograph, in float64."""
     squares = (np.square(image.ravel(), dtype=np.float64) for image in images.reshape(len(images), -1))
@@ -510,5 +336,5 @@ def _scatter(merged, images, value_weight):
     """Weighed sum of squared differences of photographs to the mean of those of equal lights, of shape (n_merged,)."""
     scatter = np.zeros(len(merged.counts))
     for group in np.flatnonzero(merged.counts > 1):
-        scatter[group] = np.trace(_gram(images[merged.groups == group], value_weight))
+        scatter[group] = np.trace(inner_products(images[merged.groups == group], value_weight))
     return scatter
