@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..weights import check_pixel_weight
 from .base import LightRegressor
 from .equations import Equations, Points, inner_products
+from .leaving_out import leave_one_out_matrix, weights_without
 
 __all__ = ["StackedRBFInterpolation"]
 
@@ -173,21 +174,19 @@ class StackedRBFInterpolation(LightRegressor):
         candidates = _candidates(X)
         rows = np.sort(random.permutation(len(X))[:_MEASURED_LIGHTS])
         same = Points(X).merged.groups
-        residuals = np.stack([_residuals(equations, smoothing, rows, same) for equations, smoothing in candidates])
+        residuals = np.stack(
+            [leave_one_out_matrix(equations, smoothing, rows, same) for equations, smoothing in candidates]
+        )
         grams = _grams(columns, labels, weight, random)
         stacking = np.zeros((labels.max() + 1, len(candidates)))
         together = _stack(residuals, rows, sum(grams.values()))
         for cluster in range(len(stacking)):
             stacking[cluster] = _stack(residuals, rows, grams[cluster]) if cluster in grams else together
         self.clusters_ = labels.reshape(y.shape[1:3])
+        names = ("kernel", "epsilon", "smoothing", "n_dimensions")
         self.candidates_ = [
-            {
-                "kernel": equations.kernel,
-                "epsilon": equations.epsilon,
-                "smoothing": smoothing,
-                "n_dimensions": equations.points.n_dimensions,
-            }
-            for equations, smoothing in candidates
+            dict(zip(names, (some.kernel, some.epsilon, smoothing, some.points.n_dimensions), strict=True))
+            for some, smoothing in candidates
         ]
         self.stacking_weights_ = stacking
         self._same = same
@@ -236,7 +235,7 @@ class StackedRBFInterpolation(LightRegressor):
         Parameters
         ----------
         rows : array-like of int
-            Indices of training lights. Lights that are equal to one of these are left out, too.
+            Indices of training lights, or a mask of bool. Lights that are equal to one of these are left out, too.
 
         Returns
         -------
@@ -251,7 +250,7 @@ class StackedRBFInterpolation(LightRegressor):
         """
         check_is_fitted(self)
         n_lights = len(self.images_)
-        rows = np.arange(n_lights)[np.asarray(rows, dtype=np.intp).ravel()]
+        rows = np.atleast_1d(np.arange(n_lights)[np.asarray(rows) if np.size(rows) else []])
         kept = ~np.isin(self._same, self._same[rows])
         if not kept.any():
             raise ValueError(f"rows leave out all {n_lights} training lights, or lights equal to them: none is left")
@@ -259,7 +258,7 @@ class StackedRBFInterpolation(LightRegressor):
         shares = np.zeros(len(weights))
         for equations, used in self._used():
             for index in used:
-                own = _weights_without(equations, self.candidates_[index]["smoothing"], rows, kept)
+                own = weights_without(equations, self.candidates_[index]["smoothing"], rows, kept)
                 if own is None:
                     continue
                 for cluster in np.flatnonzero(self.stacking_weights_[:, index]):
@@ -310,6 +309,8 @@ def _cluster(columns, weight, n_clusters, random):
         return columns[lights[:, None], pixels].transpose(1, 0, 2).reshape(len(pixels), -1).astype(np.float32)
 
     sample = features(random.permutation(weighted)[:_CLUSTERED_PIXELS])
+    if (sample == sample[0]).all():
+        return np.zeros(n_pixels, np.int32)
     n_components = min(_N_COMPONENTS, *sample.shape)
     reduction = PCA(n_components, svd_solver="covariance_eigh") if sample.shape[1] > n_components else None
     if reduction is not None:
@@ -317,7 +318,7 @@ def _cluster(columns, weight, n_clusters, random):
     clustering = MiniBatchKMeans(n_clusters, n_init=1, random_state=random).fit(sample)
     labels = np.empty(n_pixels, np.int32)
     for block in gen_batches(n_pixels, max(1, _BLOCK_VALUES // (len(lights) * n_channels))):
-        some = features(np.arange(block.start, block.stop))
+        some = features(np.arange(n_pixels)[block])
         labels[block] = clustering.predict(some if reduction is None else reduction.transform(some))
     return labels
 
@@ -342,64 +343,6 @@ def _grams(columns, labels, weight, random):
             # As if all of its pixels were measured.
             grams[cluster] = inner_products(columns[:, some], value_weight) * (len(pixels) / len(some))
     return grams
-
-
-def _residuals(equations, smoothing, rows, same):
-    """The matrix of shape (len(rows), n) from photographs to what is left of some when predicted from other lights'.
-
-    Equal lights (of the same number in `same`) are left out together.
-    """
-    n_lights = len(same)
-    averaging = equations.points.merged.averaging
-    groups = equations.points.merged.groups[rows]
-    dual = equations.dual(smoothing, groups)
-    diagonal = dual[np.arange(len(rows)), groups]
-    defined = equations.defined[groups]
-    residuals = np.eye(n_lights)[rows] - averaging[groups]
-    residuals[defined] += (dual @ averaging)[defined] / diagonal[defined, None]
-    others = same[rows][:, None] != same
-    # Such lights shape the mean that stands for a prediction.
-    counts = others.sum(axis=1, keepdims=True)
-    mean = others / np.maximum(counts, 1)
-    residuals[~defined] = (np.eye(n_lights)[rows] - mean)[~defined]
-    # Where lights that differ have equal first coordinates, the equations stay but for the average.
-    rest = (groups[:, None] == equations.points.merged.groups) & others
-    partial = rest.any(axis=1)
-    if partial.any():
-        average = rest[partial] / rest[partial].sum(axis=1, keepdims=True)
-        change = average - averaging[groups[partial]]
-        fitted = (dual[partial] @ averaging + diagonal[partial, None] * change) * (smoothing / equations.scale)
-        residuals[partial] = np.eye(n_lights)[rows[partial]] - average + fitted
-    return residuals
-
-
-def _weights_without(equations, smoothing, rows, kept):
-    """Weights of photographs, of shape (len(rows), n), in those at some lights when only what is kept is fitted.
-
-    None where that does not determine the polynomial.
-    """
-    merged = equations.points.merged
-    averaging = merged.averaging * kept
-    shares = averaging.sum(axis=1, keepdims=True)
-    averaging /= np.where(shares > 0, shares, 1)
-    gone = np.flatnonzero(shares[:, 0] == 0)
-    if not equations.is_determined_without(gone):
-        return None
-    asked, where = np.unique(merged.groups[rows], return_inverse=True)
-    dual = equations.dual(smoothing, gone)
-    # Columns of what is gone vanish: photographs that are averages of none.
-    norms = np.sqrt(dual[np.arange(len(gone)), gone])
-    block = dual[:, gone] / norms / norms[:, None]
-    solved = np.linalg.solve(block, (dual @ averaging) / norms[:, None]) / norms[:, None]
-    weights = np.empty((len(asked), len(kept)))
-    lost = np.isin(asked, gone)
-    weights[lost] = -solved[np.searchsorted(gone, asked[lost])]
-    # Of equal first coordinates, some of whose photographs are kept.
-    if not lost.all():
-        own = equations.dual(smoothing, asked[~lost])
-        left = own @ averaging - own[:, gone] @ solved
-        weights[~lost] = averaging[asked[~lost]] - left * (smoothing / equations.scale)
-    return weights[where]
 
 
 def _stack(residuals, rows, gram):

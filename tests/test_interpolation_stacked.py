@@ -1,0 +1,250 @@
+"""Stacked radial basis functions, against refits without lights and against their own candidates."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from sklrelight import Relighter
+from sklrelight.interpolation import RBFInterpolation, StackedRBFInterpolation
+from sklrelight.metrics import relative_error
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def directions(rng, n):
+    vectors = rng.normal(size=(n, 3))
+    vectors[:, 2] = np.abs(vectors[:, 2])
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def smooth_images(lights, shape=(8, 10, 3)):
+    """Photographs that change smoothly with the light, some pixels faster than others."""
+    rng = np.random.default_rng(1)
+    speeds = np.linspace(0.2, 2, shape[0]).reshape(-1, *[1] * (len(shape) - 1))
+    return 2 + np.sin(np.tensordot(lights, speeds * rng.normal(size=(lights.shape[1], *shape)), axes=1))
+
+
+def single(candidate, lights, images):
+    """The interpolation that a candidate is, and the lights in its unit."""
+    scaled = candidate["epsilon"] * lights[:, : candidate["n_dimensions"]]
+    return RBFInterpolation(candidate["kernel"], epsilon=1.0, smoothing=candidate["smoothing"]), scaled
+
+
+def mixed(model, lights, images, asked, kept=slice(None)):
+    """Fit every candidate anew to what is kept, and mix the predictions."""
+    predicted = np.zeros((len(asked), *images.shape[1:]))
+    for index, candidate in enumerate(model.candidates_):
+        weights = model.stacking_weights_[model.clusters_, index]
+        if weights.any():
+            interpolation, scaled = single(candidate, lights, images)
+            interpolation.fit(scaled[kept], images[kept])
+            own = interpolation.predict(candidate["epsilon"] * asked[:, : candidate["n_dimensions"]])
+            predicted += weights.reshape(weights.shape + (1,) * (images.ndim - 1 - weights.ndim)) * own
+    return predicted
+
+
+def some_lights(where, rng):
+    if where == "plane":
+        return rng.random((30, 2)) * 100
+    lights = directions(rng, 30)
+    if where == "duplicates":
+        lights[[3, 9]] = lights[7]
+    if where == "mirrored":
+        lights[15:] = lights[:15] * [1, 1, -1]
+    return lights
+
+
+WHERE = ["plane", "sphere", "duplicates", "mirrored"]
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_a_prediction_is_the_mean_of_single_interpolations(rng, where):
+    lights = some_lights(where, rng)
+    images = smooth_images(lights / np.abs(lights).max()) + 0.1 * rng.random((30, 8, 10, 3))
+    model = StackedRBFInterpolation(4, random_state=0).fit(lights, images)
+    assert model.stacking_weights_.shape == (4, len(model.candidates_))
+    assert model.stacking_weights_.min() >= 0
+    np.testing.assert_allclose(model.stacking_weights_.sum(axis=1), 1)
+    assert len(np.unique(model.clusters_)) == 4
+    assert {candidate["n_dimensions"] for candidate in model.candidates_} == ({2} if where == "plane" else {2, 3})
+    asked = some_lights(where, rng)[:6]
+    np.testing.assert_allclose(model.predict(asked), mixed(model, lights, images, asked), atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [[7], [2, 3, 17, 25], [*range(0, 30, 2)]], ids=len)
+@pytest.mark.parametrize("where", WHERE)
+def test_leaving_out_is_a_refit_of_each_candidate_to_the_others(rng, where, rows):
+    lights = some_lights(where, rng)
+    images = smooth_images(lights / np.abs(lights).max()) + 0.1 * rng.random((30, 8, 10, 3))
+    model = StackedRBFInterpolation(4, random_state=0).fit(lights, images)
+    kept = np.linalg.norm(lights[:, None] - lights[rows], axis=2).min(axis=1) > 1e-9
+    predicted = model.leave_out(rows)
+    np.testing.assert_allclose(predicted, mixed(model, lights, images, lights[rows], kept), atol=1e-6)
+    # What is left out has no part in it.
+    model.images_[~kept] = 1e3
+    np.testing.assert_allclose(model.leave_out(rows), predicted, atol=1e-6)
+    mask = np.isin(np.arange(30), rows)
+    np.testing.assert_array_equal(model.leave_out(mask), model.leave_out(rows))
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_no_single_candidate_has_a_less_leave_one_out_error(rng, where):
+    lights = some_lights(where, rng)
+    images = smooth_images(lights / np.abs(lights).max()) + 0.3 * rng.normal(size=(30, 8, 10, 3))
+    # One odd photograph weighs less than the sum of squares would have it.
+    images[11] *= 3
+    model = StackedRBFInterpolation(1, random_state=0).fit(lights, images)
+
+    def errors(predicted):
+        return np.square(predicted - images).sum(axis=(1, 2, 3))
+
+    singles = []
+    for candidate in model.candidates_:
+        interpolation, scaled = single(candidate, lights, images)
+        predicted = []
+        for row, light in enumerate(lights):
+            kept = np.linalg.norm(lights - light, axis=1) > 1e-9
+            predicted.append(interpolation.fit(scaled[kept], images[kept]).predict(scaled[[row]])[0])
+        singles.append(errors(np.array(predicted)))
+    least = np.min(singles, axis=0)
+    weights = (least + 1e-3 * least.mean()) ** -0.5
+    stacked = errors(np.concatenate([model.leave_out([row]) for row in range(30)])) @ weights
+    assert stacked <= (np.array(singles) @ weights).min() * (1 + 1e-6)
+    if where in ("sphere", "mirrored"):
+        assert (model.stacking_weights_ > 0).sum() > 1
+
+
+def test_a_linear_change_is_exact(rng):
+    lights, asked = directions(rng, 20), directions(rng, 5)
+    slope = rng.normal(size=(3, 6, 7))
+    model = StackedRBFInterpolation(random_state=0).fit(lights, np.tensordot(lights, slope, axes=1))
+    np.testing.assert_allclose(model.predict(asked), np.tensordot(asked, slope, axes=1), atol=1e-5)
+
+
+def test_smooth_photographs_are_predicted_well_and_training_ones_reproduced(rng):
+    lights, asked = rng.random((60, 2)), rng.random((20, 2))
+    model = StackedRBFInterpolation(random_state=0).fit(lights, smooth_images(lights))
+    assert relative_error(smooth_images(asked), model.predict(asked)) < 2e-3
+    assert relative_error(smooth_images(lights), model.predict(lights)) < 1e-4
+
+
+def test_kinds_of_pixels_get_weights_of_their_own(rng):
+    lights, asked = rng.random((50, 2)), rng.random((50, 2))
+    kinks = rng.random((5, 12, 2))
+
+    def images(lights):
+        sharp = np.abs(lights[:, None, None] - kinks).sum(axis=-1)
+        return np.concatenate([smooth_images(lights, (5, 12)), 5 + sharp + rng.normal(size=sharp.shape)], axis=1)
+
+    several, one = (StackedRBFInterpolation(n, random_state=0).fit(lights, images(lights)) for n in (2, 1))
+    smooth, rough = several.clusters_[0, 0], several.clusters_[-1, 0]
+    assert smooth != rough
+    smoothing = np.array([candidate["smoothing"] for candidate in several.candidates_])
+    expected = several.stacking_weights_ @ smoothing
+    assert expected[smooth] < 0.1 < expected[rough]
+    clean = smooth_images(asked, (5, 12))
+    assert relative_error(clean, several.predict(asked)[:, :5]) < relative_error(clean, one.predict(asked)[:, :5]) / 2
+
+
+def test_masked_pixels_reach_neither_clusters_nor_weights(rng):
+    lights, mask = directions(rng, 20), rng.random((8, 10)) > 0.4
+    images = smooth_images(lights)
+    junk = np.where(mask[:, :, None], images, 50 * rng.random(images.shape))
+    clean = StackedRBFInterpolation(3, random_state=0).fit(lights, images * mask[:, :, None], pixel_weight=mask)
+    masked = StackedRBFInterpolation(3, random_state=0).fit(lights, junk, pixel_weight=mask)
+    np.testing.assert_array_equal(masked.clusters_[mask], clean.clusters_[mask])
+    np.testing.assert_allclose(masked.stacking_weights_, clean.stacking_weights_, atol=1e-6)
+    # Other weights count as so many pixels.
+    weight = np.ones((8, 10))
+    weight[:2] = 5
+    once = StackedRBFInterpolation(1, random_state=0).fit(lights, images, pixel_weight=weight)
+    often = StackedRBFInterpolation(1, random_state=0).fit(
+        lights, np.concatenate([images, *[images[:, :2]] * 4], axis=1)
+    )
+    np.testing.assert_allclose(once.stacking_weights_, often.stacking_weights_, atol=1e-4)
+    relit = Relighter(StackedRBFInterpolation(random_state=0), check_inverse=False)
+    assert not relit.fit(lights, junk, pixel_weight=mask).predict(lights)[:, ~mask].any()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("d", [1, 2, 3, 4])
+def test_few_lights_will_do(rng, n, d):
+    lights, images = rng.random((n, d)), rng.random((n, 6, 7))
+    model = StackedRBFInterpolation(random_state=0).fit(lights, images)
+    predicted = model.predict(rng.random((5, d)))
+    assert np.isfinite(predicted).all()
+    if n == 1:
+        np.testing.assert_allclose(predicted, np.repeat(images, 5, axis=0))
+        with pytest.raises(ValueError, match="all 1 training lights"):
+            model.leave_out([0])
+    for count in range(1, n):
+        assert np.isfinite(model.leave_out(np.arange(count))).all()
+
+
+def test_what_does_not_determine_a_polynomial_is_dropped(rng):
+    # Of photographs that change linearly, only kernels with a linear polynomial are exact; two lights do not determine it.
+    lights = rng.random((12, 2))
+    model = StackedRBFInterpolation(random_state=0).fit(lights, lights @ rng.normal(size=(2, 5)))
+    np.testing.assert_allclose(model.leave_out(np.arange(10)), np.tile(model.images_[10:].mean(axis=0), (10, 1)))
+    np.testing.assert_allclose(model.leave_out(np.arange(8)), model.images_[:8], atol=1e-5)
+    # Equal lights go together, and no light at all is left then.
+    twice = StackedRBFInterpolation(random_state=0).fit(np.repeat(lights[:1], 4, axis=0), rng.random((4, 5)))
+    with pytest.raises(ValueError, match="all 4 training lights, or lights equal"):
+        twice.leave_out([0])
+    np.testing.assert_allclose(twice.predict(lights[:1])[0], twice.images_.mean(axis=0))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5])
+def test_photographs_that_are_all_the_same(rng, value):
+    lights, images = directions(rng, 12), np.full((12, 16, 16, 3), value, np.float32)
+    model = StackedRBFInterpolation(random_state=0).fit(lights, images)
+    np.testing.assert_allclose(model.predict(directions(rng, 4)), value, atol=1e-6)
+    np.testing.assert_allclose(model.leave_out([1, 5]), value, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.uint8])
+@pytest.mark.parametrize("shape", [(8, 10, 3), (8, 10), (20,), (1,), ()], ids=str)
+def test_shapes_and_types(rng, shape, dtype):
+    lights, images = rng.random((9, 2)), (100 * rng.random((9, *shape))).astype(dtype)
+    model = StackedRBFInterpolation(random_state=0).fit(lights, images)
+    assert model.clusters_.shape == shape[:2]
+    assert model.images_.dtype == dtype
+    for predicted in (model.predict(lights[:4]), model.leave_out([0, 1, 2, -1])):
+        assert predicted.shape == (4, *shape)
+        assert predicted.dtype == (np.float64 if dtype in (np.float64, np.uint8) else np.float32)
+        assert np.isfinite(predicted).all()
+
+
+def test_more_lights_than_are_measured(rng):
+    lights = directions(rng, 300)
+    images = smooth_images(lights, (6, 7))
+    model = StackedRBFInterpolation(random_state=0).fit(lights, images)
+    assert relative_error(images[:40], model.leave_out(np.arange(40))) < 0.01
+
+
+def test_an_int_decides_everything(rng):
+    lights, images = directions(rng, 20), rng.random((20, 30, 40, 3), dtype=np.float32)
+    first, second, other = (StackedRBFInterpolation(random_state=state).fit(lights, images) for state in (0, 0, 1))
+    np.testing.assert_array_equal(first.clusters_, second.clusters_)
+    np.testing.assert_array_equal(first.predict(lights), second.predict(lights))
+    assert (first.clusters_ != other.clusters_).any()
+
+
+def test_a_pickle_holds_the_photographs_once(rng):
+    lights, images = directions(rng, 20), rng.random((20, 80, 90, 3), dtype=np.float32)
+    model = StackedRBFInterpolation(random_state=0).fit(lights, images)
+    pickled = pickle.dumps(model)
+    assert len(pickled) < 1.1 * images.nbytes
+    loaded = pickle.loads(pickled)
+    np.testing.assert_array_equal(loaded.predict(lights[:3] + 0.1), model.predict(lights[:3] + 0.1))
+    np.testing.assert_array_equal(loaded.leave_out([1, 4]), model.leave_out([1, 4]))
+
+
+@pytest.mark.parametrize("parameters", [{"n_clusters": 0}, {"random_state": "seed"}], ids=str)
+def test_parameters_are_checked(parameters):
+    with pytest.raises(ValueError, match=next(iter(parameters))):
+        StackedRBFInterpolation(**parameters).fit([[0.0], [1.0]], [0.0, 1.0])
