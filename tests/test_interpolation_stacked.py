@@ -186,7 +186,7 @@ def test_few_lights_will_do(rng, n, d):
 
 
 def test_what_does_not_determine_a_polynomial_is_dropped(rng):
-    # Of photographs that change linearly, only kernels with a linear polynomial are exact; two lights do not determine it.
+    # Of photographs that change linearly, only kernels with a linear polynomial are exact: two lights determine none.
     lights = rng.random((12, 2))
     model = StackedRBFInterpolation(random_state=0).fit(lights, lights @ rng.normal(size=(2, 5)))
     np.testing.assert_allclose(model.leave_out(np.arange(10)), np.tile(model.images_[10:].mean(axis=0), (10, 1)))
