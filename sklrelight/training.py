@@ -50,6 +50,7 @@ class RelightingNet(NeuralNet):
     """
 
     history_: History
+    compiled_loss_: Any
 
     def __init__(
         self,
