@@ -56,7 +56,7 @@ def split_lights(observations, fraction, rng):
     return train, (observations.subset(order[:n_valid].sort().values) if n_valid else None)
 
 
-def make_net(parameters, train, valid, device, half_precision, clock):
+def make_net(parameters, train, valid, device, half_precision, clock, max_observations):
     """Build the net that `fit` trains.
 
     Parameters
@@ -77,7 +77,10 @@ def make_net(parameters, train, valid, device, half_precision, clock):
         Whether its hidden layers are computed in bfloat16.
 
     clock : Clock
-        Ends the fit, and hurries the cosine.
+        Ends the training of this net, and hurries the cosine.
+
+    max_observations : int or None
+        Its part of the observations of the fit.
 
     Returns
     -------
@@ -88,7 +91,8 @@ def make_net(parameters, train, valid, device, half_precision, clock):
     if batch_size == "auto":
         batch_size = min(5000, max(32, len(train) // 8))
     n_epochs = parameters.n_stages * parameters.max_epochs
-    options = {"window_size": parameters.window_size, "max_observations": parameters.max_observations}
+    offset, scale = train.target_moments() if parameters.scale_targets else (0.0, 1.0)
+    options = {"window_size": parameters.window_size, "max_observations": max_observations}
     batches = TrainingBatches(train, batch_size, **options)
     n_planned = min(n_epochs * len(train), batches.max_observations)
     stages = BatchSizeStages(
@@ -117,6 +121,8 @@ def make_net(parameters, train, valid, device, half_precision, clock):
         module__dropout=parameters.dropout,
         module__normalization=parameters.normalization,
         module__half_precision=half_precision,
+        module__output_offset=offset,
+        module__output_scale=scale,
         criterion__mse_weight=parameters.mse_weight,
         criterion__luminance_weight=parameters.luminance_weight,
         criterion__relative_weight=parameters.relative_weight,

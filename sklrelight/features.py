@@ -74,6 +74,10 @@ class PixelLightFeatures:
     image_shape : tuple of int
         (H, W) with H * W = n_pixels, or () for a single pixel.
 
+    light_vectors : ndarray of shape (n_lights, n_light_vector_features) or None, default=None
+        The lights as they were given, before any scaling; None: those of `lights`. They are no columns of the product:
+        an interpolation over the lights measures distances by them.
+
     Examples
     --------
     >>> import numpy as np
@@ -83,12 +87,13 @@ class PixelLightFeatures:
     ((5, 6, 5), 2, (6, 5))
     """
 
-    def __init__(self, lights, pixels, image_shape):
+    def __init__(self, lights, pixels, image_shape, light_vectors=None):
         if int(np.prod(image_shape)) != len(pixels):
             raise ValueError(f"image_shape {image_shape} does not have the {len(pixels)} pixels of the pixel table")
         self.lights = lights
         self.pixels = pixels
         self.image_shape = tuple(image_shape)
+        self.light_vectors = lights if light_vectors is None else light_vectors
 
     @property
     def shape(self):
@@ -111,12 +116,12 @@ class PixelLightFeatures:
     def __getitem__(self, key):
         # scikit-learn asks for [rows, ...].
         rows = key[0] if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis else key
-        lights = self.lights[rows]
+        lights, light_vectors = self.lights[rows], self.light_vectors[rows]
         if lights.ndim == 1:
-            lights = lights[None]
+            lights, light_vectors = lights[None], light_vectors[None]
         if isinstance(rows, tuple) or lights.ndim != 2:
             raise IndexError(f"PixelLightFeatures is indexed by lights only, got {key!r}")
-        return PixelLightFeatures(lights, self.pixels, self.image_shape)
+        return PixelLightFeatures(lights, self.pixels, self.image_shape, light_vectors)
 
     def to_table(self):
         """Write all observations out.
@@ -294,9 +299,10 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        if self.light_scaler_ is not None:
-            X = self.light_scaler_.transform(X)
-        return PixelLightFeatures(X.astype(np.float32), self.pixel_table_, self.image_shape_)
+        lights = X if self.light_scaler_ is None else self.light_scaler_.transform(X)
+        # A data frame, where all transformers are told to give those.
+        lights = np.asarray(lights, np.float32)
+        return PixelLightFeatures(lights, self.pixel_table_, self.image_shape_, light_vectors=X)
 
     def get_feature_names_out(self, input_features=None):
         """Name the columns of an observation.

@@ -39,6 +39,18 @@ class _BatchNorm(nn.BatchNorm1d):
         return super().forward(input)
 
 
+class _Rescale(nn.Module):
+    """Spread values of variance 1 about 0 over the range of the targets."""
+
+    def __init__(self, offset, scale):
+        super().__init__()
+        self.offset = offset
+        self.scale = scale
+
+    def forward(self, input):
+        return input * self.scale + self.offset
+
+
 NORMALIZATIONS = {"batch": _BatchNorm, "layer": nn.LayerNorm}
 
 
@@ -69,6 +81,11 @@ class RelightingMLP(nn.Module):
         Compute the hidden layers in bfloat16 (the weights stay float32). The output layer is always computed in
         float32: 8 bits of mantissa would show as bands in a picture.
 
+    output_offset, output_scale : float, default=0.0, 1.0
+        The output layer's values are multiplied by the one and moved by the other before its activation: with the mean
+        and the standard deviation of the targets, it need not learn them, and its weights keep the size that the
+        learning rate is made for.
+
     Notes
     -----
     Weights start as Glorot uniform, biases as 0: Keras's defaults, which Colburn 2019 used.
@@ -90,6 +107,8 @@ class RelightingMLP(nn.Module):
         dropout=0.0,
         normalization=None,
         half_precision=False,
+        output_offset=0.0,
+        output_scale=1.0,
     ):
         super().__init__()
         self.half_precision = half_precision
@@ -103,7 +122,10 @@ class RelightingMLP(nn.Module):
             if dropout:
                 hidden.append(nn.Dropout(dropout))
         self.hidden: nn.Sequential = nn.Sequential(*hidden)
-        self.output: nn.Sequential = nn.Sequential(nn.Linear(widths[-1], n_outputs), ACTIVATIONS[output_activation]())
+        output: list[nn.Module] = [nn.Linear(widths[-1], n_outputs), ACTIVATIONS[output_activation]()]
+        if (output_offset, output_scale) != (0.0, 1.0):
+            output.insert(1, _Rescale(output_offset, output_scale))
+        self.output: nn.Sequential = nn.Sequential(*output)
         self.apply(_initialize)
 
     def forward(self, X):
@@ -191,7 +213,7 @@ class RelightingMLP(nn.Module):
         """Go on from the first layer's two parts."""
         values = (light_part[:, None] + pixel_part).flatten(0, 1)
         if not len(self.hidden):
-            return self.output[1](values).unflatten(0, (len(light_part), len(pixel_part)))
+            return self.output[1:](values).unflatten(0, (len(light_part), len(pixel_part)))
         with self._autocast(values):
             if self.half_precision:
                 values = values.bfloat16()

@@ -11,7 +11,7 @@ __all__ = ["RECIPES", "make_pipeline"]
 
 # What each recipe sets, by part; everything else keeps its default.
 RECIPES: dict[str, dict[str, dict[str, Any]]] = {
-    "default": {"transformer": {}, "featurizer": {}, "mlp": {}},
+    "default": {"transformer": {}, "featurizer": {}, "mlp": {"n_networks": "auto", "interpolation": "auto"}},
     "colburn2019": {
         "transformer": {"exposure": 4.0, "gamma": 2.2, "curve": "power"},
         "featurizer": {"n_components": 0, "scaling": "unit"},
@@ -36,6 +36,7 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
             "stage_patience": 3,
             "target_loss": 1e-5,
             "restore_best_weights": False,
+            "scale_targets": False,
         },
     },
 }
@@ -48,13 +49,13 @@ def make_pipeline(featurizer=None, mlp=None):
     ----------
     featurizer, mlp : dict or None, default=None
         Parameters of :class:`~sklrelight.PixelLightFeaturizer` and :class:`~sklrelight.RelightingMLPRegressor`; those
-        left out keep their defaults.
+        left out keep their defaults. None: what the default recipe sets.
 
     Returns
     -------
     Pipeline
         With the steps ``featurizer`` and ``mlp``.
     """
-    return Pipeline(
-        [("featurizer", PixelLightFeaturizer(**featurizer or {})), ("mlp", RelightingMLPRegressor(**mlp or {}))]
-    )
+    featurizer = RECIPES["default"]["featurizer"] if featurizer is None else featurizer
+    mlp = RECIPES["default"]["mlp"] if mlp is None else mlp
+    return Pipeline([("featurizer", PixelLightFeaturizer(**featurizer)), ("mlp", RelightingMLPRegressor(**mlp))])

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .allocation import freed_memory_kept
+from .blending import choose_n_networks, fit_interpolation, hold_out_lights, leave_out, network_share
 from .building import make_net, split_lights
 from .checks import ObservationChecks
 from .features import PixelLightFeatures
@@ -25,7 +26,7 @@ _HALF_PRECISION_OBSERVATIONS = 2**17
 
 
 class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin, BaseEstimator):
-    """Multilayer perceptron from light and pixel to colour, trained by skorch.
+    """Multilayer perceptron from light and pixel to colour, trained by skorch; or several, and an interpolation.
 
     Parameters
     ----------
@@ -84,9 +85,21 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
     max_epochs : int, default=100
         Epochs of a stage, at most. An epoch is as many observations as there are.
 
+    n_networks : int or "auto", default=1
+        Networks whose mean is predicted. They are trained one after the other, each with an equal part of
+        `max_observations` and of `max_time`. ``"auto"``: 150 / the number of lights, rounded, from 1 to 4; 1 for a
+        plain table.
+
+    interpolation : "auto", estimator or None, default=None
+        A model from lights to encoded photographs that the networks are averaged with. ``"auto"``:
+        :class:`~sklrelight.interpolation.StackedRBFInterpolation`, or None for a plain table. See Notes.
+
+    scale_targets : bool, default=True
+        Whether the output starts from mean and standard deviation of the targets, rather than from 0 and 1.
+
     max_observations : int or None, default=10_000_000
-        The fit ends after so many observations, if not before. It bounds the time of a fit whatever the capture's size,
-        and unlike a time it gives the same result everywhere.
+        Training ends after so many observations, those of all networks together, if not before. It bounds the time of
+        a fit whatever the capture's size, and unlike a time it gives the same result everywhere.
 
     max_time : float or None, default=None
         Seconds after which the fit ends, from the start of `fit` and compilation included, if it has not ended before:
@@ -128,11 +141,20 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
 
     Attributes
     ----------
+    nets_ : list of RelightingNet
+        The fitted skorch nets, trimmed for prediction.
+
     net_ : RelightingNet
-        The fitted skorch net, trimmed for prediction.
+        The first of them.
+
+    interpolation_ : estimator or None
+        The fitted interpolation.
+
+    network_share_ : float
+        What part of a prediction comes from the networks, in [0, 1]; the rest comes from the interpolation.
 
     history_ : skorch.history.History
-        A row an epoch (the last one lacks its losses where Ctrl-C ended it):
+        That of `net_`: a row an epoch (the last one lacks its losses where Ctrl-C ended it):
         ``train_loss``, ``valid_loss`` (with validation), ``event_lr``, ``batch_size``, ``stage``,
         ``event_stage_end``, ``dur`` (seconds).
 
@@ -141,7 +163,7 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
         KeyboardInterrupt goes on to the caller, so that a search ends as well.
 
     n_observations_ : int
-        Observations that training has seen.
+        Observations that training has seen, in all networks.
 
     precision_ : {"float32", "bfloat16"}
         The precision in use.
@@ -204,6 +226,9 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
         "batch_size_factor": [Interval(Real, 0, 1, closed="right")],
         "window_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "n_networks": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "interpolation": [StrOptions({"auto"}), HasMethods(["fit", "predict"]), None],
+        "scale_targets": ["boolean"],
         "max_observations": [Interval(Integral, 1, None, closed="left"), None],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
@@ -239,6 +264,9 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
         batch_size_factor=0.5,
         window_size=1,
         max_epochs=100,
+        n_networks=1,
+        interpolation=None,
+        scale_targets=True,
         max_observations=10_000_000,
         max_time=None,
         validation_fraction=0.0,
@@ -270,6 +298,9 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
         self.batch_size_factor = batch_size_factor
         self.window_size = window_size
         self.max_epochs = max_epochs
+        self.n_networks = n_networks
+        self.interpolation = interpolation
+        self.scale_targets = scale_targets
         self.max_observations = max_observations
         self.max_time = max_time
         self.validation_fraction = validation_fraction
@@ -339,27 +370,68 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
             pixel_weight=None if pixel_weight is None else as_tensor(pixel_weight.ravel(), device),
             saturation=saturation,
         )
-        train, valid = split_lights(observations, self.validation_fraction, rng)
-        half = has_bfloat16_units(device) and len(train) >= _HALF_PRECISION_OBSERVATIONS
+        half = has_bfloat16_units(device) and len(observations) >= _HALF_PRECISION_OBSERVATIONS
         self.precision_ = {"auto": "bfloat16" if half else "float32"}.get(self.precision, self.precision)
         self.device_ = str(device)
+        is_table = not isinstance(X, PixelLightFeatures)
+        interpolation = None
+        if self.interpolation is not None and not (is_table and self.interpolation == "auto"):
+            # Of what is saturated no more is known than that it is no darker.
+            images = y if saturation is None else np.minimum(y, np.float32(saturation))
+            interpolation = fit_interpolation(self.interpolation, features.light_vectors, images, pixel_weight, rng)
+        n_networks = self.n_networks
+        if n_networks == "auto":
+            n_networks = 1 if is_table else choose_n_networks(len(features))
+        held_out = [np.empty(0, np.int64)] * n_networks
+        if interpolation is not None:
+            held_out = hold_out_lights(len(features), n_networks, rng)
 
-        # torch's generators are global: they are lent for the fit and given back as they were.
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(rng.randint(2**31 - 1))
-            net = make_net(self, train, valid, device, self.precision_ == "bfloat16", clock)
-            with freed_memory_kept():
-                net.fit(train)
-
-        self.net_ = net
-        self.compiled_ = net.compiled_
-        self.interrupted_ = net.interrupted_
-        self.n_observations_ = net.training_batches_.n_drawn
-        net.trim_for_prediction()
-        self.history_ = net.history
+        nets = self._train(observations, held_out, clock, rng)
+        self.interpolation_, self.network_share_ = None, 1.0
+        self.nets_, self.net_ = nets, nets[0]
+        self.compiled_ = any(net.compiled_ for net in nets)
+        self.interrupted_ = nets[-1].interrupted_
+        self.n_observations_ = sum(net.training_batches_.n_drawn for net in nets)
+        for net in nets:
+            net.trim_for_prediction()
+        self.history_ = nets[0].history
+        if interpolation is not None:
+            known = [
+                (features[rows], y[rows], leave_out(interpolation, rows, features.light_vectors, y))
+                for rows in held_out[: len(nets)]
+                if len(rows)
+            ]
+            share = 0.5
+            if known:
+                predicted = [self._predict_by([net], some) for net, (some, _, _) in zip(nets, known, strict=True)]
+                interpolated = np.concatenate([self._clip(images) for _, _, images in known])
+                true = np.concatenate([images for _, images, _ in known])
+                share = network_share(true, np.concatenate(predicted), interpolated, pixel_weight, saturation)
+            self.interpolation_, self.network_share_ = interpolation, share
         if self.interrupted_:
             raise KeyboardInterrupt
         return self
+
+    def _train(self, observations, held_out, clock, rng):
+        """Train a net for each set of lights that one does without; fewer where Ctrl-C ends it."""
+        nets = []
+        device = observations.lights.device
+        n_nets = len(held_out)
+        max_observations = None if self.max_observations is None else max(1, self.max_observations // n_nets)
+        # torch's generators are global: they are lent for the fit and given back as they were.
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), freed_memory_kept():
+            torch.manual_seed(rng.randint(2**31 - 1))
+            for i, rows in enumerate(held_out):
+                kept = np.setdiff1d(np.arange(observations.n_lights), rows)
+                seen = observations.subset(torch.from_numpy(kept).to(device)) if len(rows) else observations
+                train, valid = split_lights(seen, self.validation_fraction, rng)
+                half_precision = self.precision_ == "bfloat16"
+                part = clock.part(n_nets - i)
+                net = make_net(self, train, valid, device, half_precision, part, max_observations)
+                nets.append(net.fit(train))
+                if net.interrupted_:
+                    break
+        return nets
 
     def predict(self, X):
         """Predict encoded colours.
@@ -381,13 +453,34 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
         """
         check_is_fitted(self)
         features = self._check_features(X, reset=False)
-        module = self.net_.module_.eval()
-        device = next(module.parameters()).device
-        lights, pixels = (as_tensor(table, device) for table in (features.lights, features.pixels))
-        encoded = module.predict_product(lights, pixels)
-        if self.target_range_ is not None:
-            np.clip(encoded, *self.target_range_, out=encoded)
-        return encoded.reshape(len(lights), *self.target_shape_)
+        if self.interpolation_ is None:
+            return self._predict_by(self.nets_, features)
+        interpolated = self._clip(self.interpolation_.predict(features.light_vectors)).astype(np.float32, copy=False)
+        interpolated = interpolated.reshape(len(features), *self.target_shape_)
+        if self.network_share_ == 0:
+            return interpolated
+        encoded = self._predict_by(self.nets_, features)
+        encoded -= interpolated
+        encoded *= self.network_share_
+        encoded += interpolated
+        return encoded
+
+    def _predict_by(self, nets, features):
+        """Mean over some networks, each kept within the range of the targets."""
+        mean = np.zeros((len(features), *self.target_shape_), np.float32)
+        for net in nets:
+            module = net.module_.eval()
+            device = next(module.parameters()).device
+            lights, pixels = (as_tensor(table, device) for table in (features.lights, features.pixels))
+            encoded = self._clip(module.predict_product(lights, pixels)).reshape(mean.shape)
+            if len(nets) == 1:
+                return encoded
+            encoded /= len(nets)
+            mean += encoded
+        return mean
+
+    def _clip(self, encoded):
+        return encoded if self.target_range_ is None else np.clip(encoded, *self.target_range_, out=encoded)
 
     def __sklearn_is_fitted__(self):
         # A fit that failed half-way has left other attributes behind.

@@ -84,6 +84,30 @@ class Observations(Dataset):
     def __len__(self):
         return self.n_lights * self.n_pixels
 
+    def target_moments(self):
+        """Mean and standard deviation of the colours that have weight.
+
+        Returns
+        -------
+        mean, deviation : float
+            Summed photograph by photograph, in float64. Without spread, 1 for the deviation.
+        """
+        count = total = squares = 0.0
+        for row in self.rows.tolist():
+            values = self.targets[row]
+            if self.n_pixels < len(values):
+                values = values[self.pixel_rows]
+            if self.saturation is not None:
+                values = values[values < self.saturation]
+            values = values.double()
+            count += values.numel()
+            total += float(values.sum())
+            squares += float(torch.square(values).sum())
+        mean = total / max(count, 1.0)
+        variance = squares / max(count, 1.0) - mean**2
+        # Below the rounding of the sums there is no spread.
+        return mean, math.sqrt(variance) if variance > 1e-12 * mean**2 else 1.0
+
     def gather(self, light, pixel):
         """Write some observations out.
 

@@ -203,6 +203,11 @@ class Clock:
         """Share of the time that is over, from 0; not bounded above."""
         return (time.perf_counter() - self.start) / self.max_time
 
+    def part(self, n_parts):
+        """Start a clock for one of `n_parts` equal parts of the time that is left."""
+        left = self.max_time - (time.perf_counter() - self.start)
+        return Clock(max(left / n_parts, sys.float_info.min))
+
 
 def compiled_loss(device):
     """Have forward pass and loss compiled at the first call.

@@ -44,14 +44,16 @@ def test_the_same_seed_in_another_fit_gives_the_same_bytes(scene, relighter):
     assert again.predict(scene.lights).tobytes() == relighter.predict(scene.lights).tobytes()
 
 
-def test_the_file_holds_weights_and_tables_only(relighter, tmp_path):
+def test_the_file_holds_what_predicting_needs_only(relighter, tmp_path):
     path = tmp_path / "model.joblib"
     joblib.dump(relighter, path)
-    network = relighter.regressor_["mlp"].net_.module_
-    needed = sum(parameter.nbytes for parameter in network.parameters())
+    mlp = relighter.regressor_["mlp"]
+    needed = sum(parameter.nbytes for net in mlp.nets_ for parameter in net.module_.parameters())
     needed += relighter.regressor_["featurizer"].pixel_table_.nbytes
-    # No photographs and no optimiser state; what is left beside the arrays are names and parameters.
-    assert path.stat().st_size < needed + 40_000
+    # The interpolation is a mean of the photographs.
+    needed += mlp.interpolation_.images_.nbytes
+    # No optimiser state; beside the arrays are weights of the interpolation, names, parameters and histories.
+    assert path.stat().st_size < 1.1 * needed + 40_000 * len(mlp.nets_)
 
 
 def test_a_loaded_model_keeps_its_history(relighter, tmp_path):
