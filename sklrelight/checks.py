@@ -1,13 +1,16 @@
 """Checks of what a regressor is given: parameters, features of photographs or a plain table, and their targets."""
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from .features import PixelLightFeatures
+from .networks import ACTIVATIONS, NORMALIZATIONS
+from .weights import check_pixel_weight
 
 __all__ = ["ObservationChecks"]
 
@@ -17,6 +20,42 @@ class ObservationChecks:
 
     The estimator has `target_shape_` and `n_features_in_` once it is fitted.
     """
+
+    _parameter_constraints: dict[str, list] = {
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "output_activation": [StrOptions(set(ACTIVATIONS))],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "normalization": [StrOptions(set(NORMALIZATIONS)), None],
+        "mse_weight": [Interval(Real, 0, None, closed="left")],
+        "luminance_weight": [Interval(Real, 0, None, closed="left")],
+        "relative_weight": [Interval(Real, 0, None, closed="left")],
+        "optimizer": [StrOptions({"adam", "muon"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [StrOptions({"cosine", "plateau", "constant"})],
+        "plateau_factor": [Interval(Real, 0, 1, closed="neither")],
+        "plateau_patience": [Interval(Integral, 1, None, closed="left")],
+        "min_learning_rate": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_stages": [Interval(Integral, 1, None, closed="left")],
+        "batch_size_factor": [Interval(Real, 0, 1, closed="right")],
+        "window_size": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "n_networks": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "interpolation": [StrOptions({"auto"}), HasMethods(["fit", "predict"]), None],
+        "scale_targets": ["boolean"],
+        "max_observations": [Interval(Integral, 1, None, closed="left"), None],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "stage_patience": [Interval(Integral, 1, None, closed="left"), None],
+        "target_loss": [Interval(Real, 0, None, closed="left")],
+        "restore_best_weights": ["boolean"],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "compile": ["boolean", StrOptions({"auto"})],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
 
     target_shape_: tuple[int, ...]
     n_features_in_: int
@@ -50,6 +89,14 @@ class ObservationChecks:
         if y[0].size % n_pixels or (features.image_shape and y.shape[1:3] != features.image_shape):
             raise ValueError(f"y of shape {y.shape} does not fit features of image shape {features.image_shape}")
         return features, y
+
+    @staticmethod
+    def _check_pixel_weight(pixel_weight, features):
+        if pixel_weight is None:
+            return None
+        if not features.image_shape:
+            raise ValueError("pixel_weight is for photographs, X or y has no pixels")
+        return check_pixel_weight(pixel_weight, features.image_shape)
 
     def _check_features(self, X, *, reset):
         if not isinstance(X, PixelLightFeatures):

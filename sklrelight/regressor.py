@@ -1,28 +1,16 @@
 """The multilayer perceptron as a scikit-learn regressor: :class:`RelightingMLPRegressor`."""
 
-from numbers import Integral, Real
-
-import numpy as np
-import torch
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .allocation import freed_memory_kept
-from .blending import choose_n_networks, fit_interpolation, hold_out_lights, leave_out, network_share
-from .building import make_net, split_lights
 from .checks import ObservationChecks
 from .features import PixelLightFeatures
-from .networks import ACTIVATIONS, NORMALIZATIONS
-from .sampling import Observations
-from .training import Clock, as_tensor, has_bfloat16_units, resolve_device
-from .weights import check_pixel_weight
+from .fitting import TrainingData, choose_precision, fit_first_stage, measure_share, train_networks
+from .predicting import predict_blend
+from .training import Clock, resolve_device
 
 __all__ = ["RelightingMLPRegressor"]
-
-# Fewer training observations than this are done in a moment in float32, to the last digit.
-_HALF_PRECISION_OBSERVATIONS = 2**17
 
 
 class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin, BaseEstimator):
@@ -206,42 +194,6 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
     array([1.], dtype=float32)
     """
 
-    _parameter_constraints = {
-        "hidden_layer_sizes": ["array-like"],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "output_activation": [StrOptions(set(ACTIVATIONS))],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "normalization": [StrOptions(set(NORMALIZATIONS)), None],
-        "mse_weight": [Interval(Real, 0, None, closed="left")],
-        "luminance_weight": [Interval(Real, 0, None, closed="left")],
-        "relative_weight": [Interval(Real, 0, None, closed="left")],
-        "optimizer": [StrOptions({"adam", "muon"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "learning_rate": [StrOptions({"cosine", "plateau", "constant"})],
-        "plateau_factor": [Interval(Real, 0, 1, closed="neither")],
-        "plateau_patience": [Interval(Integral, 1, None, closed="left")],
-        "min_learning_rate": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "n_stages": [Interval(Integral, 1, None, closed="left")],
-        "batch_size_factor": [Interval(Real, 0, 1, closed="right")],
-        "window_size": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "n_networks": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "interpolation": [StrOptions({"auto"}), HasMethods(["fit", "predict"]), None],
-        "scale_targets": ["boolean"],
-        "max_observations": [Interval(Integral, 1, None, closed="left"), None],
-        "max_time": [Interval(Real, 0, None, closed="neither"), None],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "stage_patience": [Interval(Integral, 1, None, closed="left"), None],
-        "target_loss": [Interval(Real, 0, None, closed="left")],
-        "restore_best_weights": ["boolean"],
-        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
-        "compile": ["boolean", StrOptions({"auto"})],
-        "device": [str],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
-
     def __init__(
         self,
         hidden_layer_sizes=(256, 256, 256),
@@ -351,42 +303,17 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
         self._check_parameters()
         device = resolve_device(self.device)
         features, y = self._check_training_data(X, y)
+        pixel_weight = self._check_pixel_weight(pixel_weight, features)
+        data = TrainingData(features, y, pixel_weight, saturation, is_table=not isinstance(X, PixelLightFeatures))
         self.target_shape_ = y.shape[1:]
-        if pixel_weight is not None:
-            if not features.image_shape:
-                raise ValueError("pixel_weight is for photographs, X or y has no pixels")
-            pixel_weight = check_pixel_weight(pixel_weight, features.image_shape)
-        self.target_range_ = None
-        if isinstance(X, PixelLightFeatures):
-            inside = y if pixel_weight is None else y[:, pixel_weight > 0]
-            self.target_range_ = (inside.min(), inside.max())
+        self.target_range_ = data.target_range()
+        observations = data.observations(device)
+        self.precision_ = choose_precision(self.precision, device, len(observations))
+        self.device_ = str(device)
 
         rng = check_random_state(self.random_state)
-        observations = Observations(
-            lights=as_tensor(features.lights, device),
-            pixels=as_tensor(features.pixels, device),
-            targets=as_tensor(y.reshape(*features.shape[:2], -1), device),
-            image_shape=features.image_shape,
-            pixel_weight=None if pixel_weight is None else as_tensor(pixel_weight.ravel(), device),
-            saturation=saturation,
-        )
-        half = has_bfloat16_units(device) and len(observations) >= _HALF_PRECISION_OBSERVATIONS
-        self.precision_ = {"auto": "bfloat16" if half else "float32"}.get(self.precision, self.precision)
-        self.device_ = str(device)
-        is_table = not isinstance(X, PixelLightFeatures)
-        interpolation = None
-        if self.interpolation is not None and not (is_table and self.interpolation == "auto"):
-            # Of what is saturated no more is known than that it is no darker.
-            images = y if saturation is None else np.minimum(y, np.float32(saturation))
-            interpolation = fit_interpolation(self.interpolation, features.light_vectors, images, pixel_weight, rng)
-        n_networks = self.n_networks
-        if n_networks == "auto":
-            n_networks = 1 if is_table else choose_n_networks(len(features))
-        held_out = [np.empty(0, np.int64)] * n_networks
-        if interpolation is not None:
-            held_out = hold_out_lights(len(features), n_networks, rng)
-
-        nets = self._train(observations, held_out, clock, rng)
+        interpolation, held_out = fit_first_stage(self, data, rng)
+        nets = train_networks(self, observations, held_out, self.precision_ == "bfloat16", clock, rng)
         self.interpolation_, self.network_share_ = None, 1.0
         self.nets_, self.net_ = nets, nets[0]
         self.compiled_ = any(net.compiled_ for net in nets)
@@ -396,42 +323,11 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
             net.trim_for_prediction()
         self.history_ = nets[0].history
         if interpolation is not None:
-            known = [
-                (features[rows], y[rows], leave_out(interpolation, rows, features.light_vectors, y))
-                for rows in held_out[: len(nets)]
-                if len(rows)
-            ]
-            share = 0.5
-            if known:
-                predicted = [self._predict_by([net], some) for net, (some, _, _) in zip(nets, known, strict=True)]
-                interpolated = np.concatenate([self._clip(images) for _, _, images in known])
-                true = np.concatenate([images for _, images, _ in known])
-                share = network_share(true, np.concatenate(predicted), interpolated, pixel_weight, saturation)
+            share = measure_share(nets, interpolation, held_out, data, self.target_range_)
             self.interpolation_, self.network_share_ = interpolation, share
         if self.interrupted_:
             raise KeyboardInterrupt
         return self
-
-    def _train(self, observations, held_out, clock, rng):
-        """Train a net for each set of lights that one does without; fewer where Ctrl-C ends it."""
-        nets = []
-        device = observations.lights.device
-        n_nets = len(held_out)
-        max_observations = None if self.max_observations is None else max(1, self.max_observations // n_nets)
-        # torch's generators are global: they are lent for the fit and given back as they were.
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), freed_memory_kept():
-            torch.manual_seed(rng.randint(2**31 - 1))
-            for i, rows in enumerate(held_out):
-                kept = np.setdiff1d(np.arange(observations.n_lights), rows)
-                seen = observations.subset(torch.from_numpy(kept).to(device)) if len(rows) else observations
-                train, valid = split_lights(seen, self.validation_fraction, rng)
-                half_precision = self.precision_ == "bfloat16"
-                part = clock.part(n_nets - i)
-                net = make_net(self, train, valid, device, half_precision, part, max_observations)
-                nets.append(net.fit(train))
-                if net.interrupted_:
-                    break
-        return nets
 
     def predict(self, X):
         """Predict encoded colours.
@@ -453,34 +349,9 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
         """
         check_is_fitted(self)
         features = self._check_features(X, reset=False)
-        if self.interpolation_ is None:
-            return self._predict_by(self.nets_, features)
-        interpolated = self._clip(self.interpolation_.predict(features.light_vectors)).astype(np.float32, copy=False)
-        interpolated = interpolated.reshape(len(features), *self.target_shape_)
-        if self.network_share_ == 0:
-            return interpolated
-        encoded = self._predict_by(self.nets_, features)
-        encoded -= interpolated
-        encoded *= self.network_share_
-        encoded += interpolated
-        return encoded
-
-    def _predict_by(self, nets, features):
-        """Mean over some networks, each kept within the range of the targets."""
-        mean = np.zeros((len(features), *self.target_shape_), np.float32)
-        for net in nets:
-            module = net.module_.eval()
-            device = next(module.parameters()).device
-            lights, pixels = (as_tensor(table, device) for table in (features.lights, features.pixels))
-            encoded = self._clip(module.predict_product(lights, pixels)).reshape(mean.shape)
-            if len(nets) == 1:
-                return encoded
-            encoded /= len(nets)
-            mean += encoded
-        return mean
-
-    def _clip(self, encoded):
-        return encoded if self.target_range_ is None else np.clip(encoded, *self.target_range_, out=encoded)
+        return predict_blend(
+            self.nets_, self.interpolation_, self.network_share_, features, self.target_shape_, self.target_range_
+        )
 
     def __sklearn_is_fitted__(self):
         # A fit that failed half-way has left other attributes behind.

@@ -1,0 +1,219 @@
+"""The stages of a fit: photographs to observations, an interpolation, networks, and the networks' share beside it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .allocation import freed_memory_kept
+from .blending import choose_n_networks, fit_interpolation, hold_out_lights, leave_out, network_share
+from .building import make_net, split_lights
+from .features import PixelLightFeatures
+from .predicting import clip, predict_networks
+from .sampling import Observations
+from .training import as_tensor, has_bfloat16_units
+
+__all__ = ["TrainingData", "choose_precision", "fit_first_stage", "measure_share", "train_networks"]
+
+# Fewer training observations than this are done in a moment in float32, to the last digit.
+_HALF_PRECISION_OBSERVATIONS = 2**17
+
+
+@dataclass
+class TrainingData:
+    """What a regressor is fitted to, checked.
+
+    Parameters
+    ----------
+    features : PixelLightFeatures
+        Of all observations.
+
+    y : ndarray of shape (n_lights, ...), float32
+        Encoded photographs, or a table's targets.
+
+    pixel_weight : ndarray of shape (H, W), float32, or None
+        Weights of the pixels.
+
+    saturation : float or None
+        Value at and above which a target is left out.
+
+    is_table : bool
+        Whether it is a plain table.
+    """
+
+    features: PixelLightFeatures
+    y: np.ndarray
+    pixel_weight: np.ndarray | None
+    saturation: float | None
+    is_table: bool
+
+    def target_range(self):
+        """Find the least and the greatest value of the pixels that have weight; None for a plain table."""
+        if self.is_table:
+            return None
+        inside = self.y if self.pixel_weight is None else self.y[:, self.pixel_weight > 0]
+        return inside.min(), inside.max()
+
+    def observations(self, device):
+        """Hand the data to torch, without a copy where that is possible."""
+        return Observations(
+            lights=as_tensor(self.features.lights, device),
+            pixels=as_tensor(self.features.pixels, device),
+            targets=as_tensor(self.y.reshape(*self.features.shape[:2], -1), device),
+            image_shape=self.features.image_shape,
+            pixel_weight=None if self.pixel_weight is None else as_tensor(self.pixel_weight.ravel(), device),
+            saturation=self.saturation,
+        )
+
+
+def choose_precision(precision, device, n_observations):
+    """Resolve a `precision` parameter.
+
+    Parameters
+    ----------
+    precision : {"auto", "float32", "bfloat16"}
+        The parameter.
+
+    device : torch.device
+        Where the fit runs.
+
+    n_observations : int
+        Number of training observations.
+
+    Returns
+    -------
+    str
+        ``"float32"`` or ``"bfloat16"``.
+    """
+    if precision != "auto":
+        return precision
+    half = has_bfloat16_units(device) and n_observations >= _HALF_PRECISION_OBSERVATIONS
+    return "bfloat16" if half else "float32"
+
+
+def fit_first_stage(parameters, data, rng):
+    """Fit the interpolation, if there is to be one, and pick the lights that each network does without.
+
+    Parameters
+    ----------
+    parameters : RelightingMLPRegressor
+        Whose parameters say what is wanted.
+
+    data : TrainingData
+        What to fit.
+
+    rng : RandomState
+        Seeds the interpolation, and picks the lights.
+
+    Returns
+    -------
+    interpolation : estimator or None
+        Fitted.
+
+    held_out : list of ndarray of int
+        A set of lights for each network, to measure its share by. They are empty where there is no interpolation.
+    """
+    interpolation = None
+    if parameters.interpolation is not None and not (data.is_table and parameters.interpolation == "auto"):
+        # Of what is saturated no more is known than that it is no darker.
+        images = data.y if data.saturation is None else np.minimum(data.y, np.float32(data.saturation))
+        vectors = data.features.light_vectors
+        interpolation = fit_interpolation(parameters.interpolation, vectors, images, data.pixel_weight, rng)
+    n_networks = parameters.n_networks
+    if n_networks == "auto":
+        n_networks = 1 if data.is_table else choose_n_networks(len(data.features))
+    if interpolation is None:
+        return None, [np.empty(0, np.int64)] * n_networks
+    return interpolation, hold_out_lights(len(data.features), n_networks, rng)
+
+
+def train_networks(parameters, observations, held_out, half_precision, clock, rng):
+    """Train a net for each set of lights that one does without; fewer where Ctrl-C ends it.
+
+    Parameters
+    ----------
+    parameters : RelightingMLPRegressor
+        Whose parameters say how.
+
+    observations : Observations
+        All there are.
+
+    held_out : list of ndarray of int
+        Lights that each net does not see.
+
+    half_precision : bool
+        Whether hidden layers are computed in bfloat16.
+
+    clock : Clock
+        Of the whole fit.
+
+    rng : RandomState
+        Seeds torch, and picks the validation lights.
+
+    Returns
+    -------
+    list of RelightingNet
+        The last one says whether it was interrupted.
+    """
+    nets = []
+    device = observations.lights.device
+    n_nets = len(held_out)
+    max_observations = parameters.max_observations
+    if max_observations is not None:
+        max_observations = max(1, max_observations // n_nets)
+    # torch's generators are global: they are lent for the fit and given back as they were.
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), freed_memory_kept():
+        torch.manual_seed(rng.randint(2**31 - 1))
+        for i, rows in enumerate(held_out):
+            kept = np.setdiff1d(np.arange(observations.n_lights), rows)
+            seen = observations.subset(torch.from_numpy(kept).to(device)) if len(rows) else observations
+            train, valid = split_lights(seen, parameters.validation_fraction, rng)
+            part = clock.part(n_nets - i)
+            net = make_net(parameters, train, valid, device, half_precision, part, max_observations)
+            nets.append(net.fit(train))
+            if net.interrupted_:
+                break
+    return nets
+
+
+def measure_share(nets, interpolation, held_out, data, target_range):
+    """Find the networks' share beside an interpolation, by lights that neither has seen.
+
+    Parameters
+    ----------
+    nets : list of RelightingNet
+        Fitted; fewer than in `held_out` where the fit was interrupted.
+
+    interpolation : estimator
+        Fitted.
+
+    held_out : list of ndarray of int
+        Lights that each net has not seen.
+
+    data : TrainingData
+        What they were fitted to.
+
+    target_range : tuple of float or None
+        Least and greatest value that is predicted.
+
+    Returns
+    -------
+    float
+        In [0, 1]; a half where no light was held out.
+    """
+    features, y = data.features, data.y
+    true, predicted, interpolated = [], [], []
+    for net, rows in zip(nets, held_out, strict=False):
+        if len(rows):
+            true.append(y[rows])
+            predicted.append(predict_networks([net], features[rows], y.shape[1:], target_range))
+            interpolated.append(clip(leave_out(interpolation, rows, features.light_vectors, y), target_range))
+    if not true:
+        return 0.5
+    return network_share(
+        np.concatenate(true),
+        np.concatenate(predicted),
+        np.concatenate(interpolated),
+        data.pixel_weight,
+        data.saturation,
+    )
