@@ -54,6 +54,10 @@ class TrainingData:
         inside = self.y if self.pixel_weight is None else self.y[:, self.pixel_weight > 0]
         return inside.min(), inside.max()
 
+    def unsaturated(self):
+        """Give the targets, at most as bright as `saturation`: of what lies above no more is known."""
+        return self.y if self.saturation is None else np.minimum(self.y, np.float32(self.saturation))
+
     def observations(self, device):
         """Hand the data to torch, without a copy where that is possible."""
         return Observations(
@@ -115,10 +119,9 @@ def fit_first_stage(parameters, data, rng):
     """
     interpolation = None
     if parameters.interpolation is not None and not (data.is_table and parameters.interpolation == "auto"):
-        # Of what is saturated no more is known than that it is no darker.
-        images = data.y if data.saturation is None else np.minimum(data.y, np.float32(data.saturation))
-        vectors = data.features.light_vectors
-        interpolation = fit_interpolation(parameters.interpolation, vectors, images, data.pixel_weight, rng)
+        interpolation = fit_interpolation(
+            parameters.interpolation, data.features.light_vectors, data.unsaturated(), data.pixel_weight, rng
+        )
     n_networks = parameters.n_networks
     if n_networks == "auto":
         n_networks = 1 if data.is_table else choose_n_networks(len(data.features))
@@ -201,13 +204,13 @@ def measure_share(nets, interpolation, held_out, data, target_range):
     float
         In [0, 1]; a half where no light was held out.
     """
-    features, y = data.features, data.y
+    features, y, images = data.features, data.y, data.unsaturated()
     true, predicted, interpolated = [], [], []
     for net, rows in zip(nets, held_out, strict=False):
         if len(rows):
             true.append(y[rows])
             predicted.append(predict_networks([net], features[rows], y.shape[1:], target_range))
-            interpolated.append(clip(leave_out(interpolation, rows, features.light_vectors, y), target_range))
+            interpolated.append(clip(leave_out(interpolation, rows, features.light_vectors, images), target_range))
     if not true:
         return 0.5
     return network_share(

@@ -1,0 +1,168 @@
+"""Networks beside an interpolation: which lights judge them, and what each one's share comes to."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.neighbors import KNeighborsRegressor
+
+from sklrelight.blending import choose_n_networks, fit_interpolation, hold_out_lights, leave_out, network_share
+from sklrelight.interpolation import NearestPhotograph, RBFInterpolation, StackedRBFInterpolation
+
+VALUES = st.floats(-100, 100, width=32)
+
+
+class Recorder(RegressorMixin, BaseEstimator):
+    """Keeps what it was fitted to, and predicts the mean."""
+
+    def fit(self, X, y, pixel_weight=None):
+        self.seen_ = X, y, pixel_weight
+        return self
+
+    def predict(self, X):
+        return np.repeat(self.seen_[1].mean(axis=0, keepdims=True), len(X), axis=0)
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    rng = np.random.default_rng(0)
+    lights = rng.uniform(-1, 1, (12, 2))
+    return lights, np.exp(-np.square(lights[:, None, :1] - rng.uniform(-1, 1, (5, 1)))).reshape(12, 5)
+
+
+class TestNumberOfNetworks:
+    @given(st.integers(1, 10**6), st.integers(1, 10**6))
+    def test_is_one_at_least_and_never_rises_with_the_lights(self, one, other):
+        few, many = sorted((one, other))
+        assert isinstance(choose_n_networks(few), int)
+        assert choose_n_networks(few) >= choose_n_networks(many) >= 1
+
+    def test_many_lights_have_one_network_and_few_have_several(self):
+        assert choose_n_networks(10_000) == 1
+        assert choose_n_networks(2) > 1
+
+
+class TestHeldOutLights:
+    @given(st.integers(2, 500), st.integers(1, 10), st.integers(0, 2**32 - 1))
+    def test_are_others_for_each_network_and_leave_two_at_least(self, n_lights, n_networks, seed):
+        held_out = hold_out_lights(n_lights, n_networks, np.random.RandomState(seed))
+        assert len(held_out) == n_networks
+        together = np.concatenate(held_out)
+        assert len(np.unique(together)) == len(together) <= n_lights - 2
+        assert np.isin(together, np.arange(n_lights)).all()
+        for rows in held_out:
+            assert len(rows) == len(held_out[0])
+            assert (np.diff(rows) > 0).all()
+
+    @given(st.integers(2, 500), st.integers(1, 10), st.integers(0, 2**32 - 1))
+    def test_are_the_same_for_the_same_seed(self, n_lights, n_networks, seed):
+        one, other = (hold_out_lights(n_lights, n_networks, np.random.RandomState(seed)) for _ in range(2))
+        assert all(np.array_equal(*rows) for rows in zip(one, other, strict=True))
+
+    @given(st.integers(8, 500), st.integers(1, 4))
+    def test_there_are_some_where_there_are_enough_lights(self, n_lights, n_networks):
+        assert all(len(rows) for rows in hold_out_lights(n_lights, n_networks, np.random.RandomState(0)))
+
+    def test_two_lights_are_left_to_train_on(self):
+        assert [len(rows) for rows in hold_out_lights(2, 3, np.random.RandomState(0))] == [0, 0, 0]
+
+
+class TestFittingTheInterpolation:
+    def test_auto_is_the_stacked_one_and_follows_the_seed(self, photographs):
+        models = [
+            fit_interpolation("auto", *photographs, None, np.random.RandomState(seed)).random_state
+            for seed in (0, 0, 1)
+        ]
+        assert models[0] == models[1] != models[2]
+        model = fit_interpolation("auto", *photographs, None, np.random.RandomState(0))
+        assert isinstance(model, StackedRBFInterpolation)
+
+    def test_an_estimator_is_cloned(self, photographs):
+        given_model = NearestPhotograph()
+        model = fit_interpolation(given_model, *photographs, None, np.random.RandomState(0))
+        assert model is not given_model
+        assert not hasattr(given_model, "n_features_in_")
+
+    def test_weights_are_passed_on_to_those_that_take_them(self, photographs):
+        lights, images = photographs
+        weight = np.array([[1.0, 0, 1, 1, 1]])
+        images = images.reshape(12, 1, 5)
+        model = fit_interpolation(Recorder(), lights, images, weight, np.random.RandomState(0))
+        assert model.seen_[2] is weight
+        flat = images.reshape(12, 5)
+        # It takes none, and would refuse them.
+        fit_interpolation(KNeighborsRegressor(), lights, flat, weight, np.random.RandomState(0))
+
+
+class TestLeavingOut:
+    def test_a_model_that_cannot_say_is_fitted_to_the_others(self, photographs):
+        lights, images = photographs
+        rows = np.array([2, 7])
+        rest = np.setdiff1d(np.arange(12), rows)
+        model = NearestPhotograph().fit(lights, images)
+        expected = NearestPhotograph().fit(lights[rest], images[rest]).predict(lights[rows])
+        np.testing.assert_array_equal(leave_out(model, rows, lights, images), expected)
+        # The fitted model is as it was: it still knows them.
+        np.testing.assert_array_equal(model.predict(lights[rows]), images[rows])
+
+    @pytest.mark.parametrize("model", [NearestPhotograph(), RBFInterpolation(), StackedRBFInterpolation()], ids=repr)
+    def test_the_photographs_themselves_do_not_count(self, photographs, model):
+        lights, images = photographs
+        rows = np.array([0, 5])
+        known = leave_out(model.fit(lights, images), rows, lights, images)
+        assert known.shape == (2, 5)
+        assert not np.allclose(known, images[rows], atol=1e-6)
+
+
+class TestShare:
+    @settings(deadline=None)
+    @given(st.data(), st.integers(1, 4), st.integers(1, 6))
+    def test_lies_in_0_to_1(self, data, n_photographs, n_values):
+        stacks = [data.draw(arrays(np.float32, (n_photographs, n_values), elements=VALUES)) for _ in range(3)]
+        assert 0 <= network_share(*stacks) <= 1
+
+    @settings(deadline=None)
+    @given(
+        arrays(np.float64, (2, 6), elements=st.floats(-1, 1)),
+        arrays(np.float64, (2, 6), elements=st.floats(0.01, 1)),
+    )
+    def test_who_is_right_has_all_of_it(self, true, error):
+        assert network_share(true, true, true + error) == pytest.approx(1)
+        assert network_share(true, true + error, true + 1e-6 * error) == pytest.approx(0, abs=1e-3)
+
+    def test_nothing_can_be_told_where_both_say_the_same(self):
+        true = np.random.default_rng(0).random((3, 4))
+        assert network_share(true, true + 1, true + 1) == 0.5
+        assert network_share(true, true, true) == 0.5
+
+    @settings(deadline=None)
+    @given(arrays(np.float64, (3, 8), elements=st.floats(-1, 1)))
+    def test_no_other_share_has_a_smaller_error_on_one_photograph(self, values):
+        true, network, interpolated = (row[None] for row in values)
+        assume(np.abs(true - interpolated).max() > 1e-3)
+        share = network_share(true, network, interpolated)
+
+        def error(part):
+            return np.square(part * network + (1 - part) * interpolated - true).sum()
+
+        assert all(error(share) <= error(part) + 1e-9 for part in np.linspace(0, 1, 21))
+
+    @pytest.mark.parametrize("factor", [1e-3, 1e3])
+    def test_does_not_depend_on_the_unit(self, factor):
+        true, network, interpolated = np.random.default_rng(1).random((3, 4, 10))
+        share = network_share(true, network, interpolated)
+        assert 0 < share < 1
+        assert network_share(factor * true, factor * network, factor * interpolated) == pytest.approx(share)
+
+    def test_pixels_without_weight_and_saturated_values_do_not_count(self):
+        rng = np.random.default_rng(2)
+        true, network, interpolated = rng.random((3, 3, 4, 5))
+        weight = rng.integers(0, 2, (4, 5)).astype(float)
+        share = network_share(true, network, interpolated, weight, saturation=0.9)
+        ignored = (weight == 0) | (true >= 0.9)
+        assert ignored.any()
+        spoilt = [np.where(ignored, rng.normal(size=true.shape), part) for part in (network, interpolated)]
+        assert network_share(true, *spoilt, weight, saturation=0.9) == share
+        assert network_share(true, network, interpolated) != share
