@@ -3,18 +3,17 @@
 from numbers import Integral
 
 import numpy as np
-from scipy.optimize import nnls
 from sklearn.base import _fit_context
-from sklearn.cluster import MiniBatchKMeans
-from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from ..weights import check_pixel_weight
 from .base import LightRegressor
-from .equations import Equations, Points, inner_products
+from .clusters import cluster_pixels
+from .equations import Equations, Points
 from .leaving_out import leave_one_out_matrix, weights_without
+from .stacking import CURVES, stack
 
 __all__ = ["StackedRBFInterpolation"]
 
@@ -28,18 +27,10 @@ _KERNELS = (
     ("multiquadric", 1.0),
 )
 _SMOOTHING = (0.0, 0.1, 1.0)
-# Candidates that a mean is made of, and the least weight of one in it.
-_N_BEST = 12
-_LEAST_WEIGHT = 1e-3
-
-# What the clusters are found on: pixels, their values, and components of these.
-_CLUSTERED_PIXELS = 2**14
-_CLUSTERED_VALUES = 256
-_N_COMPONENTS = 16
-_PIXELS_PER_CLUSTER = 4
-# What the errors are measured on: pixels of a cluster, and lights that are left out.
-_MEASURED_PIXELS = 2**13
-_MEASURED_LIGHTS = 256
+# What the errors are measured on: values of a cluster, some of which the curves are compared on, and lights.
+_MEASURED_VALUES = 6 * 2**10
+_COMPARED_VALUES = 3 * 2**10
+_MEASURED_LIGHTS = 128
 # Values gathered at a time.
 _BLOCK_VALUES = 2**22
 
@@ -48,8 +39,8 @@ class StackedRBFInterpolation(LightRegressor):
     r"""Predict each kind of pixel by the mean of radial basis function interpolations that suits it.
 
     Pixels that behave alike under the lights (matt, shining, in and out of shadow) are found by clustering. For each
-    cluster, interpolations of several kernels and degrees of smoothing are weighted for the least leave-one-out error
-    of their mean.
+    cluster, interpolations of several kernels and degrees of smoothing, of the values as they are and bent by several
+    curves, are weighted for the least leave-one-out error of their mean.
 
     Parameters
     ----------
@@ -70,8 +61,11 @@ class StackedRBFInterpolation(LightRegressor):
         first so many coordinates of the lights are used). ``RBFInterpolation(kernel, epsilon=1, smoothing=smoothing)``
         on lights ``epsilon * X[:, :n_dimensions]`` is the same interpolation.
 
-    stacking_weights_ : ndarray of shape (n_clusters, n_candidates)
-        Weight of each candidate in the mean of each cluster: none is negative, and their sum is 1.
+    stacking_weights_ : ndarray of shape (n_clusters, 5, n_candidates)
+        Weight of each candidate on each curve in the mean of each cluster: none is negative, and their sum is 1.
+
+    value_range_ : tuple of float
+        The least and the greatest value of the weighted pixels, between which the curves bend values.
 
     images_ : ndarray of shape (n_lights, ...)
         The training photographs.
@@ -98,15 +92,21 @@ class StackedRBFInterpolation(LightRegressor):
 
     With :math:`R_c` the matrix from the photographs to the leave-one-out errors of candidate c, which depends on the
     lights alone [1]_, and :math:`G` the matrix of inner products of the photographs over the pixels of a cluster, the
-    weights of the cluster's candidates are [2]_ [3]_
+    weights of the cluster's candidates on a curve are [2]_ [3]_
 
     .. math:: \arg\min_{a \ge 0, \sum a = 1} \sum_{cd} a_c a_d \sum_i w_i (R_c G R_d^T)_{ii}.
 
-    The sum is over at most 256 lights. The weight of a light is :math:`w_i = (e_i + 10^{-3} \bar e)^{-1/2}`, with
+    The sum is over at most 128 lights. The weight of a light is :math:`w_i = (e_i + 10^{-3} \bar e)^{-1/4}`, with
     :math:`e_i` the least error of a candidate there, so that one odd photograph does not decide. Of the candidates, the
     12 of least weighted error take part; a weight below 1e-3 becomes 0. A light without which a candidate's polynomial
     is not determined counts as if that candidate predicted the mean of the other photographs. A cluster without a
-    weighted pixel has the weights that suit all clusters together.
+    weighted pixel has the weights that suit all pixels together.
+
+    What falls off smoothly with the light in one encoding has a kink in another, and which one that is differs by
+    material. So with :math:`u` in [0, 1] over the range of the photographs, this is done five times: on
+    :math:`\sqrt u`, :math:`u`, :math:`(e^{ku} - 1) / (e^k - 1)` with k = 1.25, 2.5 and 4. The five leave-one-out
+    predictions, bent back, are weighted in the same way by their errors in :math:`u`. Values below the least of the
+    photographs are predicted by the second alone.
 
     References
     ----------
@@ -170,29 +170,42 @@ class StackedRBFInterpolation(LightRegressor):
         weight = None if pixel_weight is None else check_pixel_weight(pixel_weight, y.shape[1:3]).ravel()
         random = check_random_state(self.random_state)
         columns = _pixels(y)
-        labels = _cluster(columns, weight, self.n_clusters, random)
+        labels = cluster_pixels(columns, weight, self.n_clusters, random)
         candidates = _candidates(X)
         rows = np.sort(random.permutation(len(X))[:_MEASURED_LIGHTS])
         same = Points(X).merged.groups
         residuals = np.stack(
             [leave_one_out_matrix(equations, smoothing, rows, same) for equations, smoothing in candidates]
         )
-        grams = _grams(columns, labels, weight, random)
-        stacking = np.zeros((labels.max() + 1, len(candidates)))
-        together = _stack(residuals, rows, sum(grams.values()))
-        for cluster in range(len(stacking)):
-            stacking[cluster] = _stack(residuals, rows, grams[cluster]) if cluster in grams else together
+        weighted = np.ones(len(labels), bool) if weight is None else weight > 0
+        inside = y if weighted.all() or not weighted.any() else columns[:, weighted]
+        self.value_range_ = (float(inside.min()), float(inside.max()))
+
+        def weigh(pixels):
+            some = random.permutation(pixels)[: max(1, _MEASURED_VALUES // columns.shape[2])]
+            values = self._normalize(columns[:, some].reshape(len(y), -1).astype(np.float64))
+            value_weight = None if weight is None else np.repeat(weight[some], columns.shape[2])
+            return stack(residuals, rows, values, value_weight, _COMPARED_VALUES)
+
+        together = None
+        stacking = []
+        for cluster in range(labels.max() + 1):
+            pixels = np.flatnonzero(weighted & (labels == cluster))
+            if not len(pixels) and together is None:
+                together = weigh(np.flatnonzero(weighted))
+            stacking.append(weigh(pixels) if len(pixels) else together)
         self.clusters_ = labels.reshape(y.shape[1:3])
         names = ("kernel", "epsilon", "smoothing", "n_dimensions")
         self.candidates_ = [
             dict(zip(names, (some.kernel, some.epsilon, smoothing, some.points.n_dimensions), strict=True))
             for some, smoothing in candidates
         ]
-        self.stacking_weights_ = stacking
+        self.stacking_weights_ = np.stack(stacking)
         self._same = same
         # The others would only make pickles larger.
         self._equations = [
-            equations if stacking[:, index].any() else None for index, (equations, _) in enumerate(candidates)
+            equations if self.stacking_weights_[:, :, index].any() else None
+            for index, (equations, _) in enumerate(candidates)
         ]
         self.images_ = y
         return self
@@ -216,14 +229,13 @@ class StackedRBFInterpolation(LightRegressor):
             If the lights have another width than in `fit`, or are not finite.
         """
         X = self._check_lights(X)
-        weights = np.zeros((len(self.stacking_weights_), len(X), len(self.images_)))
+        weights = np.zeros((*self.stacking_weights_.shape[:2], len(X), len(self.images_)))
         for equations, used in self._used():
             smoothings = [self.candidates_[index]["smoothing"] for index in used]
             for index, own in zip(used, equations.weights(X, smoothings), strict=True):
                 spread = own @ equations.points.merged.averaging
-                for cluster in np.flatnonzero(self.stacking_weights_[:, index]):
-                    weights[cluster] += self.stacking_weights_[cluster, index] * spread
-        return self._combine(weights)
+                self._add(weights, index, spread)
+        return self._combine(weights, self.stacking_weights_.sum(axis=2))
 
     def leave_out(self, rows):
         """Predict training photographs by models fitted to the others, with the clusters and weights as they are.
@@ -254,19 +266,20 @@ class StackedRBFInterpolation(LightRegressor):
         kept = ~np.isin(self._same, self._same[rows])
         if not kept.any():
             raise ValueError(f"rows leave out all {n_lights} training lights, or lights equal to them: none is left")
-        weights = np.zeros((len(self.stacking_weights_), len(rows), n_lights))
-        shares = np.zeros(len(weights))
+        weights = np.zeros((*self.stacking_weights_.shape[:2], len(rows), n_lights))
+        shares = np.zeros(weights.shape[:2])
         for equations, used in self._used():
             for index in used:
                 own = weights_without(equations, self.candidates_[index]["smoothing"], rows, kept)
-                if own is None:
-                    continue
-                for cluster in np.flatnonzero(self.stacking_weights_[:, index]):
-                    weights[cluster] += self.stacking_weights_[cluster, index] * own
-                    shares[cluster] += self.stacking_weights_[cluster, index]
-        weights[shares > 0] /= shares[shares > 0, None, None]
-        weights[shares == 0] = kept / kept.sum()
-        return self._combine(weights)
+                if own is not None:
+                    self._add(weights, index, own)
+                    shares += self.stacking_weights_[:, :, index]
+        none = shares.sum(axis=1) == 0
+        # On the second curve, which is straight.
+        shares[none, 1] = 1
+        weights[none, 1] = kept / kept.sum()
+        weights /= shares.sum(axis=1)[:, None, None, None]
+        return self._combine(weights, shares / shares.sum(axis=1, keepdims=True))
 
     def _used(self):
         """Equations that some cluster uses, with the indices of the candidates that are solutions of them."""
@@ -276,51 +289,46 @@ class StackedRBFInterpolation(LightRegressor):
                 used.setdefault(id(equations), (equations, []))[1].append(index)
         return list(used.values())
 
-    def _combine(self, weights):
-        """Sum photographs with the weights of each cluster, of shape (n_clusters, m, n)."""
+    def _add(self, weights, index, own):
+        """Add a candidate's weights of the photographs to those of the means that it is part of."""
+        for cluster, curve in np.argwhere(self.stacking_weights_[:, :, index]):
+            weights[cluster, curve] += self.stacking_weights_[cluster, curve, index] * own
+
+    def _normalize(self, values):
+        """Bring the range of the photographs to [0, 1], in place."""
+        least, greatest = self.value_range_
+        values -= values.dtype.type(least)
+        values /= values.dtype.type((greatest - least) or 1.0)
+        return values
+
+    def _combine(self, weights, shares):
+        """Predict by sums of bent photographs.
+
+        The weights, of shape (n_clusters, n_curves, m, n), are for each curve of the sum that is its share.
+        """
         dtype = np.float32 if self.images_.dtype in (np.float32, np.float16) else np.float64
         columns, labels = _pixels(self.images_), self.clusters_.ravel()
         n_lights, n_pixels, n_channels = columns.shape
-        images = np.empty((weights.shape[1], n_pixels, n_channels), dtype)
+        images = np.empty((weights.shape[2], n_pixels, n_channels), dtype)
         width = max(1, _BLOCK_VALUES // (max(n_lights, len(images)) * n_channels))
-        for cluster, matrix in enumerate(weights.astype(dtype)):
+        least, greatest = self.value_range_
+        for cluster, (of_curves, share_of_curves) in enumerate(zip(weights.astype(dtype), shares, strict=True)):
             pixels = np.flatnonzero(labels == cluster)
             for block in gen_batches(len(pixels), width):
-                some = columns[:, pixels[block]].reshape(n_lights, -1).astype(dtype, copy=False)
-                images[:, pixels[block]] = (matrix @ some).reshape(len(matrix), -1, n_channels)
+                some = self._normalize(columns[:, pixels[block]].reshape(n_lights, -1).astype(dtype))
+                mean = np.zeros((len(images), some.shape[1]), dtype)
+                for curve, matrix, share in zip(CURVES, of_curves, share_of_curves.astype(dtype), strict=True):
+                    if share:
+                        mean += share * curve.unbend(matrix / share @ curve.bend(some))
+                mean *= dtype((greatest - least) or 1.0)
+                mean += dtype(least)
+                images[:, pixels[block]] = mean.reshape(len(images), -1, n_channels)
         return images.reshape(len(images), *self.images_.shape[1:])
 
 
 def _pixels(images):
     """Photographs in the shape (n, n_pixels, n_channels)."""
     return images.reshape(len(images), int(np.prod(images.shape[1:3])), -1)
-
-
-def _cluster(columns, weight, n_clusters, random):
-    """Give the cluster of each pixel."""
-    n_lights, n_pixels, n_channels = columns.shape
-    weighted = np.arange(n_pixels) if weight is None else np.flatnonzero(weight)
-    n_clusters = min(n_clusters, max(1, len(weighted) // _PIXELS_PER_CLUSTER))
-    if n_clusters == 1:
-        return np.zeros(n_pixels, np.int32)
-    lights = random.permutation(n_lights)[: max(_N_COMPONENTS, _CLUSTERED_VALUES // n_channels)]
-
-    def features(pixels):
-        return columns[lights[:, None], pixels].transpose(1, 0, 2).reshape(len(pixels), -1).astype(np.float32)
-
-    sample = features(random.permutation(weighted)[:_CLUSTERED_PIXELS])
-    if (sample == sample[0]).all():
-        return np.zeros(n_pixels, np.int32)
-    n_components = min(_N_COMPONENTS, *sample.shape)
-    reduction = PCA(n_components, svd_solver="covariance_eigh") if sample.shape[1] > n_components else None
-    if reduction is not None:
-        sample = reduction.fit_transform(sample)
-    clustering = MiniBatchKMeans(n_clusters, n_init=1, random_state=random).fit(sample)
-    labels = np.empty(n_pixels, np.int32)
-    for block in gen_batches(n_pixels, max(1, _BLOCK_VALUES // (len(lights) * n_channels))):
-        some = features(np.arange(n_pixels)[block])
-        labels[block] = clustering.predict(some if reduction is None else reduction.transform(some))
-    return labels
 
 
 def _candidates(X):
@@ -330,67 +338,3 @@ def _candidates(X):
         points.append(Points(X[:, :2]))
     every = [Equations(some, kernel, factor * some.epsilon) for some in points for kernel, factor in _KERNELS]
     return [(equations, value) for equations in every for value in _SMOOTHING if not equations.is_singular(value)]
-
-
-def _grams(columns, labels, weight, random):
-    """Inner products of the photographs in each cluster that has weighted pixels."""
-    grams = {}
-    for cluster in range(labels.max() + 1):
-        pixels = np.flatnonzero(labels == cluster if weight is None else (labels == cluster) & (weight > 0))
-        if len(pixels):
-            some = np.sort(random.permutation(pixels)[:_MEASURED_PIXELS])
-            value_weight = None if weight is None else np.repeat(weight[some], columns.shape[2])
-            # As if all of its pixels were measured.
-            grams[cluster] = inner_products(columns[:, some], value_weight) * (len(pixels) / len(some))
-    return grams
-
-
-def _stack(residuals, rows, gram):
-    """Weigh candidates for the least leave-one-out error of their mean.
-
-    Parameters
-    ----------
-    residuals : ndarray of shape (n_candidates, len(rows), n)
-        From photographs to errors.
-
-    rows : ndarray of int
-        Lights of the errors.
-
-    gram : ndarray of shape (n, n)
-        Inner products of the photographs.
-
-    Returns
-    -------
-    ndarray of shape (n_candidates,)
-        Not negative, of sum 1.
-    """
-    n_candidates, _, n_lights = residuals.shape
-    products = (residuals.reshape(-1, n_lights) @ gram).reshape(residuals.shape)
-    errors = np.einsum("cij,cij->ci", products, residuals).clip(0)
-    least = errors.min(axis=0)
-    weights = np.ones(len(rows))
-    if least.any():
-        weights = (least + 1e-3 * least.mean()) ** -0.5
-    best = np.sort(np.argsort(errors @ weights, kind="stable")[:_N_BEST])
-    weighted = (products[best] * weights[:, None]).reshape(len(best), -1)
-    squares = weighted @ residuals[best].reshape(len(best), -1).T
-    means = np.zeros(n_candidates)
-    means[best] = _least_mean((squares + squares.T) / 2)
-    return means
-
-
-def _least_mean(squares):
-    """The a >= 0 of sum 1 for which a^T squares a is least, but for what is small."""
-    largest = squares.diagonal().max()
-    if largest <= 0:
-        return np.full(len(squares), 1 / len(squares))
-    # What is exact has errors of rounding, of any sign. In units of each candidate's own, exact ones stay comparable.
-    norms = np.sqrt((squares.diagonal() / largest).clip(0) + 1e-14)
-    eigenvalues, vectors = np.linalg.eigh(squares / largest / norms / norms[:, None])
-    root = np.sqrt(eigenvalues.clip(1e-10 * eigenvalues.max()))[:, None] * vectors.T
-    # Whatever the row for the sum weighs, the solution is that of sum 1, but scaled.
-    rows = np.vstack([root, norms.min() / norms])
-    shares = nnls(rows, np.eye(len(rows))[-1], maxiter=100 * len(rows))[0] / norms
-    shares /= shares.sum()
-    shares[shares < _LEAST_WEIGHT] = 0
-    return shares / shares.sum()
