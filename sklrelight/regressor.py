@@ -8,6 +8,7 @@ from .checks import ObservationChecks
 from .features import PixelLightFeatures
 from .fitting import TrainingData, choose_precision, fit_first_stage, measure_share, train_networks
 from .predicting import predict_blend
+from .resuming import FitCheckpoint
 from .training import Clock, resolve_device
 
 __all__ = ["RelightingMLPRegressor"]
@@ -225,6 +226,7 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
         stage_patience=3,
         target_loss=0.0,
         restore_best_weights=True,
+        checkpoint=None,
         precision="auto",
         compile="auto",
         device="auto",
@@ -259,6 +261,7 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
         self.stage_patience = stage_patience
         self.target_loss = target_loss
         self.restore_best_weights = restore_best_weights
+        self.checkpoint = checkpoint
         self.precision = precision
         self.compile = compile
         self.device = device
@@ -312,13 +315,18 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
         self.device_ = str(device)
 
         rng = check_random_state(self.random_state)
+        checkpoint = None
+        if self.checkpoint is not None:
+            checkpoint = FitCheckpoint(self, data, device, self.precision_, clock, rng)
+            rng = checkpoint.generator(self.random_state, rng)
         interpolation, held_out = fit_first_stage(self, data, rng)
-        nets = train_networks(self, observations, held_out, self.precision_ == "bfloat16", clock, rng)
+        half_precision = self.precision_ == "bfloat16"
+        nets = train_networks(self, observations, held_out, half_precision, clock, rng, checkpoint)
         self.interpolation_, self.network_share_ = None, 1.0
         self.nets_, self.net_ = nets, nets[0]
         self.compiled_ = any(net.compiled_ for net in nets)
         self.interrupted_ = nets[-1].interrupted_
-        self.n_observations_ = sum(net.training_batches_.n_drawn for net in nets)
+        self.n_observations_ = sum(net.n_observations_ for net in nets)
         for net in nets:
             net.trim_for_prediction()
         self.history_ = nets[0].history
@@ -327,6 +335,8 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
             self.interpolation_, self.network_share_ = interpolation, share
         if self.interrupted_:
             raise KeyboardInterrupt
+        if checkpoint is not None:
+            checkpoint.remove()
         return self
 
     def predict(self, X):
