@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import pickle
 import re
 from pathlib import Path
 
@@ -67,7 +68,10 @@ class CheckpointFile:
         digest, body = content[len(_MAGIC) :][:_DIGEST_SIZE], content[len(_MAGIC) + _DIGEST_SIZE :]
         if hashlib.sha256(body).digest() != digest:
             raise ValueError(f"The checkpoint {self.path} is damaged. Delete it to train from the start")
-        saved = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+        try:
+            saved = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise ValueError(f"{self.path} is no checkpoint of sklrelight: it holds more than data") from error
         self._compare(saved["fingerprint"])
         return saved["state"]
 

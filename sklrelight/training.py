@@ -111,6 +111,8 @@ class RelightingNet(NeuralNet):
         try:
             for _ in range(n_done, epochs):
                 self.notify("on_epoch_begin", **datasets)
+                if self.keeper is not None:
+                    self.keeper.begin_epoch(self)
                 self.training_batches_.batch_size = self.batch_size_
                 self.run_single_epoch(self.training_batches_, training=True, prefix="train", step_fn=self.train_step)
                 self.run_single_epoch(valid_batches, training=False, prefix="valid", step_fn=self.validation_step)

@@ -36,7 +36,7 @@ class StateKeeper:
         self.keep = keep
         self.state = state
         self.n_observations = 0
-        # Seconds of the running epoch before the process that went on with it.
+        # Of the epoch that training goes on within.
         self.seconds_before = 0.0
 
     def restore(self, net):
@@ -74,6 +74,19 @@ class StateKeeper:
         set_random_state(torch.device(net.device), state["random"])
         return len(net.history_)
 
+    def begin_epoch(self, net):
+        """Have the timer of an epoch that training goes on within count the time before.
+
+        Parameters
+        ----------
+        net : RelightingNet
+            At the start of an epoch.
+        """
+        for _, callback in net.callbacks_:
+            if isinstance(callback, EpochTimer):
+                callback.epoch_start_time_ -= self.seconds_before
+        self.seconds_before = 0.0
+
     def after_batch(self, net, n_observations, sums):
         """Count a batch, and keep the state if it is time.
 
@@ -100,9 +113,6 @@ class StateKeeper:
         net : RelightingNet
             Between two epochs.
         """
-        if self.seconds_before:
-            net.history_.record("dur", net.history_[-1, "dur"] + self.seconds_before)
-            self.seconds_before = 0.0
         self._keep_if_due(net, None)
 
     def _keep_if_due(self, net, sums):
@@ -121,7 +131,7 @@ class StateKeeper:
                 if "lr_lambdas" in schedule:
                     schedule["lr_lambdas"] = [None] * len(schedule["lr_lambdas"])
             elif isinstance(callback, EpochTimer) and sums is not None:
-                seconds = time.time() - callback.epoch_start_time_ + self.seconds_before
+                seconds = time.time() - callback.epoch_start_time_
         history = net.history_.to_list()
         self.keep(
             {
