@@ -488,6 +488,8 @@ def test_twenty_kills_and_resumptions_end_in_the_same_bytes(tmp_path):
     whole = prepare(tmp_path / "whole", parameters)
     (code,), (seconds,) = attempt((whole, None, 0))
     assert code == 0
+    # It may have been slow for other reasons.
+    seconds = min(seconds, 5)
     rng = np.random.default_rng()
     kills = dict.fromkeys((*MOMENTS, "clock"), 0)
     n_series = 0
