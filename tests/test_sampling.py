@@ -296,6 +296,7 @@ def test_batches_of_single_pixels_are_distributed_like_the_data_and_batches_of_w
 # --- Going on within an epoch
 
 
+@settings(deadline=None)
 @given(
     n_lights=st.integers(1, 12),
     image_shape=st.sampled_from([(), (1, 1), (1, 7), (4, 5)]),
