@@ -56,7 +56,7 @@ def split_lights(observations, fraction, rng):
     return train, (observations.subset(order[:n_valid].sort().values) if n_valid else None)
 
 
-def make_net(parameters, train, valid, device, half_precision, clock, max_observations):
+def make_net(parameters, train, valid, device, half_precision, clock, max_observations, keeper=None):
     """Build the net that `fit` trains.
 
     Parameters
@@ -81,6 +81,9 @@ def make_net(parameters, train, valid, device, half_precision, clock, max_observ
 
     max_observations : int or None
         Its part of the observations of the fit.
+
+    keeper : StateKeeper or None, default=None
+        Keeps the state of its training.
 
     Returns
     -------
@@ -135,6 +138,7 @@ def make_net(parameters, train, valid, device, half_precision, clock, max_observ
         train_split=None if valid is None else predefined_split(valid),
         callbacks=callbacks,
         clock=clock,
+        keeper=keeper,
         compile_step=_compile_step(parameters, n_planned, train, device),
         device=str(device),
         **{f"iterator_train__{name}": value for name, value in options.items()},

@@ -197,6 +197,17 @@ class TrainingProgress(Callback):
         self.bar_ = tqdm(total=self.total, unit=" observations", unit_scale=True, dynamic_ncols=True, mininterval=0.5)
         self.n_batches_ = 0
 
+    def go_on(self, n_observations):
+        """Show how far training has come that goes on from a checkpoint.
+
+        Parameters
+        ----------
+        n_observations : int
+            Those that it has seen.
+        """
+        self.bar_.initial = self.bar_.n = n_observations
+        self.bar_.refresh()
+
     def on_batch_end(self, net, batch=None, training=False, loss=None, **kwargs):
         """Count a training batch."""
         if not training:

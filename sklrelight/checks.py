@@ -1,5 +1,6 @@
 """Checks of what a regressor is given: parameters, features of photographs or a plain table, and their targets."""
 
+import os
 from numbers import Integral, Real
 from typing import Any
 
@@ -50,6 +51,7 @@ class ObservationChecks:
         "stage_patience": [Interval(Integral, 1, None, closed="left"), None],
         "target_loss": [Interval(Real, 0, None, closed="left")],
         "restore_best_weights": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "compile": ["boolean", StrOptions({"auto"})],
         "device": [str],

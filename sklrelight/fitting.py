@@ -130,7 +130,7 @@ def fit_first_stage(parameters, data, rng):
     return interpolation, hold_out_lights(len(data.features), n_networks, rng)
 
 
-def train_networks(parameters, observations, held_out, half_precision, clock, rng):
+def train_networks(parameters, observations, held_out, half_precision, clock, rng, checkpoint=None):
     """Train a net for each set of lights that one does without; fewer where Ctrl-C ends it.
 
     Parameters
@@ -153,6 +153,9 @@ def train_networks(parameters, observations, held_out, half_precision, clock, rn
     rng : RandomState
         Seeds torch, and picks the validation lights.
 
+    checkpoint : FitCheckpoint or None, default=None
+        Keeps what has been reached, and has it gone on from there.
+
     Returns
     -------
     list of RelightingNet
@@ -172,10 +175,15 @@ def train_networks(parameters, observations, held_out, half_precision, clock, rn
             seen = observations.subset(torch.from_numpy(kept).to(device)) if len(rows) else observations
             train, valid = split_lights(seen, parameters.validation_fraction, rng)
             part = clock.part(n_nets - i)
-            net = make_net(parameters, train, valid, device, half_precision, part, max_observations)
-            nets.append(net.fit(train))
-            if net.interrupted_:
+            keeper = None if checkpoint is None else checkpoint.keeper(i)
+            net = make_net(parameters, train, valid, device, half_precision, part, max_observations, keeper)
+            nets.append(net)
+            if checkpoint is not None and checkpoint.restore(i, net):
+                continue
+            if net.fit(train).interrupted_:
                 break
+            if checkpoint is not None:
+                checkpoint.finish(net)
     return nets
 
 

@@ -1,11 +1,12 @@
 """Batches of observations, gathered on the device from a table of lights, a table of pixels and the photographs."""
 
 import math
+from typing import Any
 
 import torch
 from torch.utils.data import Dataset
 
-__all__ = ["Observations", "SequentialBatches", "TrainingBatches"]
+__all__ = ["Observations", "SequentialBatches", "TrainingBatches", "generator_state", "set_generator_state"]
 
 
 class Observations(Dataset):
@@ -207,6 +208,9 @@ class TrainingBatches:
         self.window_size = window_size
         self.max_observations = math.inf if max_observations is None else max_observations
         self.n_drawn = 0
+        # Where the running epoch has come to, and where the next one is to go on from.
+        self._position: dict[str, Any] | None = None
+        self._resumed: dict[str, Any] | None = None
 
     @property
     def exhausted(self):
@@ -245,41 +249,88 @@ class TrainingBatches:
             return min(self.batch_size, len(self.observations))
         return max(1, round(self.batch_size / self.window_size**2)) * self.window_size**2
 
+    def state_dict(self):
+        """Tell how far the batches have come, within an epoch too.
+
+        Returns
+        -------
+        dict
+            For `load_state_dict`, together with the state that torch's generator has by now. Of what has been drawn
+            for the batches to come, it holds the generator's states from which it can be drawn again.
+        """
+        position = None if self._position is None else dict(self._position)
+        return {"n_drawn": self.n_drawn, "batch_size": self.batch_size, "position": position}
+
+    def load_state_dict(self, state):
+        """Go on, with the next iteration, after the batch at which `state_dict` was called.
+
+        Parameters
+        ----------
+        state : dict
+            Of batches of the same observations.
+        """
+        self.n_drawn, self.batch_size, self._resumed = state["n_drawn"], state["batch_size"], state["position"]
+
     def __iter__(self):
-        source = self._single_pixels() if self.window_size == 1 else self._windows()
+        if self.exhausted:
+            return
+        resumed, self._resumed = self._resumed, None
+        source = self._single_pixels(resumed) if self.window_size == 1 else self._windows(resumed)
         for light, pixel in source:
             if self.exhausted:
                 return
             self.n_drawn += len(light)
             yield self.observations.batch(light, pixel)
+        self._position = None
 
-    def _single_pixels(self):
+    def _single_pixels(self, resumed):
         n_lights, n_pixels = self.observations.n_lights, self.observations.n_pixels
         device = self.observations.rows.device
         length = self.batch_length
+        state = generator_state(device)
+        if resumed is not None:
+            set_generator_state(device, resumed["epoch_state"])
+        epoch_state = generator_state(device)
         light_order = torch.randperm(n_lights, device=device)
         shift = torch.randint(n_lights, (n_pixels,), device=device)
         # Where a batch holds more than all pixels, several rounds are drawn at once.
         n_rounds = math.ceil(length / n_pixels)
         light = pixel = torch.empty(0, dtype=torch.int64, device=device)
-        for first in range(0, n_lights, n_rounds):
+        start = 0
+        if resumed is not None:
+            set_generator_state(device, resumed["draw_state"])
+            start, light, pixel = resumed["first"], resumed["light"].to(device), resumed["pixel"].to(device)
+        for first in range(start, n_lights, n_rounds):
+            position = {"epoch_state": epoch_state, "draw_state": generator_state(device), "first": first}
+            # Left over of the draw before: copies, where the slices would keep all of it.
+            position |= {"light": light.clone(), "pixel": pixel.clone(), "n_batches": 0}
+            self._position = position
             rounds = torch.arange(first, min(first + n_rounds, n_lights), device=device)
             order = torch.rand(len(rounds), n_pixels, device=device).argsort(dim=1)
             light = torch.cat([light, light_order[(rounds[:, None] + shift[order]) % n_lights].flatten()])
             pixel = torch.cat([pixel, self.observations.pixel_rows[order.flatten()]])
+            if resumed is not None:
+                n_batches = position["n_batches"] = resumed["n_batches"]
+                light, pixel = light[n_batches * length :], pixel[n_batches * length :]
+                set_generator_state(device, state)
+                resumed = None
             while len(light) >= length:
+                position["n_batches"] += 1
                 yield light[:length], pixel[:length]
                 light, pixel = light[length:], pixel[length:]
         if len(light):
+            position["n_batches"] += 1
             yield light, pixel
 
-    def _windows(self):
+    def _windows(self, resumed):
         height, width = self.observations.image_shape
         device = self.observations.rows.device
         side = self.window_size
         n_windows = self.batch_length // side**2
         offset = (torch.arange(side, device=device)[:, None] * width + torch.arange(side, device=device)).flatten()
-        for _ in range(self.epoch_length // (n_windows * side**2)):
+        start = 0 if resumed is None else resumed["n_batches"]
+        for n_before in range(start, self.epoch_length // (n_windows * side**2)):
+            self._position = {"n_batches": n_before + 1}
             light = torch.randint(self.observations.n_lights, (n_windows, 1), device=device)
             row = torch.randint(height - side + 1, (n_windows, 1), device=device)
             column = torch.randint(width - side + 1, (n_windows, 1), device=device)
@@ -306,3 +357,38 @@ class SequentialBatches:
     def __iter__(self):
         for first in range(0, len(self.observations), self.batch_size):
             yield self.observations[torch.arange(first, min(first + self.batch_size, len(self.observations)))]
+
+
+def generator_state(device):
+    """Read the state of a device's own random number generator.
+
+    Parameters
+    ----------
+    device : torch.device
+        The device.
+
+    Returns
+    -------
+    Tensor of uint8, on the CPU
+        The state.
+    """
+    if device.type == "cpu":
+        return torch.get_rng_state()
+    return torch.get_device_module(device).get_rng_state(device)
+
+
+def set_generator_state(device, state):
+    """Set what `generator_state` read.
+
+    Parameters
+    ----------
+    device : torch.device
+        The device.
+
+    state : Tensor of uint8
+        The state.
+    """
+    if device.type == "cpu":
+        torch.set_rng_state(state)
+    else:
+        torch.get_device_module(device).set_rng_state(state, device)

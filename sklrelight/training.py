@@ -34,6 +34,9 @@ class RelightingNet(NeuralNet):
     compile_step : bool or "auto", default=False
         Whether to compile the forward pass and the loss. ``"auto"``: uncompiled where that fails.
 
+    keeper : StateKeeper or None, default=None
+        Keeps the state of training now and then, and has it go on from a state that was kept.
+
     Attributes
     ----------
     compiled_ : bool
@@ -44,6 +47,12 @@ class RelightingNet(NeuralNet):
 
     training_batches_ : TrainingBatches
         Where the batches come from, and how many observations have been drawn.
+
+    n_observations_ : int
+        Observations that it has been trained on, once the fit has ended.
+
+    sums_ : list or None
+        Where training goes on within an epoch, of its batches so far: sum of losses, their weight, their number.
 
     interrupted_ : bool
         Whether a KeyboardInterrupt ended training.
@@ -61,6 +70,7 @@ class RelightingNet(NeuralNet):
         verbose=0,
         clock=None,
         compile_step=False,
+        keeper=None,
         **kwargs,
     ):
         super().__init__(
@@ -73,6 +83,7 @@ class RelightingNet(NeuralNet):
         )
         self.clock = clock
         self.compile_step = compile_step
+        self.keeper = keeper
 
     @property
     def _default_callbacks(self):
@@ -85,6 +96,7 @@ class RelightingNet(NeuralNet):
         self.compiled_ = False
         self.compile_step_ = self.compile_step
         self.batch_size_ = self.batch_size
+        self.sums_ = None
         return super().initialize()
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
@@ -95,9 +107,12 @@ class RelightingNet(NeuralNet):
         self.training_batches_ = self.get_iterator(train, training=True)
         valid_batches = None if valid is None else self.get_iterator(valid, training=False)
         datasets = {"dataset_train": train, "dataset_valid": valid}
+        n_done = 0 if self.keeper is None else self.keeper.restore(self)
         try:
-            for _ in range(epochs):
+            for _ in range(n_done, epochs):
                 self.notify("on_epoch_begin", **datasets)
+                if self.keeper is not None:
+                    self.keeper.begin_epoch(self)
                 self.training_batches_.batch_size = self.batch_size_
                 self.run_single_epoch(self.training_batches_, training=True, prefix="train", step_fn=self.train_step)
                 self.run_single_epoch(valid_batches, training=False, prefix="valid", step_fn=self.validation_step)
@@ -105,31 +120,39 @@ class RelightingNet(NeuralNet):
                 self.notify("on_epoch_end", **datasets)
                 if self._is_over() or any(getattr(c, "finished_", False) for _, c in self.callbacks_):
                     break
+                if self.keeper is not None:
+                    self.keeper.after_epoch(self)
         except KeyboardInterrupt:
             # The parent would swallow it as well, and no caller could tell.
             self.interrupted_ = True
+        self.n_observations_ = self.training_batches_.n_drawn
         return self
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Go through the batches once and record their mean loss and their number."""
         if iterator is None:
             return
-        # Summed on the device, so that nothing waits for it before the end.
-        total, total_weight, n_batches = torch.zeros((), device=self.device), 0, 0
+        # Summed on the device, so that nothing waits for it before the end. There are sums already where training goes
+        # on within an epoch.
+        sums = (self.sums_ if training else None) or [torch.zeros((), device=self.device), 0, 0]
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             X, y = batch
             # A batch counts by its observations, or by what weight they have.
             weight = y[1].mean(dim=1).sum() if isinstance(y, tuple) else len(X)
-            total += step["loss"].detach() * weight
-            total_weight += weight
-            n_batches += 1
+            sums[0] += step["loss"].detach() * weight
+            sums[1] += weight
+            sums[2] += 1
             self.notify("on_batch_end", batch=batch, training=training, **step)
+            if self.keeper is not None:
+                self.keeper.after_batch(self, len(X), sums if training else None)
             if training and self._is_over():
                 break
+        total, total_weight, n_batches = sums
         self.history_.record(f"{prefix}_loss", float(total) / max(float(total_weight), sys.float_info.min))
         self.history_.record(f"{prefix}_batch_count", n_batches)
+        self.sums_ = None
 
     def _is_over(self):
         return self.training_batches_.exhausted or (self.clock is not None and self.clock.progress >= 1)
@@ -183,6 +206,7 @@ class RelightingNet(NeuralNet):
         self.training_batches_ = None
         self.compiled_loss_ = None
         self.clock = None
+        self.keeper = None
 
 
 class Clock:
@@ -199,14 +223,23 @@ class Clock:
         self.start = time.perf_counter()
 
     @property
+    def elapsed(self):
+        """Seconds that are over."""
+        return time.perf_counter() - self.start
+
+    @property
     def progress(self):
         """Share of the time that is over, from 0; not bounded above."""
-        return (time.perf_counter() - self.start) / self.max_time
+        return self.elapsed / self.max_time
 
     def part(self, n_parts):
         """Start a clock for one of `n_parts` equal parts of the time that is left."""
-        left = self.max_time - (time.perf_counter() - self.start)
-        return Clock(max(left / n_parts, sys.float_info.min))
+        return Clock(max((self.max_time - self.elapsed) / n_parts, sys.float_info.min))
+
+    def set(self, max_time, elapsed):
+        """Go on as a clock does that has been running for a while."""
+        self.max_time = max_time
+        self.start = time.perf_counter() - elapsed
 
 
 def compiled_loss(device):

@@ -33,6 +33,7 @@ def photographs():
 
 
 class TestNumberOfNetworks:
+    @settings(deadline=None)
     @given(st.integers(1, 10**6), st.integers(1, 10**6))
     def test_is_one_at_least_and_never_rises_with_the_lights(self, one, other):
         few, many = sorted((one, other))
@@ -45,6 +46,7 @@ class TestNumberOfNetworks:
 
 
 class TestHeldOutLights:
+    @settings(deadline=None)
     @given(st.integers(2, 500), st.integers(1, 10), st.integers(0, 2**32 - 1))
     def test_are_others_for_each_network_and_leave_two_at_least(self, n_lights, n_networks, seed):
         held_out = hold_out_lights(n_lights, n_networks, np.random.RandomState(seed))
@@ -56,11 +58,13 @@ class TestHeldOutLights:
             assert len(rows) == len(held_out[0])
             assert (np.diff(rows) > 0).all()
 
+    @settings(deadline=None)
     @given(st.integers(2, 500), st.integers(1, 10), st.integers(0, 2**32 - 1))
     def test_are_the_same_for_the_same_seed(self, n_lights, n_networks, seed):
         one, other = (hold_out_lights(n_lights, n_networks, np.random.RandomState(seed)) for _ in range(2))
         assert all(np.array_equal(*rows) for rows in zip(one, other, strict=True))
 
+    @settings(deadline=None)
     @given(st.integers(8, 500), st.integers(1, 4))
     def test_there_are_some_where_there_are_enough_lights(self, n_lights, n_networks):
         assert all(len(rows) for rows in hold_out_lights(n_lights, n_networks, np.random.RandomState(0)))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.model_selection import cross_val_predict
 
-from sklrelight import RelightingMLPRegressor, training
+from sklrelight import RelightingMLPRegressor, training, training_state
 from sklrelight.building import make_net
 from sklrelight.sampling import Observations
 
@@ -34,6 +34,24 @@ def no_compiler(*args):
     raise RuntimeError("no compiler")
 
 
+def killed_at(step):
+    """Make a training step that ends the fit, where nothing catches it, at the given time."""
+    train_step, left = training.RelightingNet.train_step, step
+
+    def killed(self, *args, **kwargs):
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise KilledError
+        return train_step(self, *args, **kwargs)
+
+    return killed
+
+
+class KilledError(BaseException):
+    """As a signal would end it."""
+
+
 def test_compiled_and_uncompiled_steps_learn_the_same(table, compiled):
     eager = RelightingMLPRegressor(**PARAMETERS, compile=False).fit(*table)
     assert compiled.compiled_ is True
@@ -45,6 +63,17 @@ def test_compiled_and_uncompiled_steps_learn_the_same(table, compiled):
 def test_the_same_seed_gives_the_same_bytes(table, compiled):
     again = RelightingMLPRegressor(**PARAMETERS, compile=True).fit(*table)
     assert again.predict(table[0]).tobytes() == compiled.predict(table[0]).tobytes()
+
+
+def test_a_fit_that_was_killed_goes_on_compiled_to_the_same_bytes(table, compiled, monkeypatch, tmp_path):
+    monkeypatch.setitem(training_state._OBSERVATIONS_BETWEEN, "cpu", 120)
+    regressor = RelightingMLPRegressor(**PARAMETERS, compile=True, checkpoint=tmp_path / "fit")
+    for step in (4, 4):
+        with monkeypatch.context() as patch, pytest.raises(KilledError):
+            patch.setattr(training.RelightingNet, "train_step", killed_at(step))
+            regressor.fit(*table)
+    assert regressor.fit(*table).compiled_
+    assert regressor.predict(table[0]).tobytes() == compiled.predict(table[0]).tobytes()
 
 
 def test_the_fitted_network_is_an_ordinary_one(table, compiled):

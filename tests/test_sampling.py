@@ -291,3 +291,55 @@ def test_batches_of_single_pixels_are_distributed_like_the_data_and_batches_of_w
     # The larger the window, the farther; the largest is one part of one photograph.
     assert np.all(by_window[3] < by_window[16])
     assert np.all(by_window[48][[0, 2]] > 5 * by_window[1][[0, 2]])
+
+
+# --- Going on within an epoch
+
+
+@settings(deadline=None)
+@given(
+    n_lights=st.integers(1, 12),
+    image_shape=st.sampled_from([(), (1, 1), (1, 7), (4, 5)]),
+    batch_size=st.integers(1, 60),
+    window_size=st.integers(1, 4),
+    max_observations=st.one_of(st.none(), st.integers(1, 400)),
+    data=st.data(),
+)
+@example(n_lights=12, image_shape=(4, 5), batch_size=21, window_size=1, max_observations=None, data=None)
+def test_batches_go_on_after_any_one_to_the_same_numbers(
+    n_lights, image_shape, batch_size, window_size, max_observations, data
+):
+    window_size = min(window_size, *(image_shape or (1,)))
+    observations = numbered(n_lights, image_shape)
+
+    def make():
+        return TrainingBatches(observations, batch_size, window_size, max_observations)
+
+    def dropped_out(batches):
+        # What else draws from the same generator in between.
+        for X, _ in batches:
+            torch.rand(3)
+            yield X
+
+    torch.manual_seed(1)
+    whole = make()
+    expected = [list(dropped_out(whole)), list(dropped_out(whole))]
+    after = torch.get_rng_state()
+    n_batches = len(expected[0])
+    stops = range(1, n_batches + 1) if data is None else [data.draw(st.integers(1, n_batches))]
+    for stop in stops:
+        torch.manual_seed(1)
+        stopped = make()
+        first = list(itertools.islice(dropped_out(stopped), stop))
+        position, state = stopped.state_dict(), torch.get_rng_state()
+        torch.manual_seed(99)
+        resumed = make()
+        resumed.load_state_dict(position)
+        torch.set_rng_state(state)
+        both = [first + list(dropped_out(resumed)), list(dropped_out(resumed))]
+        for ours, theirs in zip(both, expected, strict=True):
+            assert len(ours) == len(theirs)
+            assert all(torch.equal(*pair) for pair in zip(ours, theirs, strict=True))
+        assert resumed.n_drawn == whole.n_drawn
+        if max_observations is None:
+            assert torch.equal(torch.get_rng_state(), after)
