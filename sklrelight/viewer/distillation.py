@@ -43,8 +43,8 @@ def distill(relighter, *, lights=None, white="auto", psnr=42.0, n_lights=None, m
 
     white : float, None or "auto", default="auto"
         The radiance that is shown as white, by the encoding :func:`~sklrelight.metrics.encode_display`. None: values
-        are shown as they are, for photographs of 8 bits. ``"auto"``: None where no prediction exceeds 1, else
-        :func:`~sklrelight.metrics.display_white` of them. Give one for linear photographs that end at 1.
+        are shown as they are, as the stored ones of 8-bit captures can be. ``"auto"``:
+        :func:`~sklrelight.metrics.display_white` of the predictions.
 
     psnr : float, default=42.0
         Peak signal-to-noise ratio to aim at, in decibels, encoded, of a range of 1. The decoder gets no more codes than
@@ -110,7 +110,7 @@ def distill(relighter, *, lights=None, white="auto", psnr=42.0, n_lights=None, m
         first = _predict(relighter, surface.to_lights(candidates[:1]), max_size)
         if n_lights is None:
             n_lights = int(np.clip(_TEACHER_PIXELS // np.prod(first.shape[1:3]), _FEWEST_LIGHTS, _MOST_LIGHTS))
-        points = candidates[farthest_points(surface.to_nodes(candidates), min(n_lights, len(candidates)))]
+        points = _pick(surface, candidates, min(n_lights, len(candidates)))
         progress.total = len(points)
         for block in gen_batches(len(points), max(1, _BLOCK_VALUES // first.size)):
             pictures.append(_predict(relighter, surface.to_lights(points[block]), max_size))
@@ -118,21 +118,26 @@ def distill(relighter, *, lights=None, white="auto", psnr=42.0, n_lights=None, m
     images = np.concatenate(pictures)
     del pictures
     if white == "auto":
-        white = None if images.max() <= 1 else display_white(images)
+        white = display_white(images) or 1.0
     if white is not None:
         images = encode_display(images, white)
     nodes = surface.to_nodes(points)
 
-    measured = np.zeros(len(points), bool)
-    # Those on the border, which come first and whose lack would be extrapolated, are never left out.
-    measured[_MEASURED - 1 :: _MEASURED] = True
+    measured = np.arange(len(points)) < len(points) // _MEASURED
     n_codes, reached = _MOST_CODES, np.inf
     if measured.any():
         errors = _errors(images, nodes, measured)
         n_codes, reached = _choose(-10 * np.log10(np.maximum(errors, 1e-12)), psnr)
-    codes, factors = _components(images, n_codes)
+    codes, factors, _ = _components(images, n_codes)
     weights = interpolation_weights(nodes.astype(np.float32).astype(np.float64), factors)
     return Decoder(surface, codes, nodes.astype(np.float32), weights.astype(np.float32), white, float(reached))
+
+
+def _pick(surface, candidates, n_lights):
+    """Pick lights: first some from anywhere to measure by, then others that lie far from each other."""
+    measured = candidates[: n_lights // _MEASURED]
+    rest = candidates[len(measured) :]
+    return np.vstack([measured, rest[farthest_points(surface.to_nodes(rest), n_lights - len(measured))]])
 
 
 def _training_lights(relighter, lights):
@@ -203,14 +208,16 @@ def resize(images, max_size):
 
 def _errors(images, nodes, measured):
     """Mean squared errors at lights left out, of the first 0, 1, 2, ... codes."""
-    codes, factors = _components(images[~measured], _MOST_CODES)
+    codes, factors, zeros = _components(images[~measured], _MOST_CODES)
     weights = interpolation_weights(nodes[~measured], factors)
     held_out = interpolate(nodes[measured], nodes[~measured], weights)
     pixels = _sample(images[0].shape[0] * images[0].shape[1])
-    rest = images[measured].reshape(measured.sum(), -1, images.shape[3])[:, pixels] - held_out[:, None, 0]
+    # Of no code at all: the constant has what all codes' zeros have to be moved by.
+    constant = held_out[:, 0] + np.tensordot(held_out[:, 1:], zeros, axes=(1, 0))
+    rest = images[measured].reshape(measured.sum(), -1, images.shape[3])[:, pixels] - constant[:, None]
     errors = [np.square(rest).mean()]
-    for code, factor in zip(codes.reshape(len(codes), -1)[:, pixels] / 255, held_out.swapaxes(0, 1)[1:], strict=True):
-        rest -= code[:, None] * factor[:, None]
+    for code, zero, factor in zip(codes, zeros, held_out.swapaxes(0, 1)[1:], strict=True):
+        rest -= (code.ravel()[pixels] / 255 - zero)[:, None] * factor[:, None]
         errors.append(np.square(rest).mean())
     return np.array(errors)
 
@@ -240,6 +247,9 @@ def _components(images, n_codes):
 
     factors : ndarray of shape (n, n_codes + 1, C)
         Of a constant and of each code / 255, under each light.
+
+    zeros : ndarray of shape (n_codes,)
+        The code / 255 that means 0.
     """
     n, height, width, n_channels = images.shape
     columns = images.reshape(n, -1, n_channels)
@@ -265,7 +275,8 @@ def _components(images, n_codes):
     factors = np.empty((len(kept) + 1, n * n_channels))
     factors[0] = mean + axes @ low
     factors[1:] = (axes * (255 * step)).T
-    return codes.reshape(-1, height, width), factors.reshape(-1, n, n_channels).swapaxes(0, 1)
+    zeros = -low / (255 * step)
+    return codes.reshape(-1, height, width), factors.reshape(-1, n, n_channels).swapaxes(0, 1), zeros
 
 
 def _sample(n_pixels):
