@@ -258,6 +258,9 @@ def _components(images, n_codes):
     eigenvalues, vectors = np.linalg.eigh(np.cov(sample, rowvar=False, ddof=0).reshape(len(mean), -1))
     # What is below the rounding of float32 is noise of the arithmetic.
     kept = np.flatnonzero(eigenvalues > 1e-12 * max(eigenvalues[-1], 1e-30))[::-1][:n_codes]
+    if not len(kept):
+        # Pixels that are all alike: one code that says nothing.
+        kept = np.array([len(mean) - 1])
     axes = vectors[:, kept]
     codes = np.empty((len(kept), columns.shape[1]), np.uint8)
     low, step = np.empty(len(kept)), np.empty(len(kept))
