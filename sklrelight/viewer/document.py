@@ -186,7 +186,9 @@ def _jpeg(cv2, picture, quality):
     levels = np.round(picture * 255).astype(np.uint8)
     if levels.shape[2] == 3:
         levels = cv2.cvtColor(levels, cv2.COLOR_RGB2BGR)
-    encoded, data = cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    # Colours at the full resolution: photographs are looked at pixel by pixel.
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    encoded, data = cv2.imencode(".jpg", levels, options)
     if not encoded:
         raise OSError("OpenCV cannot encode a picture as JPEG")
     return "data:image/jpeg;base64," + _base64(data.tobytes())

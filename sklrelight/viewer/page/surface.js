@@ -88,7 +88,10 @@ class Surface {
   }
 
   describe(point) {
-    if (!this.isDome) return `at ${this.light(point).map(inWords).join(", ")}`;
+    if (!this.isDome) {
+      const names = this.center.length <= 3 ? ["x ", "y ", "z "] : [];
+      return `at ${this.light(point).map((value, i) => (names[i] ?? "") + inWords(value)).join(", ")}`;
+    }
     const height = this.angles(point)[1];
     if (height > 85) return "straight from the camera";
     return `from the ${this.side(point)}, ${height < 0 ? "behind the scene" : `${Math.round(height)}° above the scene`}`;
@@ -114,8 +117,8 @@ class Surface {
       return [[direction % 360, `${direction % 360}°, ${this.side(point)}`], [height, `${height}°`]];
     }
     return point.map((value, axis) => {
-      const own = this.center.length <= 2 ? this.light(point)[axis] : value * Math.hypot(...this.axes[axis]);
-      return [value, own === undefined ? "" : inWords(own)];
+      const share = Math.round(100 * value / (this.extent[axis] || 1));
+      return [value, `${share > 0 ? "+" : ""}${share} %`.replace("-", "\u2212")];
     });
   }
 
