@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.stats import entropy
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
@@ -14,14 +15,17 @@ from .lights import LightSurface, farthest_points
 
 __all__ = ["distill"]
 
-# Values of pictures that are predicted for the decoder: with the default recipe, about 45 s on two cores.
-_TEACHER_PIXELS = 7_200_000
+# Pixels of pictures that are predicted for the decoder. Three networks of the default recipe take about 40 s on two
+# cores for them.
+_TEACHER_PIXELS = 6_400_000
 _FEWEST_LIGHTS, _MOST_LIGHTS = 40, 256
 # One in so many lights is left out, to measure by.
 _MEASURED = 8
 # A page holds four codes in a layer of a texture.
 _LAYER = 4
 _MOST_CODES = 64
+# What a pixel's codes may take, compressed: 400 x 400 pixels are 3.8 million bytes then, and 5.1 million as text.
+_BITS = 8 * 24
 # What principal axes are found from, and errors are measured on.
 _SAMPLE_PIXELS = 2**14
 # Standard deviation that rounding of one code adds to encoded values: a tenth of a step of 255.
@@ -48,10 +52,10 @@ def distill(relighter, *, lights=None, white="auto", psnr=42.0, n_lights=None, m
 
     psnr : float, default=42.0
         Peak signal-to-noise ratio to aim at, in decibels, encoded, of a range of 1. The decoder gets no more codes than
-        it takes.
+        it takes, and no more than 64, or than 24 bytes a pixel can hold once compressed.
 
     n_lights : int or None, default=None
-        How many pictures are predicted for it. None: 7.2 million pixels of them, at least 40 and at most 256.
+        How many pictures are predicted for it. None: 6.4 million pixels of them, at least 40 and at most 256.
 
     max_size : int, default=1024
         Height and width of the decoder's pictures, at most; larger ones are reduced.
@@ -243,7 +247,7 @@ def _components(images, n_codes):
     Returns
     -------
     codes : ndarray of shape (n_codes, H, W), uint8
-        The components.
+        The components; fewer where they would take too much space.
 
     factors : ndarray of shape (n, n_codes + 1, C)
         Of a constant and of each code / 255, under each light.
@@ -264,6 +268,7 @@ def _components(images, n_codes):
     axes = vectors[:, kept]
     codes = np.empty((len(kept), columns.shape[1]), np.uint8)
     low, step = np.empty(len(kept)), np.empty(len(kept))
+    bits, n_codes = 0.0, 0
     for block in gen_batches(len(kept), _LAYER):
         values = np.zeros((columns.shape[1], axes[:, block].shape[1]), np.float32)
         for image, part, center in zip(
@@ -275,7 +280,12 @@ def _components(images, n_codes):
         finest = _ROUNDING * np.sqrt(12 * n * n_channels)
         step[block] = np.maximum((high - low[block]) / 255, finest)
         codes[block] = np.round((values - low[block]) / step[block]).T
-    factors = np.empty((len(kept) + 1, n * n_channels))
+        bits += sum(entropy(np.bincount(code), base=2) for code in codes[block])
+        if bits > _BITS and n_codes:
+            break
+        n_codes = block.stop
+    codes, low, step, axes = codes[:n_codes], low[:n_codes], step[:n_codes], axes[:, :n_codes]
+    factors = np.empty((n_codes + 1, n * n_channels))
     factors[0] = mean + axes @ low
     factors[1:] = (axes * (255 * step)).T
     zeros = -low / (255 * step)

@@ -19,8 +19,8 @@ __all__ = ["make_page"]
 # In the order in which they need each other.
 _SCRIPTS = ("data.js", "surface.js", "renderer.js", "dome.js", "view.js", "stage.js", "main.js")
 _MOST_PHOTOGRAPHS = 64
-# Bytes of all photographs together, and the qualities of JPEG to come below by.
-_PHOTOGRAPHS_BYTES = 2_250_000
+# Bytes of all photographs together, for a picture of up to 400 x 400 pixels, and the qualities of JPEG to come below by.
+_PHOTOGRAPHS_BYTES, _PIXELS = 2_250_000, 160_000
 _QUALITIES = (90, 80, 65, 50, 30)
 # Lights that are drawn on the dome.
 _MOST_MARKS = 400
@@ -155,9 +155,10 @@ def _photographs(cv2, decoder, lights, images):
         if image.shape[:2] != decoder.image_shape:
             raise ValueError(f"images of shape {shape}: the model's pictures are {decoder.image_shape}")
         pictures.append(np.clip(image if decoder.white is None else encode_display(image, decoder.white), 0, 1))
+    most_bytes = _PHOTOGRAPHS_BYTES * max(1, np.prod(decoder.image_shape) / _PIXELS)
     for quality in _QUALITIES:
         sources = [_jpeg(cv2, picture, quality) for picture in pictures]
-        if sum(map(len, sources)) <= _PHOTOGRAPHS_BYTES:
+        if sum(map(len, sources)) <= most_bytes:
             break
     return [
         {"number": int(row) + 1, "point": point.round(5).tolist(), "source": source}
@@ -176,10 +177,10 @@ def _spread(surface, points, most):
 def _start(surface):
     """A light from the upper left, as draughtsmen have it, well within the reach."""
     if surface.kind == "dome":
-        middle, reach = np.zeros(2), np.linalg.norm(surface.hull, axis=1).max()
-    else:
-        middle, reach = surface.hull.mean(axis=0), 1.0
-    return middle + 0.4 * min(reach, 1.0) * np.array([-1.0, 1.0]) * np.maximum(np.ptp(surface.hull, axis=0) > 0, 0.0)
+        reach = min(1.0, np.linalg.norm(surface.hull, axis=1).max())
+        return np.array([-0.4, 0.4]) * reach
+    low, high = surface.hull.min(axis=0), surface.hull.max(axis=0)
+    return (low + high) / 2 + np.array([-0.2, 0.2]) * (high - low)
 
 
 def _jpeg(cv2, picture, quality):
