@@ -5,8 +5,11 @@ import shutil
 import time
 from contextlib import contextmanager
 
+import cv2
 import numpy as np
 import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
 
 # A driver's remark that pictures are read back is none of the page's own.
 _DRIVER = "GL Driver Message"
@@ -46,7 +49,6 @@ class Browser:
 
     def picture(self):
         """Give what the canvas shows, of shape (H, W, 3)."""
-        cv2 = pytest.importorskip("cv2")
         url = self.run("return relightViewer.capture()")
         data = np.frombuffer(base64.b64decode(url.split(",")[1]), np.uint8)
         return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
@@ -91,8 +93,6 @@ class Browser:
         self.command("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
     def press(self, selector, *keys):
-        from selenium.webdriver.common.by import By
-
         self.run("document.querySelector(arguments[0]).focus()", selector)
         self.driver.find_element(By.CSS_SELECTOR, selector).send_keys(*keys)
 
@@ -116,7 +116,6 @@ class Browser:
 @contextmanager
 def open_browser(*flags):
     """Start a browser, or skip the test where none is installed."""
-    webdriver = pytest.importorskip("selenium.webdriver")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     chromedriver = shutil.which("chromedriver")
     if not chromium or not chromedriver:

@@ -36,7 +36,7 @@ class Ptm:
 
 
 def directions(n, seed=0):
-    vectors = np.random.default_rng(seed).normal(size=(n, 3)) + [0, 0, 1.5]
+    vectors = np.random.default_rng(seed).normal((0, 0, 1.5), size=(n, 3))
     vectors[:, 2] = np.abs(vectors[:, 2])
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 

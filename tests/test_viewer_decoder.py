@@ -81,7 +81,7 @@ def test_lights_of_other_widths():
     assert LightSurface.of(rng.random((9, 2))).kind == "plane"
     line = LightSurface.of(rng.random((9, 1)))
     assert line.hull.tolist() == [[-1, 0], [1, 0]] or line.hull.tolist() == [[1, 0], [-1, 0]]
-    rod = LightSurface.of(np.outer(np.arange(5.0), [0, -3, 0]) + [1, 2, 3])
+    rod = LightSurface.of(np.array([[1, 2 - 3 * i, 3] for i in range(5)], float))
     np.testing.assert_allclose(rod.to_lights(rod.points)[:, 1], 2 - 3 * np.arange(5.0))
     sun = rng.random((9, 2)) @ rng.random((2, 4))
     np.testing.assert_allclose(LightSurface.of(sun).to_lights(LightSurface.of(sun).points), sun)
@@ -131,7 +131,9 @@ def test_more_is_asked_more_is_stored():
         assert decoder.psnr >= psnr
         sizes.append(len(decoder.codes))
     assert sizes == sorted(set(sizes))
-    assert distill(model, psnr=36, n_lights=100).codes.tobytes() == distill(model, psnr=36, n_lights=100).codes.tobytes()
+    assert (
+        distill(model, psnr=36, n_lights=100).codes.tobytes() == distill(model, psnr=36, n_lights=100).codes.tobytes()
+    )
 
 
 @pytest.mark.parametrize("shape", [(6, 9, 3), (6, 9, 1), (6, 9), (1, 1, 3)], ids=str)

@@ -5,6 +5,7 @@ import html
 import numpy as np
 import pytest
 from browser import open_browser
+from selenium.webdriver.common.keys import Keys
 
 from sklrelight import Relighter
 from sklrelight.datasets import make_scene
@@ -12,7 +13,7 @@ from sklrelight.interpolation import RBFInterpolation
 from sklrelight.metrics import display_white, encode_display
 from sklrelight.viewer import export_html, show
 
-TITLE = """</title><script>window.hacked = 1</script> "a" 'b' &amp; {{codes}} </script> ​long""" + "g" * 200
+TITLE = """</title><script>window.hacked = 1</script> "a" 'b' &amp; {{codes}} </script> long""" + "g" * 200
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def browser():
 
 def directions(n):
     rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(n, 3)) + [0, 0, 1]
+    vectors = rng.normal((0, 0, 1), size=(n, 3))
     vectors[:, 2] = np.abs(vectors[:, 2]) + 0.1
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
@@ -146,8 +147,6 @@ def test_the_light_stays_between_the_photographs_lights(browser, pages):
 
 @pytest.mark.parametrize("selector", ["#picture", "#dome"])
 def test_arrow_keys_move_the_light(browser, pages, selector):
-    from selenium.webdriver.common.keys import Keys
-
     browser.open(pages["dome"][0])
     x, y = browser.run("return relightViewer.point")
     browser.press(selector, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_DOWN)
@@ -188,8 +187,6 @@ def test_every_control_has_a_name_and_can_be_reached_by_tab(browser, pages):
 
 
 def test_sliders_move_the_light_and_are_read_in_words(browser, pages):
-    from selenium.webdriver.common.keys import Keys
-
     browser.open(pages["dome"][0])
     browser.set("#first", 90)
     browser.set("#second", 60)

@@ -95,7 +95,7 @@ def _coefficients(model):
     coefficients, axes = (getattr(model, name, None) for name in ("coefficients_", "axes_"))
     if coefficients is None or axes is None or len(coefficients) != 6:
         raise ValueError(
-            f"model is a {type(model).__name__}, wanted a PolynomialTextureMap, fitted to photographs as they are shown."
+            f"model is a {type(model).__name__}, wanted a PolynomialTextureMap, fitted to values as they are shown."
         )
     if np.any(model.center_) or not np.array_equal(axes, np.eye(*np.shape(axes))):
         raise ValueError(

@@ -49,9 +49,9 @@ class Decoder:
     .. math:: e_{pc} = B_{0c}(x) + \sum_k \frac{q_{pk}}{255} B_{kc}(x), \quad
         B(x) = \sum_i w_i \varphi(|x - x_i|) + w_{n} + \sum_j w_{n + j} x_j,
 
-    with the thin plate spline :math:`\varphi(r) = r^2 \log r`. The factors B are computed once a picture, the sum over the
-    codes for each pixel. Encoded values are those of :func:`~sklrelight.metrics.encode_display`, or with ``white=None``
-    the photographs' own.
+    with the thin plate spline :math:`\varphi(r) = r^2 \log r`. The factors B are computed once a picture, the
+    sum over the codes for each pixel. Encoded values are those of :func:`~sklrelight.metrics.encode_display`, or with
+    ``white=None`` the photographs' own.
 
     Examples
     --------

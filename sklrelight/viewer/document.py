@@ -19,7 +19,7 @@ __all__ = ["make_page"]
 # In the order in which they need each other.
 _SCRIPTS = ("data.js", "surface.js", "renderer.js", "dome.js", "view.js", "stage.js", "main.js")
 _MOST_PHOTOGRAPHS = 64
-# Bytes of all photographs together, for a picture of up to 400 x 400 pixels, and the qualities of JPEG to come below by.
+# Bytes of all photographs together, for pictures of up to 400 x 400 pixels, and qualities of JPEG to come below by.
 _PHOTOGRAPHS_BYTES, _PIXELS = 2_250_000, 160_000
 _QUALITIES = (90, 80, 65, 50, 30)
 # Lights that are drawn on the dome.
@@ -188,7 +188,12 @@ def _jpeg(cv2, picture, quality):
     if levels.shape[2] == 3:
         levels = cv2.cvtColor(levels, cv2.COLOR_RGB2BGR)
     # Colours at the full resolution: photographs are looked at pixel by pixel.
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    options = [
+        cv2.IMWRITE_JPEG_QUALITY,
+        quality,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    ]
     encoded, data = cv2.imencode(".jpg", levels, options)
     if not encoded:
         raise OSError("OpenCV cannot encode a picture as JPEG")
@@ -203,8 +208,8 @@ def _about(decoder):
             " fitted model."
         )
     return (
-        f"Every picture is computed on this page, from {len(decoder.codes)} numbers a pixel, by a small copy of a fitted"
-        f" model.{nearness} Made with sklrelight {metadata.version('sklrelight')}."
+        f"Every picture is computed on this page, from {len(decoder.codes)} numbers a pixel, by a small copy of a"
+        f" fitted model.{nearness} Made with sklrelight {metadata.version('sklrelight')}."
     )
 
 

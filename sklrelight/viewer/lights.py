@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
@@ -84,22 +85,18 @@ class LightSurface:
             return cls._dome(lights, 1.0)
         if width <= 2:
             return cls._plane(lights, np.eye(2, width))
-        subspace = AffineSubspace.of(lights)
-        spreads = np.linalg.norm(subspace.project(lights), axis=0)
         if width == 3:
-            _, singular, rows = np.linalg.svd(lights - subspace.center, full_matrices=False)
-            if len(singular) < 3 or singular[2] <= _FLAT * singular[0]:
-                if subspace.rank >= 2:
-                    return cls._plane(lights, _upright(rows[0], rows[1]))
-                return cls._plane(lights, np.vstack([rows[0] * (-1 if rows[0][np.abs(rows[0]).argmax()] < 0 else 1),
-                                                     np.zeros(3)]))
-            return cls._dome(lights, float(np.median(np.linalg.norm(lights, axis=1))))
+            _, spreads, rows = np.linalg.svd(lights - lights.mean(axis=0), full_matrices=False)
+            if len(spreads) == 3 and spreads[2] > _FLAT * spreads[0]:
+                return cls._dome(lights, float(np.median(np.linalg.norm(lights, axis=1))))
+            return cls._plane(lights, _upright(lights, rows))
+        subspace = AffineSubspace.of(lights)
         if subspace.rank <= 2:
             axes = np.zeros((2, width))
-            axes[: len(spreads)] = subspace.axes
+            axes[: subspace.rank] = subspace.axes
             return cls._plane(lights, axes)
         raise ValueError(
-            f"a light is moved over a dome or a plane: wanted directions or positions of three columns, or lights that"
+            "a light is moved over a dome or a plane: wanted directions or positions of three columns, or lights that"
             f" lie in a plane; these have {width} columns and span {subspace.rank} dimensions"
         )
 
@@ -201,7 +198,7 @@ class LightSurface:
         """
         corners = np.vstack([self.hull, self.hull[:1]])
         steps = np.linspace(0, 1, 65)[:-1, None]
-        border = np.concatenate([a + steps * (b - a) for a, b in zip(corners[:-1], corners[1:], strict=True)])
+        border = np.concatenate([a + steps * (b - a) for a, b in pairwise(corners)])
         if len(self.hull) < 3:
             return border
         low, high = self.hull.min(axis=0), self.hull.max(axis=0)
@@ -241,15 +238,22 @@ def farthest_points(nodes, n_points):
     return np.array(picked[:n_points])
 
 
-def _upright(first, second):
-    """Axes of a plane in space: x to the right and y up as far as it has them, else depth."""
-    normal = np.cross(first, second)
+def _upright(lights, rows):
+    """Axes of a plane in space, from its own: x to the right and y up as far as it has them, else depth."""
+    axes = np.zeros((2, 3))
+    if AffineSubspace.of(lights).rank < 2:
+        # A line, or a single light.
+        longest = np.abs(rows[0]).argmax()
+        axes[0] = rows[0] * np.sign(rows[0][longest])
+        return axes
+    normal = np.cross(rows[0], rows[1])
     right = np.array([1.0, 0, 0]) - normal * normal[0]
     if np.linalg.norm(right) < 0.1:
         # The plane stands across x: depth goes to the right.
         right = np.array([0, 0, -1.0]) + normal * normal[2]
-    right /= np.linalg.norm(right)
-    up = np.cross(normal, right)
+    axes[0] = right / np.linalg.norm(right)
+    up = np.cross(normal, axes[0])
     # A floor or a ceiling has no up: what is farther from the camera is drawn higher.
     height = up[1] if abs(up[1]) > 0.1 else -up[2]
-    return np.vstack([right, up if height > 0 else -up])
+    axes[1] = up if height > 0 else -up
+    return axes
