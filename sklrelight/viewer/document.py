@@ -120,7 +120,7 @@ def pack_codes(codes):
     >>> len(packed) < 50, differences
     (True, [1])
     """
-    packer = zlib.compressobj(9)
+    packer = zlib.compressobj(6)
     packed, differences = [], []
     for plane in codes:
         stepped = np.diff(plane, axis=1, prepend=np.uint8(0))
