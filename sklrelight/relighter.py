@@ -57,6 +57,9 @@ class Relighter(TransformedTargetRegressor):
     transformer_ : transformer
         The fitted transformer.
 
+    lights_ : ndarray of shape (n_lights, n_features_in_)
+        The lights of the photographs.
+
     interrupted_ : bool
         Whether Ctrl-C ended the last fit. The model then predicts with what the network had learnt until then.
 
@@ -145,6 +148,7 @@ class Relighter(TransformedTargetRegressor):
         if saturation is not None and not (isinstance(saturation, Real) and 0 < float(saturation) < np.inf):
             raise ValueError(f"saturation must be a finite radiance above 0, or None; got {saturation!r}")
         self.saturation_ = saturation
+        self.lights_ = lights
         self._target_shape = tuple(shape[1:])
         self.interrupted_ = False
         y = check_array(y, ensure_2d=False, allow_nd=True, input_name="y")

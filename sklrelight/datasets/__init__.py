@@ -9,6 +9,7 @@ from sklrelight.datasets.lights import lights_from_sphere, sun_to_direction
 from sklrelight.datasets.lp import read_lp, write_lp
 from sklrelight.datasets.ltm import load_ltm
 from sklrelight.datasets.npz import load_npz
+from sklrelight.datasets.ptm import save_ptm
 from sklrelight.datasets.rti import load_rti
 from sklrelight.datasets.scene import make_scene
 from sklrelight.datasets.writing import save_image, save_stack
@@ -28,6 +29,7 @@ __all__ = [
     "make_scene",
     "read_lp",
     "save_image",
+    "save_ptm",
     "save_stack",
     "sun_to_direction",
     "write_lp",

@@ -1,0 +1,259 @@
+"""The surface on which a light is moved by hand: a dome of directions, or a plane of positions."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from scipy.spatial import ConvexHull, QhullError
+from scipy.stats import qmc
+
+from ..interpolation.base import AffineSubspace
+from ..interpolation.directions import are_directions, normalize
+
+__all__ = ["LightSurface", "farthest_points"]
+
+# Positions whose plane is this thin, as a share of its extent, are taken for a plane with errors of measurement.
+_FLAT = 0.05
+# Points of the surface that lights are picked from.
+_N_CANDIDATES = 4096
+
+
+@dataclass(frozen=True)
+class LightSurface:
+    """Two coordinates for the lights of a capture, and how far they reach.
+
+    Of a dome the two are the direction seen from above, right and up in the picture, with the angle from the camera's
+    axis as the radius, 1 at 90 degrees. Of a plane they are the position, right and up as far as the plane allows,
+    scaled so that the longer side reaches from -1 to 1.
+
+    Parameters
+    ----------
+    kind : {"dome", "plane"}
+        Which of the two.
+
+    center : ndarray of shape (d,)
+        The light at the coordinates 0 of a plane; zeros for a dome.
+
+    axes : ndarray of shape (2, d)
+        From coordinates to the offset from `center`, for a plane; a second row of zeros where lights lie on a line.
+
+    radius : float
+        Length of the lights of a dome: 1 for directions.
+
+    points : ndarray of shape (n, 2)
+        Coordinates of the lights that the surface was made for.
+
+    Examples
+    --------
+    >>> surface = LightSurface.of(np.array([[0.0, 0.0, 1.0], [0.8, 0.0, 0.6], [0.0, 0.8, 0.6]]))
+    >>> surface.kind, surface.to_surface([[0.0, 1.0, 0.0]]).round(3)
+    ('dome', array([[0., 1.]]))
+    >>> surface.to_lights([[0.5, 0.0]]).round(3)
+    array([[0.707, 0.   , 0.707]])
+    """
+
+    kind: str
+    center: np.ndarray
+    axes: np.ndarray
+    radius: float
+    points: np.ndarray
+
+    @classmethod
+    def of(cls, lights):
+        """Find the surface of some lights.
+
+        Parameters
+        ----------
+        lights : array-like of shape (n, d)
+            The lights of a capture.
+
+        Returns
+        -------
+        LightSurface
+            A dome for unit directions, and for positions about the origin that lie in no plane, which is then taken for
+            a dome of their median distance; else a plane.
+
+        Raises
+        ------
+        ValueError
+            If the lights have more than two coordinates, and are neither in a plane nor of three coordinates.
+        """
+        lights = np.asarray(lights, np.float64)
+        width = lights.shape[1]
+        if are_directions(lights):
+            return cls._dome(lights, 1.0)
+        if width <= 2:
+            return cls._plane(lights, np.eye(2, width))
+        if width == 3:
+            _, spreads, rows = np.linalg.svd(lights - lights.mean(axis=0), full_matrices=False)
+            if len(spreads) == 3 and spreads[2] > _FLAT * spreads[0]:
+                return cls._dome(lights, float(np.median(np.linalg.norm(lights, axis=1))))
+            return cls._plane(lights, _upright(lights, rows))
+        subspace = AffineSubspace.of(lights)
+        if subspace.rank <= 2:
+            axes = np.zeros((2, width))
+            axes[: subspace.rank] = subspace.axes
+            return cls._plane(lights, axes)
+        raise ValueError(
+            "a light is moved over a dome or a plane: wanted directions or positions of three columns, or lights that"
+            f" lie in a plane; these have {width} columns and span {subspace.rank} dimensions"
+        )
+
+    @classmethod
+    def _dome(cls, lights, radius):
+        surface = cls("dome", np.zeros(3), np.eye(2, 3), radius, np.empty((0, 2)))
+        return cls(surface.kind, surface.center, surface.axes, radius, surface.to_surface(lights))
+
+    @classmethod
+    def _plane(cls, lights, axes):
+        along = lights @ axes.T
+        low, high = along.min(axis=0), along.max(axis=0)
+        half = float((high - low).max()) / 2 or 1.0
+        # The mean light, moved within the plane to the middle of the extent.
+        mean = lights.mean(axis=0)
+        center = mean + ((low + high) / 2 - mean @ axes.T) @ axes
+        axes = axes * half
+        return cls("plane", center, axes, 1.0, (along - (low + high) / 2) / half)
+
+    def to_surface(self, lights):
+        """Give the two coordinates of lights.
+
+        Parameters
+        ----------
+        lights : array-like of shape (m, d)
+            Lights.
+
+        Returns
+        -------
+        ndarray of shape (m, 2)
+            Coordinates; of lights beside the surface, those of the nearest point or of the same direction.
+        """
+        lights = np.asarray(lights, np.float64)
+        if self.kind == "plane":
+            lengths = np.square(self.axes).sum(axis=1)
+            return (lights - self.center) @ self.axes.T / np.where(lengths > 0, lengths, 1)
+        x, y, z = normalize(lights).T
+        across = np.hypot(x, y)
+        angle = np.arctan2(across, z) / (np.pi / 2)
+        return np.column_stack([x, y]) * (angle / np.where(across > 0, across, 1))[:, None]
+
+    def to_lights(self, points):
+        """Give the lights at coordinates.
+
+        Parameters
+        ----------
+        points : array-like of shape (m, 2)
+            Coordinates on the surface.
+
+        Returns
+        -------
+        ndarray of shape (m, d)
+            Lights, in the units of the capture.
+        """
+        points = np.asarray(points, np.float64)
+        if self.kind == "plane":
+            return self.center + points @ self.axes
+        return self.radius * self.to_nodes(points)
+
+    def to_nodes(self, points):
+        """Give the coordinates in which distances between lights are measured.
+
+        Parameters
+        ----------
+        points : array-like of shape (m, 2)
+            Coordinates on the surface.
+
+        Returns
+        -------
+        ndarray of shape (m, 3) or (m, 2)
+            Unit vectors for a dome, the coordinates themselves for a plane.
+        """
+        points = np.asarray(points, np.float64)
+        if self.kind == "plane":
+            return points
+        lengths = np.linalg.norm(points, axis=1)
+        angle = lengths * (np.pi / 2)
+        across = np.sin(angle) / np.where(lengths > 0, lengths, 1)
+        return np.column_stack([points * across[:, None], np.cos(angle)])
+
+    @cached_property
+    def hull(self):
+        """Corners of the convex hull of `points`, counterclockwise, of shape (k, 2); two where they lie on a line."""
+        try:
+            return self.points[ConvexHull(self.points).vertices]
+        except (QhullError, ValueError):
+            # Fewer than three lights, or all on a line.
+            _, _, rows = np.linalg.svd(self.points - self.points.mean(axis=0))
+            along = self.points @ rows[0]
+            return self.points[[int(along.argmin()), int(along.argmax())]]
+
+    def spread_points(self):
+        """Lay points evenly over the hull, its border included.
+
+        Returns
+        -------
+        ndarray of shape (m, 2)
+            The same each time.
+        """
+        corners = np.vstack([self.hull, self.hull[:1]])
+        steps = np.linspace(0, 1, 65)[:-1, None]
+        border = np.concatenate([a + steps * (b - a) for a, b in pairwise(corners)])
+        if len(self.hull) < 3:
+            return border
+        low, high = self.hull.min(axis=0), self.hull.max(axis=0)
+        points = low + (high - low) * qmc.Halton(2, scramble=False).random(_N_CANDIDATES)
+        edges = np.diff(corners, axis=0)
+        offsets = points[:, None] - corners[:-1]
+        inside = (edges[:, 0] * offsets[..., 1] - edges[:, 1] * offsets[..., 0] >= 0).all(axis=1)
+        return np.vstack([points[inside], border])
+
+
+def farthest_points(nodes, n_points):
+    """Pick points that lie far from each other.
+
+    Parameters
+    ----------
+    nodes : ndarray of shape (m, k)
+        What to pick from.
+
+    n_points : int
+        How many, at most m.
+
+    Returns
+    -------
+    ndarray of shape (n_points,), int
+        Rows: first the one nearest to the mean, then always the one farthest from those before.
+
+    Examples
+    --------
+    >>> farthest_points(np.array([[0.0], [1.0], [2.1], [4.0]]), 3)
+    array([2, 0, 3])
+    """
+    picked = [int(np.linalg.norm(nodes - nodes.mean(axis=0), axis=1).argmin())]
+    distances = np.full(len(nodes), np.inf)
+    while len(picked) < n_points:
+        distances = np.minimum(distances, np.linalg.norm(nodes - nodes[picked[-1]], axis=1))
+        picked.append(int(distances.argmax()))
+    return np.array(picked[:n_points])
+
+
+def _upright(lights, rows):
+    """Axes of a plane in space, from its own: x to the right and y up as far as it has them, else depth."""
+    axes = np.zeros((2, 3))
+    if AffineSubspace.of(lights).rank < 2:
+        # A line, or a single light.
+        longest = np.abs(rows[0]).argmax()
+        axes[0] = rows[0] * np.sign(rows[0][longest])
+        return axes
+    normal = np.cross(rows[0], rows[1])
+    right = np.array([1.0, 0, 0]) - normal * normal[0]
+    if np.linalg.norm(right) < 0.1:
+        # The plane stands across x: depth goes to the right.
+        right = np.array([0, 0, -1.0]) + normal * normal[2]
+    axes[0] = right / np.linalg.norm(right)
+    up = np.cross(normal, axes[0])
+    # A floor or a ceiling has no up: what is farther from the camera is drawn higher.
+    height = up[1] if abs(up[1]) > 0.1 else -up[2]
+    axes[1] = up if height > 0 else -up
+    return axes
