@@ -17,6 +17,7 @@ from .features import PixelLightFeatures
 from .networks import ACTIVATIONS, NORMALIZATIONS
 from .sampling import Observations
 from .training import Clock, as_tensor, has_bfloat16_units, resolve_device
+from .versions import VersionedState
 from .weights import check_pixel_weight
 
 __all__ = ["RelightingMLPRegressor"]
@@ -25,7 +26,7 @@ __all__ = ["RelightingMLPRegressor"]
 _HALF_PRECISION_OBSERVATIONS = 2**17
 
 
-class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin, BaseEstimator):
+class RelightingMLPRegressor(VersionedState, ObservationChecks, RegressorMixin, MultiOutputMixin, BaseEstimator):
     """Multilayer perceptron from light and pixel to colour, trained by skorch; or several, and an interpolation.
 
     Parameters

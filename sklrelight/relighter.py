@@ -18,6 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, _num_samples, check_i
 from .features import split_target_shape
 from .preprocessing import LogExposureScaler
 from .recipes import RECIPES, make_pipeline
+from .versions import VersionedState
 from .weights import check_pixel_weight, value_weights
 
 __all__ = ["RECIPES", "Relighter", "make_relighter"]
@@ -26,7 +27,7 @@ __all__ = ["RECIPES", "Relighter", "make_relighter"]
 _BLOCK_VALUES = 2**24
 
 
-class Relighter(TransformedTargetRegressor):
+class Relighter(VersionedState, TransformedTargetRegressor):
     """Predict photographs of a scene under lights that nobody photographed.
 
     Encodes the photographs by `transformer`, fits `regressor` from lights to encoded photographs, and decodes what it
