@@ -220,7 +220,8 @@ class StackedRBFInterpolation(LightRegressor):
         for equations, used in self._used():
             smoothings = [self.candidates_[index]["smoothing"] for index in used]
             for index, own in zip(used, equations.weights(X, smoothings), strict=True):
-                spread = own @ equations.points.merged.averaging
+                # The product with the matrix that averages, which many lights in many groups would make large.
+                spread = (own * (1 / equations.points.merged.counts))[:, equations.points.merged.groups]
                 for cluster in np.flatnonzero(self.stacking_weights_[:, index]):
                     weights[cluster] += self.stacking_weights_[cluster, index] * spread
         return self._combine(weights)
