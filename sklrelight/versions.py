@@ -55,7 +55,9 @@ def warn_of_other_versions(saved, stacklevel=2):
     >>> warn_of_other_versions(library_versions())
     """
     here = library_versions()
-    differing = [f"{name} {saved[name]} (here {here[name]})" for name in here if saved.get(name, here[name]) != here[name]]
+    differing = [
+        f"{name} {saved[name]} (here {here[name]})" for name in here if saved.get(name, here[name]) != here[name]
+    ]
     if differing:
         warnings.warn(
             f"The model was saved with {', '.join(differing)}. It may fail to load, or predict something else: fit it"
@@ -69,7 +71,8 @@ class VersionedState:
     """Mixin of estimators whose pickles carry versions, left of BaseEstimator."""
 
     def __getstate__(self):
-        return {**super().__getstate__(), "_versions": dict(library_versions())}  # type: ignore[misc]
+        state: dict = super().__getstate__()  # type: ignore[assignment]
+        return {**state, "_versions": dict(library_versions())}
 
     def __setstate__(self, state):
         state = dict(state)

@@ -11,7 +11,18 @@ from pathlib import Path
 import numpy as np
 
 # What running code, looking for code or starting a program looks like to Python.
-CODE_EVENTS = ("exec", "compile", "import", "os.", "subprocess.", "pickle.", "marshal.", "ctypes.", "socket.", "shutil.")
+CODE_EVENTS = (
+    "exec",
+    "compile",
+    "import",
+    "os.",
+    "subprocess.",
+    "pickle.",
+    "marshal.",
+    "ctypes.",
+    "socket.",
+    "shutil.",
+)
 # scikit-learn's nearest neighbours ask the libraries that are loaded for their numbers of threads.
 HARMLESS_EVENTS = ("os.listdir", "os.scandir", "ctypes.dlopen", "ctypes.dlsym")
 DIGEST = re.compile(rb'\\"sha256\\":\\"([0-9a-f]{64})')
@@ -146,7 +157,9 @@ def change_layout(header, name, arrays, body, rng):
     elif kind == 1:
         entry["shape"] = [int(n) for n in rng.choice([0, 1, 2, 2**20, 2**40, 2**62], int(rng.integers(1, 5)))]
     elif kind == 2:
-        entry["dtype"] = str(rng.choice(["F64", "F32", "F16", "I64", "I32", "U8", "BOOL", "BF16", "C64", "F8_E4M3", "?"]))
+        entry["dtype"] = str(
+            rng.choice(["F64", "F32", "F16", "I64", "I32", "U8", "BOOL", "BF16", "C64", "F8_E4M3", "?"])
+        )
     elif kind == 3:
         entry["data_offsets"] = [int(n) for n in rng.choice([0, 8, len(body), 2**40, 2**63], 2)]
     elif kind == 4:

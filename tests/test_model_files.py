@@ -77,7 +77,9 @@ def assert_equal(loaded, relighter, lights):
 
 @pytest.mark.parametrize("lights", [DIRECTIONS, POSITIONS, GRID], ids=["directions", "positions", "grid"])
 @pytest.mark.parametrize(
-    "images", [COLOUR, COLOUR[..., 0].astype(np.float32), COLOUR[:, 0, 0], COLOUR[:, 0, 0, 0]], ids=["4d", "3d", "2d", "1d"]
+    "images",
+    [COLOUR, COLOUR[..., 0].astype(np.float32), COLOUR[:, 0, 0], COLOUR[:, 0, 0, 0]],
+    ids=["4d", "3d", "2d", "1d"],
 )
 @pytest.mark.parametrize(
     "regressor",
@@ -111,8 +113,19 @@ def test_interpolations_predict_the_same_bytes(regressor, images, lights, path):
         {},
         {"n_networks": 2, "interpolation": RBFInterpolation("auto"), "normalization": "batch", "activation": "prelu"},
         {"n_networks": 1, "interpolation": None, "normalization": "layer", "dropout": 0.1, "precision": "bfloat16"},
-        {"n_networks": 1, "interpolation": LinearInterpolation(), "hidden_layer_sizes": (), "output_activation": "sigmoid"},
-        {"validation_fraction": 0.2, "n_stages": 2, "max_epochs": 2, "scale_targets": False, "learning_rate": "plateau"},
+        {
+            "n_networks": 1,
+            "interpolation": LinearInterpolation(),
+            "hidden_layer_sizes": (),
+            "output_activation": "sigmoid",
+        },
+        {
+            "validation_fraction": 0.2,
+            "n_stages": 2,
+            "max_epochs": 2,
+            "scale_targets": False,
+            "learning_rate": "plateau",
+        },
     ],
 )
 @pytest.mark.parametrize("scaling", ["standard", "unit"])
@@ -193,8 +206,14 @@ class Mine(Relighter):
     [
         (Mine(NearestPhotograph()), r"relighter is a .*\.Mine, which save_model cannot write"),
         (Relighter(LinearRegression()), "relighter.regressor is a sklearn.*LinearRegression, which save_model cannot"),
-        (Relighter(NearestPhotograph(), transformer=FunctionTransformer()), "relighter.transformer is a .*FunctionTransf"),
-        (Relighter(NearestPhotograph(), random_state=np.random.RandomState(0)), "relighter.random_state is of the type"),
+        (
+            Relighter(NearestPhotograph(), transformer=FunctionTransformer()),
+            "relighter.transformer is a .*FunctionTransf",
+        ),
+        (
+            Relighter(NearestPhotograph(), random_state=np.random.RandomState(0)),
+            "relighter.random_state is of the type",
+        ),
         (
             Relighter(Pipeline([("a", FunctionTransformer()), ("b", NearestPhotograph())])),
             r"relighter.regressor\['a'\] is a .*FunctionTransformer",
@@ -203,7 +222,10 @@ class Mine(Relighter):
             quick(interpolation=LinearRegression()),
             r"relighter.regressor\['mlp'\].interpolation is a .*LinearRegression",
         ),
-        (GridSearchCV(Relighter(NearestPhotograph()), {"check_inverse": [False]}, cv=2), "relighter is a .*GridSearchCV"),
+        (
+            GridSearchCV(Relighter(NearestPhotograph()), {"check_inverse": [False]}, cv=2),
+            "relighter is a .*GridSearchCV",
+        ),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -230,9 +252,9 @@ def test_a_write_that_fails_leaves_the_former_file(relighter, path, monkeypatch)
 
 
 def test_missing_folders_and_files_are_named(relighter, tmp_path):
-    with pytest.raises(FileNotFoundError, match="the folder .*nowhere does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"the folder .*nowhere does not exist"):
         save_model(relighter, tmp_path / "nowhere" / "model")
-    with pytest.raises(FileNotFoundError, match="No such file: .*nothing"):
+    with pytest.raises(FileNotFoundError, match=r"No such file: .*nothing"):
         load_model(tmp_path / "nothing")
 
 
@@ -268,7 +290,9 @@ def test_newer_formats_are_refused(relighter, path):
 
     changed(path, change)
     here = library_versions()["sklrelight"]
-    with pytest.raises(ValueError, match=f"written by sklrelight 9.1 in format 7; sklrelight {here} reads up to 1: upd"):
+    with pytest.raises(
+        ValueError, match=f"written by sklrelight 9.1 in format 7; sklrelight {here} reads up to 1: upd"
+    ):
         load_model(path)
 
 
@@ -276,7 +300,7 @@ def test_another_kind_of_file_is_refused(relighter, path):
     save_file = pytest.importorskip("safetensors.numpy").save_file
     for content in (b"", b"1234567", b"\0" * 100, b"a picture, say" * 100, pickle.dumps(relighter)):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match="cut, or no safetensors file|no file that save_model wrote|header of"):
+        with pytest.raises(ValueError, match=r"cut, or no safetensors file|no file that save_model wrote|header of"):
             load_model(path)
     save_file({"weights": np.eye(3)}, path, metadata={"sklrelight": "mine"})
     with pytest.raises(ValueError, match="no file that save_model wrote"):
@@ -288,7 +312,7 @@ def test_every_cut_is_refused(relighter, path):
     data = path.read_bytes()
     for length in [*range(0, 2000, 100), *range(2000, len(data), len(data) // 50), len(data) - 1]:
         path.write_bytes(data[:length])
-        with pytest.raises(ValueError, match="cut|no file that save_model wrote"):
+        with pytest.raises(ValueError, match=r"cut|no file that save_model wrote"):
             load_model(path)
     path.write_bytes(data + b"\0")
     with pytest.raises(ValueError, match="checksum"):
@@ -391,7 +415,7 @@ def test_the_package_is_asked_for(relighter, path, monkeypatch):
 
 
 def test_parts_alone_are_refused(path):
-    with pytest.raises(ValueError, match="relighter is a .*LogExposureScaler"):
+    with pytest.raises(ValueError, match=r"relighter is a .*LogExposureScaler"):
         save_model(LogExposureScaler().fit(COLOUR), path)
-    with pytest.raises(ValueError, match="relighter is a .*PixelLightFeaturizer"):
+    with pytest.raises(ValueError, match=r"relighter is a .*PixelLightFeaturizer"):
         save_model(PixelLightFeaturizer().fit(DIRECTIONS, COLOUR), Path(path))

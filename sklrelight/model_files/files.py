@@ -121,7 +121,7 @@ def load_model(path):
     save_model : Writes it, and has an example.
     """
     with open_container(path) as (description, arrays):
-        root = Node(description, str(path), arrays)
+        root = Node(description, f"{path}: model", arrays)
         versions = _read_versions(root)
         found = root.integer("format", 1)
         if found > _FORMAT:
@@ -239,7 +239,7 @@ def _write_part(regressor, arrays, where):
 
 
 def _read_part(node, target_shape):
-    if node._fields.get("class") != "Pipeline":
+    if node.peek("class") != "Pipeline":
         return _read_regressor(node, target_shape)
     pipeline = read_template(node, ("Pipeline",))
     nodes = node.nodes("steps", most=2)
@@ -261,10 +261,11 @@ def _read_part(node, target_shape):
 
 def _read_regressor(node, target_shape):
     """Read a regressor that takes the lights alone."""
-    state = node._fields.get("state")
+    name, state = node.peek("class"), node.peek("state")
+    check(name in _REGRESSORS, f"{node.where}.class is {str(name)[:40]!r}, not one of {_REGRESSORS}")
     width = state.get("n_features_in") if isinstance(state, dict) else None
     check(isinstance(width, int) and width > 0, f"{node.where} has no width of lights")
-    if node._fields.get("class") == "RelightingMLPRegressor":
+    if name == "RelightingMLPRegressor":
         check(len(target_shape) <= 1, f"{node.where} is of a plain table, and has photographs")
         return read_regressor(node, width, 0, target_shape)
     return read_interpolation(node, width, target_shape)

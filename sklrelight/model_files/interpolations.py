@@ -4,16 +4,23 @@ import numpy as np
 from scipy.spatial import Delaunay
 from sklearn.neighbors import NearestNeighbors
 
-from ..interpolation.base import AffineSubspace, MergedLights
-from ..interpolation.equations import KERNELS, Equations, Points, Polynomial
+from ..interpolation.equations import KERNELS, Equations
+from .equations import (
+    GROUPS,
+    check_groups,
+    read_equations,
+    read_polynomial,
+    read_subspace,
+    write_equations,
+    write_polynomial,
+    write_subspace,
+)
 from .templates import INTERPOLATIONS, read_template, write_template
 from .values import check, write_array
 
 __all__ = ["read_interpolation", "read_names", "write_interpolation", "write_names"]
 
 _FLOATS = (np.float32, np.float64)
-_GROUPS = (np.int32, np.int64)
-_MOST_MONOMIALS = 2**20
 
 
 def write_interpolation(model, arrays, where):
@@ -88,26 +95,9 @@ def read_names(node, estimator):
         estimator.feature_names_in_ = np.array(names, dtype=object)
 
 
-def _write_subspace(subspace, array, name):
-    return {
-        "center": array(subspace.center, f"{name}.center"),
-        "axes": array(subspace.axes, f"{name}.axes"),
-        "spread": float(subspace.spread),
-    }
-
-
-def _read_subspace(node, width):
-    center = node.array("center", (width,))
-    axes = node.array("axes", (None, width))
-    check(len(axes) <= width, f"{node.where} has more axes than dimensions")
-    subspace = AffineSubspace(center, axes, node.number("spread", 0))
-    node.end()
-    return subspace
-
-
 def _write_groups(model, array):
     return {
-        "subspace": _write_subspace(model.subspace_, array, "subspace"),
+        "subspace": write_subspace(model.subspace_, array, "subspace"),
         "lights": array(model.lights_, "lights"),
         "light_groups": array(model.light_groups_, "light_groups"),
         "images": array(model.images_, "images"),
@@ -115,17 +105,11 @@ def _write_groups(model, array):
 
 
 def _read_groups(model, state, width, target_shape):
-    model.subspace_ = _read_subspace(state.node("subspace"), width)
+    model.subspace_ = read_subspace(state.node("subspace"), width)
     model.lights_ = state.array("lights", (None, model.subspace_.rank))
-    model.light_groups_ = state.array("light_groups", (None,), _GROUPS)
-    _check_groups(model.light_groups_, len(model.lights_), state.where)
+    model.light_groups_ = state.array("light_groups", (None,), GROUPS)
+    check_groups(model.light_groups_, len(model.lights_), state.where)
     model.images_ = state.array("images", (len(model.lights_), *target_shape), _FLOATS)
-
-
-def _check_groups(groups, n_groups, where):
-    known = len(groups) > 0 and n_groups > 0 and groups.min() >= 0 and groups.max() < n_groups
-    check(bool(known), f"{where} has lights in groups that there are not")
-    check(len(np.unique(groups)) == n_groups, f"{where} has a group without lights")
 
 
 def _write_nearest(model, array):
@@ -267,27 +251,6 @@ def _read_triangulation(node, n_points, rank):
     return triangulation
 
 
-def _write_polynomial(polynomial, array, name):
-    return {
-        "degree": int(polynomial.degree),
-        "scale": array(polynomial.scale, f"{name}.scale"),
-        "combinations": array(polynomial.combinations, f"{name}.combinations"),
-    }
-
-
-def _read_polynomial(node, rank):
-    polynomial = Polynomial.__new__(Polynomial)
-    polynomial.degree = node.integer("degree", 0, 2)
-    polynomial.scale = node.array("scale", (rank,))
-    check(bool((polynomial.scale > 0).all()), f"{node.where}.scale is not positive")
-    n_monomials = 1 + (rank if polynomial.degree else 0) + (rank * (rank + 1) // 2 if polynomial.degree == 2 else 0)
-    check(n_monomials <= _MOST_MONOMIALS, f"{node.where} has {n_monomials} monomials")
-    polynomial.combinations = node.array("combinations", (n_monomials, None))
-    check(polynomial.combinations.shape[1] <= n_monomials, f"{node.where} has more combinations than monomials")
-    node.end()
-    return polynomial
-
-
 def _write_rbf(model, array):
     optional = {"value_weight": model._value_weight, "errors": model._errors}
     return {
@@ -297,7 +260,7 @@ def _write_rbf(model, array):
         "n_dimensions": int(model.n_dimensions_),
         "kernel_scale": float(model._kernel_scale),
         **_write_groups(model, array),
-        "polynomial": _write_polynomial(model._polynomial, array, "polynomial"),
+        "polynomial": write_polynomial(model._polynomial, array, "polynomial"),
         "solution": array(model._solution, "solution"),
         "defined": array(model._defined, "defined"),
         "scatter": array(model._scatter, "scatter"),
@@ -313,7 +276,7 @@ def _read_rbf(model, state, target_shape):
     model._kernel_scale = state.number("kernel_scale", np.finfo(float).tiny)
     _read_groups(model, state, model.n_dimensions_, target_shape)
     n = len(model.lights_)
-    model._polynomial = _read_polynomial(state.node("polynomial"), model.subspace_.rank)
+    model._polynomial = read_polynomial(state.node("polynomial"), model.subspace_.rank)
     rank = model._polynomial.combinations.shape[1]
     model._solution = state.array("solution", (n + rank, n))
     model._defined = state.array("defined", (n,), (np.bool_,))
@@ -323,56 +286,6 @@ def _read_rbf(model, state, target_shape):
         model._value_weight = state.array("value_weight", (int(np.prod(target_shape)),), _FLOATS)
     if state.has("errors"):
         model._errors = state.array("errors", (n,), nan=True)
-
-
-def _write_equations(equations, array, name):
-    def own(value, part):
-        return array(value, f"{name}.{part}")
-
-    return {
-        "kernel": str(equations.kernel),
-        "epsilon": float(equations.epsilon),
-        "scale": float(equations.scale),
-        "n_dimensions": int(equations.points.n_dimensions),
-        "subspace": _write_subspace(equations.points.subspace, own, "subspace"),
-        "points": own(equations.points.merged.points, "points"),
-        "groups": own(equations.points.merged.groups, "groups"),
-        "polynomial": _write_polynomial(equations.polynomial, own, "polynomial"),
-        "range": own(equations._range, "range"),
-        "triangular": own(equations._triangular, "triangular"),
-        "range_values": own(equations._range_values, "range_values"),
-        "defined": own(equations.defined, "defined"),
-        "eigenvalues": own(equations._eigenvalues, "eigenvalues"),
-        "vectors": own(equations._vectors, "vectors"),
-    }
-
-
-def _read_equations(node, width, n_lights):
-    equations = Equations.__new__(Equations)
-    points = Points.__new__(Points)
-    equations.points = points
-    equations.kernel = node.text("kernel", tuple(KERNELS))
-    equations.epsilon = node.number("epsilon", 0)
-    equations.scale = node.number("scale", np.finfo(float).tiny)
-    points.n_dimensions = node.integer("n_dimensions", 1, width)
-    points.subspace = _read_subspace(node.node("subspace"), points.n_dimensions)
-    merged = node.array("points", (None, points.subspace.rank))
-    groups = node.array("groups", (n_lights,), _GROUPS)
-    n = len(merged)
-    _check_groups(groups, n, node.where)
-    points.merged = MergedLights(merged, groups, np.bincount(groups))
-    equations.polynomial = _read_polynomial(node.node("polynomial"), points.subspace.rank)
-    rank = min(equations.polynomial.combinations.shape[1], n)
-    check(rank == equations.polynomial.combinations.shape[1], f"{node.where} has more monomials than lights")
-    equations._range = node.array("range", (n, rank))
-    equations._triangular = node.array("triangular", (rank, rank))
-    equations._range_values = node.array("range_values", (rank, n))
-    equations.defined = node.array("defined", (n,), (np.bool_,))
-    equations._eigenvalues = node.array("eigenvalues", (n - rank,))
-    equations._vectors = node.array("vectors", (n, n - rank))
-    node.end()
-    check(bool(equations._triangular.diagonal().all()), f"{node.where}.triangular is singular")
-    return equations
 
 
 def _write_stacked(model, array):
@@ -392,7 +305,7 @@ def _write_stacked(model, array):
             }
             for candidate, own in zip(model.candidates_, model._equations, strict=True)
         ],
-        "equations": [_write_equations(some, array, f"equations{i}") for i, some in enumerate(different)],
+        "equations": [write_equations(some, array, f"equations{i}") for i, some in enumerate(different)],
         "clusters": array(model.clusters_, "clusters"),
         "stacking_weights": array(model.stacking_weights_, "stacking_weights"),
         "same": array(model._same, "same"),
@@ -403,10 +316,10 @@ def _write_stacked(model, array):
 def _read_stacked(model, state, target_shape):
     model.images_ = state.array("images", (None, *target_shape), _FLOATS)
     n_lights = len(model.images_)
-    model._same = state.array("same", (n_lights,), _GROUPS)
-    _check_groups(model._same, int(model._same.max(initial=-1)) + 1, state.where)
-    model.clusters_ = state.array("clusters", target_shape[:2], _GROUPS)
-    different = [_read_equations(node, model.n_features_in_, n_lights) for node in state.nodes("equations", 64)]
+    model._same = state.array("same", (n_lights,), GROUPS)
+    check_groups(model._same, int(model._same.max(initial=-1)) + 1, state.where)
+    model.clusters_ = state.array("clusters", target_shape[:2], GROUPS)
+    different = [read_equations(node, model.n_features_in_, n_lights) for node in state.nodes("equations", 64)]
     model.candidates_, model._equations = [], []
     for node in state.nodes("candidates", 256):
         candidate = {

@@ -1,6 +1,8 @@
 """The fitted regressor and its networks, written and read."""
 
 from itertools import pairwise
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +20,9 @@ __all__ = ["read_regressor", "write_regressor"]
 _MOST_LAYERS = 256
 _MOST_NETWORKS = 1024
 _MOST_EPOCHS = 2**24
-# What a history's columns are made of, and the values that stand where a row has none.
-_COLUMNS = {"bool": np.bool_, "int": np.int64, "float": np.float64}
+# What a history's columns are made of: a bool is an int, and an int a real number.
+_COLUMNS: dict[str, type] = {"bool": np.bool_, "int": np.int64, "float": np.float64}
+_KINDS: dict[str, Any] = {"bool": (bool, np.bool_), "int": Integral, "float": Real}
 
 
 def write_regressor(regressor, arrays, where):
@@ -204,8 +207,8 @@ def _write_history(history, arrays, where):
     for name in {name: None for row in history for name in row if name != "batches"}:
         rows = [i for i, row in enumerate(history) if name in row]
         values = [history[i, name] for i in rows]
-        kind = next((kind for kind in _COLUMNS if all(type(value).__name__ == kind for value in values)), None)
-        check(kind is not None, f"{where}.history has a column {name!r} that save_model cannot write")
+        kind = next((kind for kind in _COLUMNS if all(isinstance(value, _KINDS[kind]) for value in values)), "")
+        check(bool(kind), f"{where}.history has a column {name!r} that save_model cannot write")
         columns[name] = {
             "kind": kind,
             "values": write_array(arrays, np.array(values, _COLUMNS[kind]), f"{where}.history.{name}"),

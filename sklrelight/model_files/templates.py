@@ -17,7 +17,7 @@ from ..interpolation import (
 from ..preprocessing import LogExposureScaler
 from ..regressor import RelightingMLPRegressor
 from ..relighter import Relighter
-from .values import Node, check, write_plain
+from .values import check, write_plain
 
 __all__ = ["INTERPOLATIONS", "read_template", "write_template"]
 
@@ -113,7 +113,7 @@ def read_template(node, allowed):
     parameters = {}
     for key in fields.names():
         check(key in known, f"{fields.where} has the parameter {key[:40]!r}, which {cls.__name__} has not")
-        value = fields._fields[key]
+        value = fields.peek(key)
         if key == "steps":
             parameters[key] = _read_steps(fields.node(key))
         elif key in _PARTS and isinstance(value, dict) and "estimator" in value:
@@ -147,7 +147,9 @@ def _read_steps(holder):
     names = [name for name, _ in steps]
     taken = Pipeline._get_param_names()
     check(len(set(names)) == len(names) > 0, f"{holder.where} has no step, or two of one name")
-    check(all(n and "__" not in n and n not in taken for n in names), f"{holder.where} has a step of a name like {names}")
+    check(
+        all(n and "__" not in n and n not in taken for n in names), f"{holder.where} has a step of a name like {names}"
+    )
     check(
         all(isinstance(part, PixelLightFeaturizer) for _, part in steps[:-1])
         and not isinstance(steps[-1][1], PixelLightFeaturizer)

@@ -1,7 +1,7 @@
 """What a description says, written and read field by field: each value is checked before anything is made of it."""
 
 import math
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 
@@ -55,8 +55,8 @@ def write_plain(value, where):
     if type(value) in (tuple, list):
         return {type(value).__name__: [write_plain(item, where) for item in value]}
     raise ValueError(
-        f"{where} is of the type {type(value).__name__}, which save_model cannot write: it takes numbers, texts, None and"
-        " lists of them. Set it to one of these, or use joblib among people who trust each other"
+        f"{where} is of the type {type(value).__name__}, which save_model cannot write: it takes numbers, texts, None"
+        " and lists of them. Set it to one of these, or use joblib among people who trust each other"
     )
 
 
@@ -128,6 +128,10 @@ class Node:
         """Take a field as it is."""
         check(name in self._fields, f"{self.where} has no {name!r}")
         return self._fields.pop(name)
+
+    def peek(self, name):
+        """Look at a field, which stays; None where it is missing."""
+        return self._fields.get(name)
 
     def has(self, name):
         """Whether the field is there, and not null, which is taken."""
@@ -210,7 +214,7 @@ class Node:
         if isinstance(value, str):
             check(len(value) <= _LONGEST, f"{where} is too long a text")
             return value
-        if isinstance(value, Integral):
+        if isinstance(value, int):
             check(abs(value) < 2 * _LARGEST, f"{where} is too large an int")
             return value
         if isinstance(value, float):
