@@ -7,9 +7,22 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, validate_data
 
+from .arguments import naming
 from .features import PixelLightFeatures
 
 __all__ = ["ObservationChecks"]
+
+# Losses are sums of squares in float32, which ends at 3e38.
+_LARGEST = 1e12
+
+
+def _check_magnitude(values, name):
+    largest = np.abs(values).max(initial=0)
+    if largest > _LARGEST:
+        raise ValueError(
+            f"{name} reaches {largest:.3g}: networks calculate in float32, in which squares of more than {_LARGEST:g}"
+            " overflow; scale it, as LogExposureScaler, PixelLightFeaturizer and StandardScaler do"
+        )
 
 
 class ObservationChecks:
@@ -37,15 +50,25 @@ class ObservationChecks:
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         if not isinstance(X, PixelLightFeatures):
-            X, y = validate_data(
-                self, X, y, dtype=np.float32, multi_output=True, y_numeric=True, ensure_min_samples=2, order="C"
-            )
-            return self._as_features(X), np.ascontiguousarray(y, dtype=np.float32)
+            # Of each by itself, so that a message can name it.
+            with naming("X"):
+                X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2, order="C")
+            with naming("y"):
+                y = check_array(y, dtype="numeric", ensure_2d=False, order="C", input_name="y", estimator=self)
+                y = check_array(y, dtype=np.float32, ensure_2d=False, input_name="y")
+            with naming("X, y"):
+                check_consistent_length(X, y)
+            _check_magnitude(X, "X")
+            _check_magnitude(y, "y")
+            return self._as_features(X), y
         features = self._check_features(X, reset=True)
-        y = check_array(
-            y, dtype=np.float32, order="C", ensure_2d=False, allow_nd=True, ensure_min_samples=2, input_name="y"
-        )
-        check_consistent_length(features, y)
+        with naming("y"):
+            y = check_array(
+                y, dtype=np.float32, order="C", ensure_2d=False, allow_nd=True, ensure_min_samples=2, input_name="y"
+            )
+        with naming("X, y"):
+            check_consistent_length(features, y)
+        _check_magnitude(y, "y")
         n_pixels = len(features.pixels)
         if y[0].size % n_pixels or (features.image_shape and y.shape[1:3] != features.image_shape):
             raise ValueError(f"y of shape {y.shape} does not fit features of image shape {features.image_shape}")
@@ -53,7 +76,8 @@ class ObservationChecks:
 
     def _check_features(self, X, *, reset):
         if not isinstance(X, PixelLightFeatures):
-            return self._as_features(validate_data(self, X, dtype=np.float32, reset=reset, order="C"))
+            with naming("X"):
+                return self._as_features(validate_data(self, X, dtype=np.float32, reset=reset, order="C"))
         n_features = X.shape[2]
         if reset:
             self.n_features_in_ = n_features

@@ -10,6 +10,7 @@ from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from .arguments import naming
 from .versions import VersionedState
 from .weights import check_pixel_weight
 
@@ -259,11 +260,15 @@ class PixelLightFeaturizer(VersionedState, TransformerMixin, BaseEstimator, auto
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None: it learns from photographs"
             )
-        X = validate_data(self, X, dtype=np.float64)
+        with naming("X"):
+            X = validate_data(self, X, dtype=np.float64)
         # check_array alone would warn of a y of shape (n, 1) or refuse none of the shapes that are wanted here.
-        y = check_array(y, dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y")
-        check_consistent_length(X, y)
-        self.image_shape_, n_channels = split_target_shape(y.shape)
+        with naming("y"):
+            y = check_array(y, dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y")
+        with naming("X, y"):
+            check_consistent_length(X, y)
+        with naming("y"):
+            self.image_shape_, n_channels = split_target_shape(y.shape)
         self.light_scaler_ = self._fit_light_scaler(X)
 
         values = y.reshape(len(y), -1, n_channels)
@@ -299,7 +304,8 @@ class PixelLightFeaturizer(VersionedState, TransformerMixin, BaseEstimator, auto
             If the lights have another width than in `fit`, or hold NaN or infinities.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
+        with naming("X"):
+            X = validate_data(self, X, dtype=np.float64, reset=False)
         lights = X if self.light_scaler_ is None else self.light_scaler_.transform(X)
         # A data frame, where all transformers are told to give those.
         lights = np.asarray(lights, np.float32)

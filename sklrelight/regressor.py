@@ -341,8 +341,8 @@ class RelightingMLPRegressor(VersionedState, ObservationChecks, RegressorMixin, 
         Raises
         ------
         ValueError
-            For data that are not finite, do not fit together or are less than two lights (rows), and for parameters
-            out of their range, before any work is done.
+            For data that are not finite, too large for float32 (beyond 1e12), do not fit together or are less than two
+            lights (rows), and for parameters out of their range, before any work is done; if training diverges.
         RuntimeError
             With ``compile=True``, where torch cannot compile.
         KeyboardInterrupt
@@ -385,7 +385,7 @@ class RelightingMLPRegressor(VersionedState, ObservationChecks, RegressorMixin, 
             n_networks = 1 if is_table else choose_n_networks(len(features))
         held_out = [np.empty(0, np.int64)] * n_networks
         if interpolation is not None:
-            held_out = hold_out_lights(len(features), n_networks, rng)
+            held_out = hold_out_lights(len(features), n_networks, rng, features.light_vectors)
 
         nets = self._train(observations, held_out, clock, rng)
         self.interpolation_, self.network_share_ = None, 1.0
@@ -432,6 +432,11 @@ class RelightingMLPRegressor(VersionedState, ObservationChecks, RegressorMixin, 
                 nets.append(net.fit(train))
                 if net.interrupted_:
                     break
+                if not all(bool(parameter.isfinite().all()) for parameter in net.module_.parameters()):
+                    raise ValueError(
+                        f"training diverged: at learning_rate_init={self.learning_rate_init:g} the network's weights"
+                        " are no longer finite; take a smaller one, or scale X and y"
+                    )
         return nets
 
     def predict(self, X):

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from ..arguments import naming
 from ..versions import VersionedState
 
 __all__ = ["ROUNDING", "AffineSubspace", "LightRegressor", "MergedLights", "combine"]
@@ -43,15 +44,19 @@ class LightRegressor(VersionedState, MultiOutputMixin, RegressorMixin, BaseEstim
         """Return lights in float64, and photographs in their own type."""
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        X = validate_data(self, X, dtype=np.float64)
-        y = check_array(y, dtype="numeric", ensure_2d=False, allow_nd=True, input_name="y")
-        check_consistent_length(X, y)
+        with naming("X"):
+            X = validate_data(self, X, dtype=np.float64)
+        with naming("y"):
+            y = check_array(y, dtype="numeric", ensure_2d=False, allow_nd=True, input_name="y")
+        with naming("X, y"):
+            check_consistent_length(X, y)
         return X, y
 
     def _check_lights(self, X):
         """Return new lights in float64."""
         check_is_fitted(self)
-        return validate_data(self, X, dtype=np.float64, reset=False)
+        with naming("X"):
+            return validate_data(self, X, dtype=np.float64, reset=False)
 
 
 def combine(weights, images):

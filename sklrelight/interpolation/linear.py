@@ -93,7 +93,7 @@ class LinearInterpolation(LightRegressor):
         subspace = AffineSubspace.of(X)
         if subspace.rank > _MAX_RANK:
             raise ValueError(
-                f"the lights span {subspace.rank} dimensions; LinearInterpolation triangulates up to {_MAX_RANK}, for"
+                f"the lights X span {subspace.rank} dimensions; LinearInterpolation triangulates up to {_MAX_RANK}, for"
                 " it takes seconds in 7 dimensions and minutes in 10: use RBFInterpolation"
             )
         merged = MergedLights.of(subspace.project(X), ROUNDING * subspace.spread)

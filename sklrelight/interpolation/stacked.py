@@ -305,9 +305,11 @@ def _cluster(columns, weight, n_clusters, random):
     if n_clusters == 1:
         return np.zeros(n_pixels, np.int32)
     lights = random.permutation(n_lights)[: max(_N_COMPONENTS, _CLUSTERED_VALUES // n_channels)]
+    unit = _unit(columns[lights])
 
     def features(pixels):
-        return columns[lights[:, None], pixels].transpose(1, 0, 2).reshape(len(pixels), -1).astype(np.float32)
+        some = columns[lights[:, None], pixels].transpose(1, 0, 2).reshape(len(pixels), -1)
+        return (some if unit == 1 else some / unit).astype(np.float32)
 
     sample = features(random.permutation(weighted)[:_CLUSTERED_PIXELS])
     if (sample == sample[0]).all():
@@ -322,6 +324,12 @@ def _cluster(columns, weight, n_clusters, random):
         some = features(np.arange(n_pixels)[block])
         labels[block] = clustering.predict(some if reduction is None else reduction.transform(some))
     return labels
+
+
+def _unit(values):
+    """A power of 2 to divide values by whose squares float32 cannot hold, else 1."""
+    largest = float(np.abs(values).max())
+    return 1.0 if largest == 0 or 1e-12 < largest < 1e12 else 2.0 ** np.frexp(largest)[1]
 
 
 def _candidates(X):
