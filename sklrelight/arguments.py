@@ -5,7 +5,12 @@ from contextlib import contextmanager
 
 import numpy as np
 
-__all__ = ["check_numbers", "naming"]
+__all__ = ["FLOAT32_SAFE", "FLOAT64_SAFE", "check_magnitude", "check_numbers", "naming"]
+
+# Largest values whose squares, and cubes of distances, stay far from the largest number there is. Radiance and lights
+# in any unit are below.
+FLOAT32_SAFE = 1e12
+FLOAT64_SAFE = 1e50
 
 
 @contextmanager
@@ -31,12 +36,48 @@ def naming(argument):
     ValueError: lights: Expected 2D array
     """
     try:
-        yield
+        # What overflows in a conversion is refused by the check that follows, or by what the block does.
+        with np.errstate(over="ignore"):
+            yield
     except (TypeError, ValueError) as error:
         if re.search(rf"\b{argument}\b", str(error)):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{argument}: {error}") from error
+
+
+def check_magnitude(values, argument, largest=FLOAT64_SAFE):
+    """Refuse numbers that are too large to calculate with.
+
+    Parameters
+    ----------
+    values : ndarray
+        Numbers.
+
+    argument : str
+        Their name.
+
+    largest : float, default=1e50
+        What they may reach.
+
+    Raises
+    ------
+    ValueError
+        If one is larger.
+
+    Examples
+    --------
+    >>> check_magnitude(np.array([1.0, -1e70]), "X")
+    Traceback (most recent call last):
+    ...
+    ValueError: X reaches 1e+70 in magnitude, and what is computed of it would overflow beyond 1e+50: take another unit
+    """
+    if values.size and (values.max() > largest or values.min() < -largest):
+        found = max(float(values.max()), -float(values.min()))
+        raise ValueError(
+            f"{argument} reaches {found:.3g} in magnitude, and what is computed of it would overflow beyond"
+            f" {largest:g}: take another unit"
+        )
 
 
 def check_numbers(values, argument):

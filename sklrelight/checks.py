@@ -7,22 +7,10 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from .arguments import naming
+from .arguments import FLOAT32_SAFE, check_magnitude, naming
 from .features import PixelLightFeatures
 
 __all__ = ["ObservationChecks"]
-
-# Losses are sums of squares in float32, which ends at 3e38.
-_LARGEST = 1e12
-
-
-def _check_magnitude(values, name):
-    largest = np.abs(values).max(initial=0)
-    if largest > _LARGEST:
-        raise ValueError(
-            f"{name} reaches {largest:.3g}: networks calculate in float32, in which squares of more than {_LARGEST:g}"
-            " overflow; scale it, as LogExposureScaler, PixelLightFeaturizer and StandardScaler do"
-        )
 
 
 class ObservationChecks:
@@ -58,8 +46,8 @@ class ObservationChecks:
                 y = check_array(y, dtype=np.float32, ensure_2d=False, input_name="y")
             with naming("X, y"):
                 check_consistent_length(X, y)
-            _check_magnitude(X, "X")
-            _check_magnitude(y, "y")
+            check_magnitude(X, "X", FLOAT32_SAFE)
+            check_magnitude(y, "y", FLOAT32_SAFE)
             return self._as_features(X), y
         features = self._check_features(X, reset=True)
         with naming("y"):
@@ -68,7 +56,7 @@ class ObservationChecks:
             )
         with naming("X, y"):
             check_consistent_length(features, y)
-        _check_magnitude(y, "y")
+        check_magnitude(y, "y", FLOAT32_SAFE)
         n_pixels = len(features.pixels)
         if y[0].size % n_pixels or (features.image_shape and y.shape[1:3] != features.image_shape):
             raise ValueError(f"y of shape {y.shape} does not fit features of image shape {features.image_shape}")
@@ -77,8 +65,11 @@ class ObservationChecks:
     def _check_features(self, X, *, reset):
         if not isinstance(X, PixelLightFeatures):
             with naming("X"):
-                return self._as_features(validate_data(self, X, dtype=np.float32, reset=reset, order="C"))
+                X = validate_data(self, X, dtype=np.float32, reset=reset, order="C")
+            check_magnitude(X, "X", FLOAT32_SAFE)
+            return self._as_features(X)
         n_features = X.shape[2]
+        check_magnitude(X.lights, "X, scaled like the training lights,", FLOAT32_SAFE)
         if reset:
             self.n_features_in_ = n_features
         elif n_features != self.n_features_in_:

@@ -10,7 +10,7 @@ from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from .arguments import naming
+from .arguments import check_magnitude, naming
 from .versions import VersionedState
 from .weights import check_pixel_weight
 
@@ -269,6 +269,8 @@ class PixelLightFeaturizer(VersionedState, TransformerMixin, BaseEstimator, auto
             check_consistent_length(X, y)
         with naming("y"):
             self.image_shape_, n_channels = split_target_shape(y.shape)
+        check_magnitude(X, "X")
+        check_magnitude(y, "y")
         self.light_scaler_ = self._fit_light_scaler(X)
 
         values = y.reshape(len(y), -1, n_channels)
@@ -306,9 +308,12 @@ class PixelLightFeaturizer(VersionedState, TransformerMixin, BaseEstimator, auto
         check_is_fitted(self)
         with naming("X"):
             X = validate_data(self, X, dtype=np.float64, reset=False)
+        check_magnitude(X, "X")
         lights = X if self.light_scaler_ is None else self.light_scaler_.transform(X)
         # A data frame, where all transformers are told to give those.
-        lights = np.asarray(lights, np.float32)
+        lights = np.asarray(lights, np.float64)
+        check_magnitude(lights, "X, scaled like the training lights,", np.finfo(np.float32).max)
+        lights = lights.astype(np.float32)
         return PixelLightFeatures(lights, self.pixel_table_, self.image_shape_, light_vectors=X)
 
     def get_feature_names_out(self, input_features=None):

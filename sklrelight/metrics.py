@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.metrics import make_scorer
 from sklearn.utils import check_array
 
-from .arguments import check_numbers, naming
+from .arguments import check_magnitude, check_numbers, naming
 from .datasets.extras import import_extra
 from .weights import check_pixel_weight, value_weights
 
@@ -97,7 +97,9 @@ def encode_display(images, white):
         raise ValueError(f"white must be positive and finite, got {white!r}")
     images = check_numbers(images, "images")
     encoded = np.array(images, dtype=np.result_type(images, np.float32))
-    encoded /= white
+    # What overflows is clipped.
+    with np.errstate(over="ignore"):
+        encoded /= white
     np.clip(encoded, 0, 3, out=encoded)
     return np.power(encoded, 1 / DISPLAY_GAMMA, out=encoded)
 
@@ -358,6 +360,8 @@ def _check_pair(y_true, y_pred):
         y_true = check_array(y_true, ensure_2d=False, allow_nd=True, input_name="y_true")
     with naming("y_pred"):
         y_pred = check_array(y_pred, ensure_2d=False, allow_nd=True, input_name="y_pred")
+    check_magnitude(y_true, "y_true")
+    check_magnitude(y_pred, "y_pred")
     if y_true.shape != y_pred.shape:
         raise ValueError(f"y_true has the shape {y_true.shape}, y_pred {y_pred.shape}; they must be the same")
     return y_true, y_pred

@@ -8,7 +8,7 @@ from sklearn.utils import check_array, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .arguments import naming
+from .arguments import check_magnitude, naming
 from .versions import VersionedState
 
 __all__ = ["LogExposureScaler"]
@@ -239,6 +239,7 @@ class LogExposureScaler(VersionedState, OneToOneFeatureMixin, TransformerMixin, 
             array = check_array(
                 X, dtype=[np.float32, np.float64], allow_nd=True, copy=copy, order="C", estimator=self, input_name="X"
             )
+            check_magnitude(array, "X")
             if not array.size:
                 raise ValueError(f"Found array of shape {array.shape}, which has no values")
             # Only a table has columns: photographs of a masked scene are scaled by their inside and applied to all.

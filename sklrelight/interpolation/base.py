@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from ..arguments import naming
+from ..arguments import check_magnitude, naming
 from ..versions import VersionedState
 
 __all__ = ["ROUNDING", "AffineSubspace", "LightRegressor", "MergedLights", "combine"]
@@ -50,13 +50,17 @@ class LightRegressor(VersionedState, MultiOutputMixin, RegressorMixin, BaseEstim
             y = check_array(y, dtype="numeric", ensure_2d=False, allow_nd=True, input_name="y")
         with naming("X, y"):
             check_consistent_length(X, y)
+        check_magnitude(X, "X")
+        check_magnitude(y, "y")
         return X, y
 
     def _check_lights(self, X):
         """Return new lights in float64."""
         check_is_fitted(self)
         with naming("X"):
-            return validate_data(self, X, dtype=np.float64, reset=False)
+            X = validate_data(self, X, dtype=np.float64, reset=False)
+        check_magnitude(X, "X")
+        return X
 
 
 def combine(weights, images):

@@ -172,6 +172,10 @@ class StackedRBFInterpolation(LightRegressor):
         columns = _pixels(y)
         labels = _cluster(columns, weight, self.n_clusters, random)
         candidates = _candidates(X)
+        if not candidates:
+            raise ValueError(
+                "the equations of all kernels are singular to rounding for the lights X; NearestPhotograph takes them"
+            )
         rows = np.sort(random.permutation(len(X))[:_MEASURED_LIGHTS])
         same = Points(X).merged.groups
         residuals = np.stack(
