@@ -72,8 +72,9 @@ def check_magnitude(values, argument, largest=FLOAT64_SAFE):
     ...
     ValueError: X reaches 1e+70 in magnitude, and what is computed of it would overflow beyond 1e+50: take another unit
     """
-    if values.size and (values.max() > largest or values.min() < -largest):
-        found = max(float(values.max()), -float(values.min()))
+    # As Python's floats: a half cannot be compared with what it cannot hold.
+    found = max(float(values.max()), -float(values.min())) if values.size else 0.0
+    if found > largest:
         raise ValueError(
             f"{argument} reaches {found:.3g} in magnitude, and what is computed of it would overflow beyond"
             f" {largest:g}: take another unit"

@@ -384,5 +384,5 @@ def _pooled(y_true, y_pred, white, pixel_weight, saturation):
         power += float(squares[1].sum())
         total_weight += true.size if weights is None else float(weights.sum(dtype=np.float64))
     if total_weight == 0:
-        raise ValueError("no value is left to compare: all are saturated or of weight 0")
+        raise ValueError("no value is left to compare in y_true: it is empty, or all are saturated or of weight 0")
     return error, power, total_weight

@@ -50,6 +50,8 @@ class LightRegressor(VersionedState, MultiOutputMixin, RegressorMixin, BaseEstim
             y = check_array(y, dtype="numeric", ensure_2d=False, allow_nd=True, input_name="y")
         with naming("X, y"):
             check_consistent_length(X, y)
+        if not y.size:
+            raise ValueError(f"y of shape {y.shape} has no values")
         check_magnitude(X, "X")
         check_magnitude(y, "y")
         return X, y
