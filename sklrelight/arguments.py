@@ -36,8 +36,8 @@ def naming(argument):
     ValueError: lights: Expected 2D array
     """
     try:
-        # What overflows in a conversion is refused by the check that follows, or by what the block does.
-        with np.errstate(over="ignore"):
+        # What overflows in a conversion, or is no number, is refused by what the block checks.
+        with np.errstate(over="ignore", invalid="ignore"):
             yield
     except (TypeError, ValueError) as error:
         if re.search(rf"\b{argument}\b", str(error)):

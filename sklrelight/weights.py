@@ -84,5 +84,7 @@ def value_weights(images, pixel_weight, saturation):
         pixel_weight = check_pixel_weight(pixel_weight, images.shape[1:3])
         weights *= pixel_weight.reshape(pixel_weight.shape + (1,) * (images.ndim - 3))
     if saturation is not None:
-        weights *= images < saturation
+        # No value of a half reaches what a half cannot hold.
+        with np.errstate(over="ignore"):
+            weights *= images < saturation
     return weights
