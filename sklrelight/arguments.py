@@ -1,11 +1,12 @@
 """Messages that name the argument that is meant."""
 
+import math
 import re
 from contextlib import contextmanager
 
 import numpy as np
 
-__all__ = ["FLOAT32_SAFE", "FLOAT64_SAFE", "check_magnitude", "check_numbers", "naming"]
+__all__ = ["FLOAT32_SAFE", "FLOAT64_SAFE", "check_finite", "check_magnitude", "check_numbers", "naming", "safe_unit"]
 
 # Largest values whose squares, and cubes of distances, stay far from the largest number there is. Radiance and lights
 # in any unit are below.
@@ -81,6 +82,32 @@ def check_magnitude(values, argument, largest=FLOAT64_SAFE):
         )
 
 
+def check_finite(predicted):
+    """Refuse what has overflowed in predicting.
+
+    Parameters
+    ----------
+    predicted : ndarray
+        Values.
+
+    Raises
+    ------
+    ValueError
+        If one is not finite.
+
+    Examples
+    --------
+    >>> check_finite(np.array([np.inf]))
+    Traceback (most recent call last):
+    ...
+    ValueError: X has lights so far from the training ones, or y values so large, that predicted ones overflow
+    """
+    if not np.isfinite(predicted).all():
+        raise ValueError(
+            "X has lights so far from the training ones, or y values so large, that predicted ones overflow"
+        )
+
+
 def check_numbers(values, argument):
     """Make an array of real numbers.
 
@@ -114,3 +141,25 @@ def check_numbers(values, argument):
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{argument} must be real numbers, got {array.dtype}")
     return array
+
+
+def safe_unit(values):
+    """Find what to divide values by, where their squares are beyond float32.
+
+    Parameters
+    ----------
+    values : ndarray
+        Not empty.
+
+    Returns
+    -------
+    float
+        1 for most; for very large or very small ones a power of 2, so that dividing rounds nothing.
+
+    Examples
+    --------
+    >>> safe_unit(np.array([0.5, 100.0])), safe_unit(np.array([2.0**-100]))
+    (1.0, 1.5777218104420236e-30)
+    """
+    largest = float(np.abs(values).max())
+    return 1.0 if largest == 0 or 1 / FLOAT32_SAFE < largest < FLOAT32_SAFE else 2.0 ** math.frexp(largest)[1]

@@ -70,6 +70,7 @@ class ObservationChecks:
             return self._as_features(X)
         n_features = X.shape[2]
         check_magnitude(X.lights, "X, scaled like the training lights,", FLOAT32_SAFE)
+        check_magnitude(X.pixels, "X, in its table of pixels,", FLOAT32_SAFE)
         if reset:
             self.n_features_in_ = n_features
         elif n_features != self.n_features_in_:

@@ -10,7 +10,7 @@ from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from .arguments import check_magnitude, naming
+from .arguments import check_magnitude, naming, safe_unit
 from .versions import VersionedState
 from .weights import check_pixel_weight
 
@@ -381,8 +381,11 @@ class PixelLightFeaturizer(VersionedState, TransformerMixin, BaseEstimator, auto
         if n_components <= 0:
             return np.empty((n_pixels, 0), np.float32)
 
+        unit = safe_unit(values)
+
         def rows(pixels):
-            return values[:, pixels].swapaxes(0, 1).reshape(-1, n_lights * n_channels)
+            some = values[:, pixels].swapaxes(0, 1).reshape(-1, n_lights * n_channels)
+            return some if unit == 1 else some / unit
 
         rng = check_random_state(self.random_state)
         if len(inside) > _PCA_PIXELS:

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from ..arguments import check_magnitude, naming
+from ..arguments import check_finite, check_magnitude, naming
 from ..versions import VersionedState
 
 __all__ = ["ROUNDING", "AffineSubspace", "LightRegressor", "MergedLights", "combine"]
@@ -81,19 +81,27 @@ def combine(weights, images):
     ndarray of shape (m, ...)
         float32 for photographs in float32 or float16, else float64.
 
+    Raises
+    ------
+    ValueError
+        If a sum overflows.
+
     Examples
     --------
     >>> combine(np.array([[0.5, 0.5]]), np.array([[1, 2], [3, 6]]))
     array([[2., 4.]])
     """
     dtype = np.float32 if images.dtype in (np.float32, np.float16) else np.float64
-    weights = weights.astype(dtype, copy=False)
+    with np.errstate(over="ignore"):
+        weights = weights.astype(dtype, copy=False)
     columns = images.reshape(len(images), -1)
     sums = np.empty((weights.shape[0], columns.shape[1]), dtype)
     # Photographs of another type are converted some pixels at a time: as a whole they might not fit into memory.
     width = columns.shape[1] if images.dtype == dtype else max(1, _BLOCK_VALUES // len(columns))
     for block in gen_batches(columns.shape[1], width):
-        sums[:, block] = weights @ columns[:, block].astype(dtype, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums[:, block] = weights @ columns[:, block].astype(dtype, copy=False)
+        check_finite(sums[:, block])
     return sums.reshape(len(sums), *images.shape[1:])
 
 

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from ..arguments import check_finite, safe_unit
 from ..weights import check_pixel_weight
 from .base import LightRegressor
 from .equations import Equations, Points, inner_products
@@ -288,11 +289,15 @@ class StackedRBFInterpolation(LightRegressor):
         n_lights, n_pixels, n_channels = columns.shape
         images = np.empty((weights.shape[1], n_pixels, n_channels), dtype)
         width = max(1, _BLOCK_VALUES // (max(n_lights, len(images)) * n_channels))
-        for cluster, matrix in enumerate(weights.astype(dtype)):
+        with np.errstate(over="ignore"):
+            weights = weights.astype(dtype)
+        for cluster, matrix in enumerate(weights):
             pixels = np.flatnonzero(labels == cluster)
             for block in gen_batches(len(pixels), width):
                 some = columns[:, pixels[block]].reshape(n_lights, -1).astype(dtype, copy=False)
-                images[:, pixels[block]] = (matrix @ some).reshape(len(matrix), -1, n_channels)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    images[:, pixels[block]] = (matrix @ some).reshape(len(matrix), -1, n_channels)
+        check_finite(images)
         return images.reshape(len(images), *self.images_.shape[1:])
 
 
@@ -309,7 +314,7 @@ def _cluster(columns, weight, n_clusters, random):
     if n_clusters == 1:
         return np.zeros(n_pixels, np.int32)
     lights = random.permutation(n_lights)[: max(_N_COMPONENTS, _CLUSTERED_VALUES // n_channels)]
-    unit = _unit(columns[lights])
+    unit = safe_unit(columns[lights])
 
     def features(pixels):
         some = columns[lights[:, None], pixels].transpose(1, 0, 2).reshape(len(pixels), -1)
@@ -328,12 +333,6 @@ def _cluster(columns, weight, n_clusters, random):
         some = features(np.arange(n_pixels)[block])
         labels[block] = clustering.predict(some if reduction is None else reduction.transform(some))
     return labels
-
-
-def _unit(values):
-    """A power of 2 to divide values by whose squares float32 cannot hold, else 1."""
-    largest = float(np.abs(values).max())
-    return 1.0 if largest == 0 or 1e-12 < largest < 1e12 else 2.0 ** np.frexp(largest)[1]
 
 
 def _candidates(X):
