@@ -312,7 +312,7 @@ class PixelLightFeaturizer(VersionedState, TransformerMixin, BaseEstimator, auto
         lights = X if self.light_scaler_ is None else self.light_scaler_.transform(X)
         # A data frame, where all transformers are told to give those.
         lights = np.asarray(lights, np.float64)
-        check_magnitude(lights, "X, scaled like the training lights,", np.finfo(np.float32).max)
+        check_magnitude(lights, "X, scaled like the training lights,", float(np.finfo(np.float32).max))
         lights = lights.astype(np.float32)
         return PixelLightFeatures(lights, self.pixel_table_, self.image_shape_, light_vectors=X)
 
