@@ -78,7 +78,7 @@ def check(found, n_bytes):
     assert results.pop("whole")[0] == "equal"
     assert found["events"] == [], set(found["events"])
     # Beside what the file's size bounds, a block of observations and what libraries keep.
-    assert found["growth"] < 2**25 + 10 * n_bytes
+    assert found["growth"] < 2**23 + 10 * n_bytes
     for name, (outcome, message) in results.items():
         if name.endswith("damaged"):
             assert outcome in ("refused", "equal"), (name, message)
