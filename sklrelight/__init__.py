@@ -1,6 +1,7 @@
 """scikit-learn compatible estimators for image-based relighting."""
 
 from .features import PixelLightFeatures, PixelLightFeaturizer
+from .model_files import load_model, save_model
 from .preprocessing import LogExposureScaler
 from .regressor import RelightingMLPRegressor
 from .relighter import Relighter, make_relighter
@@ -13,5 +14,7 @@ __all__ = [
     "PixelLightFeaturizer",
     "Relighter",
     "RelightingMLPRegressor",
+    "load_model",
     "make_relighter",
+    "save_model",
 ]

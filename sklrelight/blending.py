@@ -5,6 +5,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
 from .interpolation import StackedRBFInterpolation
+from .interpolation.equations import Points
 from .weights import value_weights
 
 __all__ = ["choose_n_networks", "fit_interpolation", "hold_out_lights", "leave_out", "network_share"]
@@ -36,7 +37,7 @@ def choose_n_networks(n_lights):
     return int(np.clip(round(_LIGHTS_TIMES_NETWORKS / n_lights), 1, _MOST_NETWORKS))
 
 
-def hold_out_lights(n_lights, n_networks, rng):
+def hold_out_lights(n_lights, n_networks, rng, lights=None):
     """Pick lights that a network does not see, others for each network.
 
     Parameters
@@ -47,14 +48,23 @@ def hold_out_lights(n_lights, n_networks, rng):
     rng : RandomState
         Picks them.
 
+    lights : ndarray of shape (n_lights, n_light_features) or None, default=None
+        The lights, where some may be equal.
+
     Returns
     -------
     list of ndarray of int
-        Rows of the lights for each network: the root of their number, fewer where two would not be left; maybe none.
+        Rows of the lights for each network: the root of their number, fewer where two would not be left; maybe none,
+        as where no other light would be left.
     """
     n_held = min(round(n_lights**0.5), (n_lights - 2) // n_networks)
     order = rng.permutation(n_lights)
-    return [np.sort(order[i * n_held : (i + 1) * n_held]) for i in range(n_networks)]
+    held_out = [np.sort(order[i * n_held : (i + 1) * n_held]) for i in range(n_networks)]
+    if lights is not None:
+        groups = Points(lights).merged.groups
+        if any(np.isin(groups, groups[rows]).all() for rows in held_out):
+            return [np.empty(0, np.int64)] * n_networks
+    return held_out
 
 
 def fit_interpolation(interpolation, lights, images, pixel_weight, rng):

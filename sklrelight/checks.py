@@ -9,6 +9,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, validate_data
 
+from .arguments import FLOAT32_SAFE, check_magnitude, naming
 from .features import PixelLightFeatures
 from .networks import ACTIVATIONS, NORMALIZATIONS
 from .weights import check_pixel_weight
@@ -78,15 +79,25 @@ class ObservationChecks:
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         if not isinstance(X, PixelLightFeatures):
-            X, y = validate_data(
-                self, X, y, dtype=np.float32, multi_output=True, y_numeric=True, ensure_min_samples=2, order="C"
-            )
-            return self._as_features(X), np.ascontiguousarray(y, dtype=np.float32)
+            # Of each by itself, so that a message can name it.
+            with naming("X"):
+                X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2, order="C")
+            with naming("y"):
+                y = check_array(y, dtype="numeric", ensure_2d=False, order="C", input_name="y", estimator=self)
+                y = check_array(y, dtype=np.float32, ensure_2d=False, input_name="y")
+            with naming("X, y"):
+                check_consistent_length(X, y)
+            check_magnitude(X, "X", FLOAT32_SAFE)
+            check_magnitude(y, "y", FLOAT32_SAFE)
+            return self._as_features(X), y
         features = self._check_features(X, reset=True)
-        y = check_array(
-            y, dtype=np.float32, order="C", ensure_2d=False, allow_nd=True, ensure_min_samples=2, input_name="y"
-        )
-        check_consistent_length(features, y)
+        with naming("y"):
+            y = check_array(
+                y, dtype=np.float32, order="C", ensure_2d=False, allow_nd=True, ensure_min_samples=2, input_name="y"
+            )
+        with naming("X, y"):
+            check_consistent_length(features, y)
+        check_magnitude(y, "y", FLOAT32_SAFE)
         n_pixels = len(features.pixels)
         if y[0].size % n_pixels or (features.image_shape and y.shape[1:3] != features.image_shape):
             raise ValueError(f"y of shape {y.shape} does not fit features of image shape {features.image_shape}")
@@ -102,8 +113,13 @@ class ObservationChecks:
 
     def _check_features(self, X, *, reset):
         if not isinstance(X, PixelLightFeatures):
-            return self._as_features(validate_data(self, X, dtype=np.float32, reset=reset, order="C"))
+            with naming("X"):
+                X = validate_data(self, X, dtype=np.float32, reset=reset, order="C")
+            check_magnitude(X, "X", FLOAT32_SAFE)
+            return self._as_features(X)
         n_features = X.shape[2]
+        check_magnitude(X.lights, "X, scaled like the training lights,", FLOAT32_SAFE)
+        check_magnitude(X.pixels, "X, in its table of pixels,", FLOAT32_SAFE)
         if reset:
             self.n_features_in_ = n_features
         elif n_features != self.n_features_in_:

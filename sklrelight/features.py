@@ -10,6 +10,8 @@ from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from .arguments import check_magnitude, naming, safe_unit
+from .versions import VersionedState
 from .weights import check_pixel_weight
 
 __all__ = ["PixelLightFeatures", "PixelLightFeaturizer", "split_target_shape"]
@@ -144,7 +146,7 @@ class PixelLightFeatures:
 
 
 # Without output keys scikit-learn leaves the result alone when transform_output="pandas" is set: it is no table.
-class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class PixelLightFeaturizer(VersionedState, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Describe each pixel and each light to a network.
 
     The features of an observation are its light, the position of its pixel, and the pixel's *salient images*: its
@@ -258,11 +260,17 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None: it learns from photographs"
             )
-        X = validate_data(self, X, dtype=np.float64)
+        with naming("X"):
+            X = validate_data(self, X, dtype=np.float64)
         # check_array alone would warn of a y of shape (n, 1) or refuse none of the shapes that are wanted here.
-        y = check_array(y, dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y")
-        check_consistent_length(X, y)
-        self.image_shape_, n_channels = split_target_shape(y.shape)
+        with naming("y"):
+            y = check_array(y, dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y")
+        with naming("X, y"):
+            check_consistent_length(X, y)
+        with naming("y"):
+            self.image_shape_, n_channels = split_target_shape(y.shape)
+        check_magnitude(X, "X")
+        check_magnitude(y, "y")
         self.light_scaler_ = self._fit_light_scaler(X)
 
         values = y.reshape(len(y), -1, n_channels)
@@ -298,10 +306,14 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
             If the lights have another width than in `fit`, or hold NaN or infinities.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
+        with naming("X"):
+            X = validate_data(self, X, dtype=np.float64, reset=False)
+        check_magnitude(X, "X")
         lights = X if self.light_scaler_ is None else self.light_scaler_.transform(X)
         # A data frame, where all transformers are told to give those.
-        lights = np.asarray(lights, np.float32)
+        lights = np.asarray(lights, np.float64)
+        check_magnitude(lights, "X, scaled like the training lights,", float(np.finfo(np.float32).max))
+        lights = lights.astype(np.float32)
         return PixelLightFeatures(lights, self.pixel_table_, self.image_shape_, light_vectors=X)
 
     def get_feature_names_out(self, input_features=None):
@@ -369,8 +381,11 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         if n_components <= 0:
             return np.empty((n_pixels, 0), np.float32)
 
+        unit = safe_unit(values)
+
         def rows(pixels):
-            return values[:, pixels].swapaxes(0, 1).reshape(-1, n_lights * n_channels)
+            some = values[:, pixels].swapaxes(0, 1).reshape(-1, n_lights * n_channels)
+            return some if unit == 1 else some / unit
 
         rng = check_random_state(self.random_state)
         if len(inside) > _PCA_PIXELS:

@@ -127,7 +127,7 @@ def fit_first_stage(parameters, data, rng):
         n_networks = 1 if data.is_table else choose_n_networks(len(data.features))
     if interpolation is None:
         return None, [np.empty(0, np.int64)] * n_networks
-    return interpolation, hold_out_lights(len(data.features), n_networks, rng)
+    return interpolation, hold_out_lights(len(data.features), n_networks, rng, data.features.light_vectors)
 
 
 def train_networks(parameters, observations, held_out, half_precision, clock, rng, checkpoint=None):
@@ -182,6 +182,11 @@ def train_networks(parameters, observations, held_out, half_precision, clock, rn
                 continue
             if net.fit(train).interrupted_:
                 break
+            if not all(bool(parameter.isfinite().all()) for parameter in net.module_.parameters()):
+                raise ValueError(
+                    f"training diverged: at learning_rate_init={parameters.learning_rate_init:g} the network's weights"
+                    " are no longer finite; take a smaller one, or scale X and y"
+                )
             if checkpoint is not None:
                 checkpoint.finish(net)
     return nets

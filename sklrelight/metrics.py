@@ -5,10 +5,13 @@ see. Each function takes values as they are, linear or encoded, or encodes linea
 `white` is given. Say the domain beside each figure.
 """
 
+from numbers import Real
+
 import numpy as np
 from sklearn.metrics import make_scorer
 from sklearn.utils import check_array
 
+from .arguments import check_magnitude, check_numbers, naming
 from .datasets.extras import import_extra
 from .weights import check_pixel_weight, value_weights
 
@@ -44,12 +47,19 @@ def display_white(images):
     float
         Their 99.95th percentile: all but the brightest highlights are within the display's range.
 
+    Raises
+    ------
+    ValueError
+        If there are no values, or some that are not finite real numbers.
+
     Examples
     --------
     >>> round(display_white(np.linspace(0, 10, 2001)), 6)
     9.995
     """
-    images = np.asarray(images)
+    images = check_numbers(images, "images")
+    if not images.size or not np.isfinite(images).all():
+        raise ValueError(f"images, of shape {images.shape}, must be finite values, and some of them")
     if images.dtype == np.float16:
         # Its three digits are not enough to interpolate in.
         images = images.astype(np.float32)
@@ -76,17 +86,20 @@ def encode_display(images, white):
     Raises
     ------
     ValueError
-        If `white` is not positive and finite.
+        If `white` is not positive and finite, or the radiance no real numbers. NaN stays NaN.
 
     Examples
     --------
     >>> encode_display([0.0, 1.0, 2.0, 100.0], white=2.0).round(3)
     array([0.   , 0.73 , 1.   , 1.648])
     """
-    if not 0 < white < np.inf:
+    if not (isinstance(white, Real) and 0 < float(white) < np.inf):
         raise ValueError(f"white must be positive and finite, got {white!r}")
-    encoded = np.array(images, dtype=np.result_type(np.asarray(images), np.float32))
-    encoded /= white
+    images = check_numbers(images, "images")
+    encoded = np.array(images, dtype=np.result_type(images, np.float32))
+    # What overflows is clipped.
+    with np.errstate(over="ignore"):
+        encoded /= white
     np.clip(encoded, 0, 3, out=encoded)
     return np.power(encoded, 1 / DISPLAY_GAMMA, out=encoded)
 
@@ -236,8 +249,8 @@ def structural_similarity(y_true, y_pred, *, data_range, white=None, pixel_weigh
     y_true, y_pred = _check_pair(y_true, y_pred)
     if y_true.ndim not in (3, 4) or min(y_true.shape[1:3]) < _SSIM_WINDOW:
         raise ValueError(
-            f"photographs of shape (n, H, W) or (n, H, W, C), of at least {_SSIM_WINDOW} x {_SSIM_WINDOW} pixels, are"
-            f" compared; got {y_true.shape}"
+            "y_true and y_pred: photographs of shape (n, H, W) or (n, H, W, C), of at least"
+            f" {_SSIM_WINDOW} x {_SSIM_WINDOW} pixels, are compared; got {y_true.shape}"
         )
     border = _SSIM_WINDOW // 2
     inner = slice(border, -border)
@@ -337,16 +350,18 @@ def _make_scorer(metric, greater_is_better, **parameters):
 
 
 def _check_range(data_range):
-    if not 0 < data_range < np.inf:
+    if not (isinstance(data_range, Real) and 0 < float(data_range) < np.inf):
         raise ValueError(f"data_range must be positive and finite, got {data_range!r}")
 
 
 def _check_pair(y_true, y_pred):
     """Check that both are finite and of one shape."""
-    y_true, y_pred = (
-        check_array(y, ensure_2d=False, allow_nd=True, input_name=name)
-        for y, name in ((y_true, "y_true"), (y_pred, "y_pred"))
-    )
+    with naming("y_true"):
+        y_true = check_array(y_true, ensure_2d=False, allow_nd=True, input_name="y_true")
+    with naming("y_pred"):
+        y_pred = check_array(y_pred, ensure_2d=False, allow_nd=True, input_name="y_pred")
+    check_magnitude(y_true, "y_true")
+    check_magnitude(y_pred, "y_pred")
     if y_true.shape != y_pred.shape:
         raise ValueError(f"y_true has the shape {y_true.shape}, y_pred {y_pred.shape}; they must be the same")
     return y_true, y_pred
@@ -369,5 +384,5 @@ def _pooled(y_true, y_pred, white, pixel_weight, saturation):
         power += float(squares[1].sum())
         total_weight += true.size if weights is None else float(weights.sum(dtype=np.float64))
     if total_weight == 0:
-        raise ValueError("no value is left to compare: all are saturated or of weight 0")
+        raise ValueError("no value is left to compare in y_true: it is empty, or all are saturated or of weight 0")
     return error, power, total_weight

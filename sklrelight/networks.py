@@ -12,6 +12,8 @@ from .allocation import freed_memory_kept
 # Observations predicted at a time. On the CPU, as many as keep the hidden layers in its cache; elsewhere, as fill it.
 _BLOCK = {"cpu": 4096}
 _LARGE_BLOCK = 2**18
+# Of layers that are wider than this, fewer.
+_WIDE = 4096
 
 __all__ = ["ACTIVATIONS", "NORMALIZATIONS", "RelightingMLP"]
 
@@ -181,7 +183,8 @@ class RelightingMLP(nn.Module):
         """
         output: Any = self.output[0]
         encoded = np.empty((len(lights), len(pixels), output.out_features), np.float32)
-        block = _BLOCK.get(lights.device.type, _LARGE_BLOCK)
+        widest = max(layer.out_features for layer in self.modules() if isinstance(layer, nn.Linear))
+        block = max(1, _BLOCK.get(lights.device.type, _LARGE_BLOCK) * _WIDE // max(_WIDE, widest))
         # Each photograph's pixels are cut into blocks of about one size: a small one at its end would be slow.
         n_pixels = -(-len(pixels) // -(-len(pixels) // block))
         n_lights = max(1, block // n_pixels)

@@ -8,13 +8,16 @@ from sklearn.utils import check_array, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .arguments import check_magnitude, naming
+from .versions import VersionedState
+
 __all__ = ["LogExposureScaler"]
 
 # Values that "auto" exposure looks at, at most.
 _METERED_VALUES = 2**20
 
 
-class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class LogExposureScaler(VersionedState, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     r"""Spread high dynamic range radiance evenly over [0, 1].
 
     Most values of a calibrated HDR photograph lie in a small part of its range. They are scaled to [0, 1], exposed,
@@ -232,14 +235,16 @@ class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _check(self, X, *, reset, copy=False):
         # float16 and integers become float32: their own arithmetic would overflow or truncate.
-        array = check_array(
-            X, dtype=[np.float32, np.float64], allow_nd=True, copy=copy, order="C", estimator=self, input_name="X"
-        )
-        if not array.size:
-            raise ValueError(f"Found array of shape {array.shape}, which has no values")
-        # Only a table has columns: photographs of a masked scene are scaled by their inside and applied to all.
-        if array.ndim == 2:
-            validate_data(self, X, reset=reset, skip_check_array=True)
+        with naming("X"):
+            array = check_array(
+                X, dtype=[np.float32, np.float64], allow_nd=True, copy=copy, order="C", estimator=self, input_name="X"
+            )
+            check_magnitude(array, "X")
+            if not array.size:
+                raise ValueError(f"Found array of shape {array.shape}, which has no values")
+            # Only a table has columns: photographs of a masked scene are scaled by their inside and applied to all.
+            if array.ndim == 2:
+                validate_data(self, X, reset=reset, skip_check_array=True)
         return array
 
     def _check_radiance(self, X, *, reset, copy=False):
@@ -247,7 +252,8 @@ class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         least = X.min()
         if least < 0:
             raise ValueError(
-                f"Negative values in data passed to {type(self).__name__}: radiance is not negative, got {least:g}"
+                f"Negative values in data passed to {type(self).__name__}: X is radiance, which is not negative; got"
+                f" {least:g}"
             )
         return X
 

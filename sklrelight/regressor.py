@@ -10,11 +10,12 @@ from .fitting import TrainingData, choose_precision, fit_first_stage, measure_sh
 from .predicting import predict_blend
 from .resuming import FitCheckpoint
 from .training import Clock, resolve_device
+from .versions import VersionedState
 
 __all__ = ["RelightingMLPRegressor"]
 
 
-class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin, BaseEstimator):
+class RelightingMLPRegressor(VersionedState, ObservationChecks, RegressorMixin, MultiOutputMixin, BaseEstimator):
     """Multilayer perceptron from light and pixel to colour, trained by skorch; or several, and an interpolation.
 
     Parameters
@@ -309,8 +310,9 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
         Raises
         ------
         ValueError
-            For data that are not finite, do not fit together or are less than two lights (rows), and for parameters
-            out of their range, before any work is done; for a checkpoint that is damaged or of another fit.
+            For data that are not finite, too large for float32 (beyond 1e12), do not fit together or are less than two
+            lights (rows), for parameters out of their range, and for a checkpoint that is damaged or of another fit,
+            before any work is done; if training diverges.
         OSError
             If the checkpoint cannot be written.
         RuntimeError

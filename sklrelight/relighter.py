@@ -15,9 +15,11 @@ from sklearn.utils._repr_html.estimator import _VisualBlock
 from sklearn.utils._tags import get_tags
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted, has_fit_parameter
 
+from .arguments import naming
 from .features import split_target_shape
 from .preprocessing import LogExposureScaler
 from .recipes import RECIPES, make_pipeline
+from .versions import VersionedState
 from .weights import check_pixel_weight, value_weights
 
 __all__ = ["RECIPES", "Relighter", "make_relighter"]
@@ -26,7 +28,7 @@ __all__ = ["RECIPES", "Relighter", "make_relighter"]
 _BLOCK_VALUES = 2**24
 
 
-class Relighter(TransformedTargetRegressor):
+class Relighter(VersionedState, TransformedTargetRegressor):
     """Predict photographs of a scene under lights that nobody photographed.
 
     Encodes the photographs by `transformer`, fits `regressor` from lights to encoded photographs, and decodes what it
@@ -137,12 +139,14 @@ class Relighter(TransformedTargetRegressor):
         """
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        lights = check_array(X, ensure_min_samples=2, input_name="X", estimator=self)
+        with naming("X"):
+            lights = check_array(X, ensure_min_samples=2, input_name="X", estimator=self)
         # Only the shape is asked of a stack that may lie on disk.
         shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
-        split_target_shape(shape)
+        with naming("y"):
+            split_target_shape(shape)
         if len(lights) != shape[0]:
-            raise ValueError(f"inconsistent numbers of samples: {len(lights)} lights and {shape[0]} images")
+            raise ValueError(f"inconsistent numbers of samples: {len(lights)} lights X and {shape[0]} images y")
         # Known before training, so that an interrupted model predicts like any other.
         self.pixel_weight_ = None if pixel_weight is None else check_pixel_weight(pixel_weight, shape[1:3])
         if saturation is not None and not (isinstance(saturation, Real) and 0 < float(saturation) < np.inf):
@@ -151,7 +155,8 @@ class Relighter(TransformedTargetRegressor):
         self.lights_ = lights
         self._target_shape = tuple(shape[1:])
         self.interrupted_ = False
-        y = check_array(y, ensure_2d=False, allow_nd=True, input_name="y")
+        with naming("y"):
+            y = check_array(y, ensure_2d=False, allow_nd=True, input_name="y")
         columns = y.reshape(len(y), -1) if y.ndim == 1 else y
         inside = self._inside(columns)
         if saturation is not None and inside.min() >= saturation:
@@ -160,7 +165,8 @@ class Relighter(TransformedTargetRegressor):
         if hasattr(self, "regressor_"):
             del self.regressor_
         # Before the parent would: what it passes on to the regressor depends on the transformer.
-        self.transformer_ = self._get_transformer(get_clone=True).fit(inside)
+        with naming("y"):
+            self.transformer_ = self._get_transformer(get_clone=True).fit(inside)
         # Of a masked stack it is a copy, which training has no use for.
         del inside
         try:
@@ -192,6 +198,8 @@ class Relighter(TransformedTargetRegressor):
             If the lights have another width than in `fit`, or are not finite.
         """
         check_is_fitted(self)
+        with naming("X"):
+            _num_samples(X)
         blocks = self._predict_blocks(X, **predict_params)
         first = next(blocks)
         if len(first) == _num_samples(X):
@@ -239,14 +247,16 @@ class Relighter(TransformedTargetRegressor):
         array([[[2. , 0.5, 0. ]]], dtype=float32)
         """
         check_is_fitted(self)
-        intensities = check_array(
-            intensities, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name="intensities"
-        )
-        n_lights = _num_samples(X)
+        with naming("intensities"):
+            intensities = check_array(
+                intensities, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name="intensities"
+            )
+        with naming("X"):
+            n_lights = _num_samples(X)
         n_channels = split_target_shape((1, *self._target_shape))[1]
         if intensities.shape not in ((n_lights,), (n_lights, n_channels)):
             raise ValueError(
-                f"intensities has the shape {intensities.shape}; {n_lights} lights and {n_channels} channels need"
+                f"intensities has the shape {intensities.shape}; {n_lights} lights X and {n_channels} channels need"
                 f" ({n_lights},) or ({n_lights}, {n_channels})"
             )
         intensities = intensities.reshape(n_lights, -1)
@@ -302,7 +312,8 @@ class Relighter(TransformedTargetRegressor):
         float
             1 for a perfect prediction, 0 for one as good as the mean of all values.
         """
-        y = check_array(y, dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y")
+        with naming("y"):
+            y = check_array(y, dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y")
         predicted = self.predict(X)
         if y.shape != predicted.shape:
             raise ValueError(f"y has the shape {y.shape}, the photographs predicted for X have {predicted.shape}")
@@ -445,7 +456,7 @@ def make_relighter(recipe="default", *, random_state=None, device="auto", verbos
     >>> relighter.get_params()["regressor__mlp__hidden_layer_sizes"]
     (600, 600, 600, 600, 600)
     """
-    if recipe not in RECIPES:
+    if not isinstance(recipe, str) or recipe not in RECIPES:
         raise ValueError(f"recipe={recipe!r} is not known; there are {sorted(RECIPES)}")
     parts = RECIPES[recipe]
     return Relighter(

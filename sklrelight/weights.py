@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.utils import check_array
 
+from .arguments import naming
+
 __all__ = ["check_pixel_weight", "value_weights"]
 
 
@@ -32,7 +34,8 @@ def check_pixel_weight(pixel_weight, image_shape):
     >>> check_pixel_weight([[True, False]], (1, 2))
     array([[1., 0.]], dtype=float32)
     """
-    weight = check_array(pixel_weight, dtype=np.float32, ensure_2d=False, allow_nd=True, input_name="pixel_weight")
+    with naming("pixel_weight"):
+        weight = check_array(pixel_weight, dtype=np.float32, ensure_2d=False, allow_nd=True, input_name="pixel_weight")
     if weight.shape != tuple(image_shape) or weight.ndim != 2:
         raise ValueError(
             f"pixel_weight has the shape {weight.shape}, the photographs {tuple(image_shape)} (H, W); a search slices"
@@ -81,5 +84,7 @@ def value_weights(images, pixel_weight, saturation):
         pixel_weight = check_pixel_weight(pixel_weight, images.shape[1:3])
         weights *= pixel_weight.reshape(pixel_weight.shape + (1,) * (images.ndim - 3))
     if saturation is not None:
-        weights *= images < saturation
+        # No value of a half reaches what a half cannot hold.
+        with np.errstate(over="ignore"):
+            weights *= images < saturation
     return weights

@@ -169,7 +169,7 @@ def test_lights_that_are_no_directions_are_refused(rng):
     for lights in (2 * rng.random((10, 3)) + 1, 5 * rng.random((10, 2)) + 1, rng.random((10, 4))):
         with pytest.raises(ValueError, match=rf"takes directions: .* n_features = {lights.shape[1]}, have lengths of"):
             HemisphericalHarmonics().fit(lights, np.zeros(10))
-    with pytest.raises(ValueError, match=r"light 0 has z = -0\.6"):
+    with pytest.raises(ValueError, match=r"light 0 of X has z = -0\.6"):
         HemisphericalHarmonics().fit([[0.8, 0.0, -0.6]], [0.0])
     with pytest.raises(ValueError, match="order"):
         HemisphericalHarmonics(order=-1).fit([[0.0, 0.0, 1.0]], [0.0])

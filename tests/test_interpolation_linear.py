@@ -85,7 +85,7 @@ def test_of_directions_x_and_y_are_triangulated(rng):
 def test_directions_from_below_are_refused(rng):
     lights = directions(rng, 10)
     lights[4, 2] *= -1
-    with pytest.raises(ValueError, match="light 4 has z = -0"):
+    with pytest.raises(ValueError, match="light 4 of X has z = -0"):
         LinearInterpolation().fit(lights, np.zeros(10))
 
 

@@ -218,3 +218,20 @@ def test_forward_product_follows_autograd_like_forward():
     other.forward_product(lights, pixels).square().sum().backward()
     for one, two in zip(network.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(one.grad, two.grad, rtol=1e-4, atol=1e-4)
+
+
+def test_blocks_of_a_wide_network_hold_no_more_values_than_those_of_others(monkeypatch):
+    network = RelightingMLP(3, 2, (2**17,)).eval()
+    lights, pixels = torch.rand(3, 1), torch.rand(100, 2)
+    n_values, parts = [], network._forward_parts
+
+    def watched(light_part, pixel_part):
+        n_values.append(len(light_part) * len(pixel_part) * pixel_part.shape[1])
+        return parts(light_part, pixel_part)
+
+    monkeypatch.setattr(network, "_forward_parts", watched)
+    predicted = network.predict_product(lights, pixels)
+    assert max(n_values) <= 4096 * 4096
+    with torch.no_grad():
+        expected = network.forward_product(lights, pixels)
+    torch.testing.assert_close(torch.from_numpy(predicted), expected)

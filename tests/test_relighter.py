@@ -232,9 +232,9 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            (lambda lights, images: (lights[1:], images), "inconsistent numbers of samples: 19 lights and 20 images"),
+            (lambda lights, images: (lights[1:], images), "19 lights X and 20 images y"),
             (lambda lights, images: (lights[:1], images[:1]), "1 sample"),
-            (lambda lights, images: (lights, images - 1), "Negative values .* radiance is not negative, got -"),
+            (lambda lights, images: (lights, images - 1), "y: Negative values .* is not negative; got -"),
             (lambda lights, images: (lights, _with(images, np.nan)), "y contains NaN"),
             (lambda lights, images: (lights, _with(images, np.inf)), "y contains infinity"),
             (lambda lights, images: (_with(lights, np.nan), images), "X contains NaN"),

@@ -246,5 +246,5 @@ class TestRelight:
     @pytest.mark.parametrize("shape", [(19,), (20, 2), (20, 3, 1), (20, 1)])
     def test_intensities_that_do_not_fit_are_refused(self, scene, shape):
         model = Relighter(NearestPhotograph()).fit(scene.lights, scene.images)
-        with pytest.raises(ValueError, match="20 lights and 3 channels need"):
+        with pytest.raises(ValueError, match="20 lights X and 3 channels need"):
             model.relight(scene.lights, np.ones(shape))

@@ -4,6 +4,8 @@ import heapq
 
 import numpy as np
 
+from sklrelight.arguments import naming
+
 
 def environment_to_lights(image, n_lights, *, rotation=0.0):
     """Turn a lat-long environment map into weighted directions, by median cuts.
@@ -69,7 +71,11 @@ def environment_to_lights(image, n_lights, *, rotation=0.0):
 
 
 def _check_map(image):
-    image = np.asarray(image, dtype=np.float64)
+    image = np.asarray(image)
+    if image.dtype.kind == "c":
+        raise ValueError(f"image must be real numbers, got {image.dtype}.")
+    with naming("image"):
+        image = image.astype(np.float64)
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3) or image.size == 0:
         raise ValueError(f"image has shape {image.shape}, wanted (height, width, 3) or (height, width).")
     bad = ~(np.isfinite(image) & (image >= 0))

@@ -173,6 +173,8 @@ def _exposed(image, exposure, name):
     if not abs(exposure) <= 100:
         raise ValueError(f"exposure={exposure!r}, wanted a number of stops from -100 to 100.")
     image = np.asarray(image)
+    if image.dtype.kind not in "biufO":
+        raise ValueError(f"{name} must be real numbers, got {image.dtype}.")
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3) or image.size == 0:
         raise ValueError(f"{name} has shape {image.shape}, wanted (height, width, 3) or (height, width).")
     image = image.astype(np.float32) * np.float32(2.0**exposure)

@@ -10,6 +10,9 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from ..arguments import check_finite, check_magnitude, naming
+from ..versions import VersionedState
+
 __all__ = ["ROUNDING", "AffineSubspace", "LightRegressor", "MergedLights", "combine"]
 
 # Of the extent of the lights: what differs by less is equal, but for the rounding of float32 and of printed digits.
@@ -18,7 +21,7 @@ ROUNDING = 1e-5
 _BLOCK_VALUES = 2**24
 
 
-class LightRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class LightRegressor(VersionedState, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Base of the models over the lights: checks what comes in.
 
     Attributes
@@ -41,15 +44,25 @@ class LightRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Return lights in float64, and photographs in their own type."""
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        X = validate_data(self, X, dtype=np.float64)
-        y = check_array(y, dtype="numeric", ensure_2d=False, allow_nd=True, input_name="y")
-        check_consistent_length(X, y)
+        with naming("X"):
+            X = validate_data(self, X, dtype=np.float64)
+        with naming("y"):
+            y = check_array(y, dtype="numeric", ensure_2d=False, allow_nd=True, input_name="y")
+        with naming("X, y"):
+            check_consistent_length(X, y)
+        if not y.size:
+            raise ValueError(f"y of shape {y.shape} has no values")
+        check_magnitude(X, "X")
+        check_magnitude(y, "y")
         return X, y
 
     def _check_lights(self, X):
         """Return new lights in float64."""
         check_is_fitted(self)
-        return validate_data(self, X, dtype=np.float64, reset=False)
+        with naming("X"):
+            X = validate_data(self, X, dtype=np.float64, reset=False)
+        check_magnitude(X, "X")
+        return X
 
 
 def combine(weights, images):
@@ -68,19 +81,27 @@ def combine(weights, images):
     ndarray of shape (m, ...)
         float32 for photographs in float32 or float16, else float64.
 
+    Raises
+    ------
+    ValueError
+        If a sum overflows.
+
     Examples
     --------
     >>> combine(np.array([[0.5, 0.5]]), np.array([[1, 2], [3, 6]]))
     array([[2., 4.]])
     """
     dtype = np.float32 if images.dtype in (np.float32, np.float16) else np.float64
-    weights = weights.astype(dtype, copy=False)
+    with np.errstate(over="ignore"):
+        weights = weights.astype(dtype, copy=False)
     columns = images.reshape(len(images), -1)
     sums = np.empty((weights.shape[0], columns.shape[1]), dtype)
     # Photographs of another type are converted some pixels at a time: as a whole they might not fit into memory.
     width = columns.shape[1] if images.dtype == dtype else max(1, _BLOCK_VALUES // len(columns))
     for block in gen_batches(columns.shape[1], width):
-        sums[:, block] = weights @ columns[:, block].astype(dtype, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums[:, block] = weights @ columns[:, block].astype(dtype, copy=False)
+        check_finite(sums[:, block])
     return sums.reshape(len(sums), *images.shape[1:])
 
 

@@ -88,5 +88,6 @@ def _least_squares(basis):
     functions' root mean squares.
     """
     norms = np.linalg.norm(basis, axis=0)
-    norms[norms == 0] = 1
+    # What is 0 but for rounding at all lights gets no coefficient, rather than one beyond all numbers.
+    norms[norms <= 1e-12 * norms.max()] = np.inf
     return np.linalg.pinv(basis / norms, rtol=ROUNDING) / norms[:, None]

@@ -5,6 +5,8 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 
+from ..arguments import safe_unit
+
 __all__ = ["cluster_pixels"]
 
 # What the clusters are found on: pixels, their values, and components of these.
@@ -44,9 +46,11 @@ def cluster_pixels(columns, weight, n_clusters, random):
     if n_clusters == 1:
         return np.zeros(n_pixels, np.int32)
     lights = random.permutation(n_lights)[: max(_N_COMPONENTS, _CLUSTERED_VALUES // n_channels)]
+    unit = safe_unit(columns[lights])
 
     def features(pixels):
-        return columns[lights[:, None], pixels].transpose(1, 0, 2).reshape(len(pixels), -1).astype(np.float32)
+        some = columns[lights[:, None], pixels].transpose(1, 0, 2).reshape(len(pixels), -1)
+        return (some if unit == 1 else some / unit).astype(np.float32)
 
     sample = features(random.permutation(weighted)[:_CLUSTERED_PIXELS])
     if (sample == sample[0]).all():

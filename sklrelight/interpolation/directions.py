@@ -79,7 +79,7 @@ def normalize(lights):
     """
     lengths = np.linalg.norm(lights, axis=1, keepdims=True)
     if not lengths.all():
-        raise ValueError(f"light {int(lengths.argmin())} is (0, 0, 0), which is no direction")
+        raise ValueError(f"light {int(lengths.argmin())} of X is (0, 0, 0), which is no direction")
     return lights / lengths
 
 
@@ -106,6 +106,6 @@ def check_above_horizon(directions, model):
     lowest = int(directions[:, 2].argmin())
     if directions[lowest, 2] < _BELOW_HORIZON:
         raise ValueError(
-            f"{model} takes directions of the upper hemisphere, and light {lowest} has z = {directions[lowest, 2]:.3g};"
-            " RBFInterpolation takes those of the whole sphere"
+            f"{model} takes directions of the upper hemisphere, and light {lowest} of X has"
+            f" z = {directions[lowest, 2]:.3g}; RBFInterpolation takes those of the whole sphere"
         )

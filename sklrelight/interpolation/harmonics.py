@@ -103,7 +103,7 @@ class HemisphericalHarmonics(BasisRegressor):
             lengths = np.linalg.norm(X, axis=1)
             raise ValueError(
                 f"{type(self).__name__} takes directions: three columns with lengths of 0.79 to 1.21, or two with"
-                f" lengths up to 1.21; these, of n_features = {X.shape[1]}, have lengths of {lengths.min():.3g} to"
+                f" lengths up to 1.21; those of X, of n_features = {X.shape[1]}, have lengths of {lengths.min():.3g} to"
                 f" {lengths.max():.3g}. A position becomes a direction when the object's is subtracted and what is left"
                 " divided by its length"
             )

@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.spatial import Delaunay, KDTree
+from scipy.spatial import Delaunay, KDTree, QhullError
 
 from .base import ROUNDING, AffineSubspace, LightRegressor, MergedLights, combine
 from .directions import are_directions, check_above_horizon, normalize
@@ -93,13 +93,13 @@ class LinearInterpolation(LightRegressor):
         subspace = AffineSubspace.of(X)
         if subspace.rank > _MAX_RANK:
             raise ValueError(
-                f"the lights span {subspace.rank} dimensions; LinearInterpolation triangulates up to {_MAX_RANK}, for"
+                f"the lights X span {subspace.rank} dimensions; LinearInterpolation triangulates up to {_MAX_RANK}, for"
                 " it takes seconds in 7 dimensions and minutes in 10: use RBFInterpolation"
             )
         merged = MergedLights.of(subspace.project(X), ROUNDING * subspace.spread)
         self.directions_, self.subspace_ = directions, subspace
         self.lights_, self.light_groups_ = merged.points, merged.groups
-        self.triangulation_ = Delaunay(self.lights_) if subspace.rank > 1 else None
+        self.triangulation_ = self._triangulate(merged.points) if subspace.rank > 1 else None
         self.images_ = merged.average(y)
         return self
 
@@ -150,6 +150,14 @@ class LinearInterpolation(LightRegressor):
             corners, shares = np.zeros((len(points), 1), int), np.ones((len(points), 1))
         rows = np.arange(0, corners.size + 1, corners.shape[1])
         return csr_array((shares.ravel(), corners.ravel(), rows), shape=(len(points), len(self.lights_)))
+
+    @staticmethod
+    def _triangulate(points):
+        try:
+            return Delaunay(points)
+        except QhullError as error:
+            reason = str(error).strip().split("\n")[0]
+            raise ValueError(f"the lights X cannot be triangulated: {reason}; RBFInterpolation takes them") from error
 
     def _in_triangles(self, triangulation, points):
         """Give the corners of the triangle around each point, and their shares in it."""

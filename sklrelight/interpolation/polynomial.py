@@ -69,8 +69,9 @@ class PolynomialTextureMap(BasisRegressor):
         subspace = AffineSubspace.of(X)
         if width < 2 or subspace.rank > 2:
             raise ValueError(
-                f"{type(self).__name__} takes unit directions, or lights in a plane; these, of n_features = {width},"
-                f" span {subspace.rank} dimensions and are no directions (three columns, lengths of 0.79 to 1.21)"
+                f"{type(self).__name__} takes unit directions, or lights in a plane; those of X, of n_features ="
+                f" {width}, span {subspace.rank} dimensions and are no directions (three columns, lengths of 0.79 to"
+                " 1.21)"
             )
         points = subspace.project(X)
         self.directions_, self.center_, self.axes_ = False, subspace.center, np.zeros((2, width))

@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from ..arguments import check_finite
 from ..weights import check_pixel_weight
 from .base import LightRegressor
 from .clusters import cluster_pixels
@@ -172,6 +173,10 @@ class StackedRBFInterpolation(LightRegressor):
         columns = _pixels(y)
         labels = cluster_pixels(columns, weight, self.n_clusters, random)
         candidates = _candidates(X)
+        if not candidates:
+            raise ValueError(
+                "the equations of all kernels are singular to rounding for the lights X; NearestPhotograph takes them"
+            )
         rows = np.sort(random.permutation(len(X))[:_MEASURED_LIGHTS])
         same = Points(X).merged.groups
         residuals = np.stack(
@@ -233,7 +238,8 @@ class StackedRBFInterpolation(LightRegressor):
         for equations, used in self._used():
             smoothings = [self.candidates_[index]["smoothing"] for index in used]
             for index, own in zip(used, equations.weights(X, smoothings), strict=True):
-                spread = own @ equations.points.merged.averaging
+                # The product with the matrix that averages, which many lights in many groups would make large.
+                spread = (own * (1 / equations.points.merged.counts))[:, equations.points.merged.groups]
                 self._add(weights, index, spread)
         return self._combine(weights, self.stacking_weights_.sum(axis=2))
 
@@ -312,17 +318,22 @@ class StackedRBFInterpolation(LightRegressor):
         images = np.empty((weights.shape[2], n_pixels, n_channels), dtype)
         width = max(1, _BLOCK_VALUES // (max(n_lights, len(images)) * n_channels))
         least, greatest = self.value_range_
-        for cluster, (of_curves, share_of_curves) in enumerate(zip(weights.astype(dtype), shares, strict=True)):
+        with np.errstate(over="ignore"):
+            weights = weights.astype(dtype)
+        for cluster, (of_curves, share_of_curves) in enumerate(zip(weights, shares, strict=True)):
             pixels = np.flatnonzero(labels == cluster)
             for block in gen_batches(len(pixels), width):
                 some = self._normalize(columns[:, pixels[block]].reshape(n_lights, -1).astype(dtype))
                 mean = np.zeros((len(images), some.shape[1]), dtype)
                 for curve, matrix, share in zip(CURVES, of_curves, share_of_curves.astype(dtype), strict=True):
                     if share:
-                        mean += share * curve.unbend(matrix / share @ curve.bend(some))
-                mean *= dtype((greatest - least) or 1.0)
-                mean += dtype(least)
+                        with np.errstate(over="ignore", invalid="ignore"):
+                            mean += share * curve.unbend(matrix / share @ curve.bend(some))
+                with np.errstate(over="ignore", invalid="ignore"):
+                    mean *= dtype((greatest - least) or 1.0)
+                    mean += dtype(least)
                 images[:, pixels[block]] = mean.reshape(len(images), -1, n_channels)
+        check_finite(images)
         return images.reshape(len(images), *self.images_.shape[1:])
 
 

@@ -1,0 +1,421 @@
+import json
+import pickle
+from pathlib import Path
+
+import hostile_files
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklrelight import (
+    LogExposureScaler,
+    PixelLightFeaturizer,
+    Relighter,
+    RelightingMLPRegressor,
+    load_model,
+    make_relighter,
+    save_model,
+)
+from sklrelight.interpolation import (
+    HemisphericalHarmonics,
+    LinearInterpolation,
+    NearestPhotograph,
+    PolynomialTextureMap,
+    RBFInterpolation,
+    StackedRBFInterpolation,
+)
+from sklrelight.model_files import files
+from sklrelight.versions import InconsistentVersionsWarning, library_versions
+
+pytest.importorskip("safetensors")
+
+RNG = np.random.default_rng(0)
+DIRECTIONS = RNG.normal(size=(12, 3)) * [1, 1, 0.2] + [0, 0, 1]
+DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
+POSITIONS = RNG.random((12, 3)) * 5
+GRID = RNG.random((12, 2))
+COLOUR = RNG.random((12, 4, 6, 3))
+TABLE = RelightingMLPRegressor((8,), max_observations=300, random_state=0)
+
+
+def quick(recipe="default", **parameters):
+    parameters = {"hidden_layer_sizes": (16, 16), "max_observations": 500, "batch_size": 50} | parameters
+    relighter = make_relighter(recipe, random_state=0)
+    return relighter.set_params(**{f"regressor__mlp__{name}": value for name, value in parameters.items()})
+
+
+@pytest.fixture(scope="module")
+def relighter():
+    return quick().fit(DIRECTIONS, COLOUR)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.safetensors"
+
+
+def round_trip(relighter, path):
+    save_model(relighter, path)
+    return load_model(path)
+
+
+def assert_equal(loaded, relighter, lights):
+    lights = lights * 1.01
+    predicted, expected = loaded.predict(lights), relighter.predict(lights)
+    assert predicted.dtype == expected.dtype
+    assert predicted.shape == expected.shape
+    assert predicted.tobytes() == expected.tobytes()
+    assert loaded.n_features_in_ == relighter.n_features_in_
+    assert str(loaded) == str(relighter)
+
+
+@pytest.mark.parametrize("lights", [DIRECTIONS, POSITIONS, GRID], ids=["directions", "positions", "grid"])
+@pytest.mark.parametrize(
+    "images",
+    [COLOUR, COLOUR[..., 0].astype(np.float32), COLOUR[:, 0, 0], COLOUR[:, 0, 0, 0]],
+    ids=["4d", "3d", "2d", "1d"],
+)
+@pytest.mark.parametrize(
+    "regressor",
+    [
+        NearestPhotograph(),
+        RBFInterpolation(),
+        RBFInterpolation("auto", smoothing="auto", n_dimensions="auto"),
+        RBFInterpolation("quintic", smoothing=0.1),
+        RBFInterpolation("gaussian", epsilon=2.0),
+        StackedRBFInterpolation(n_clusters=3, random_state=0),
+        LinearInterpolation(),
+        PolynomialTextureMap(),
+        HemisphericalHarmonics(order=1),
+    ],
+    ids=repr,
+)
+def test_interpolations_predict_the_same_bytes(regressor, images, lights, path):
+    relighter = Relighter(regressor)
+    try:
+        relighter.fit(lights, images)
+    except ValueError:
+        # Those that are made for directions say so.
+        assert isinstance(regressor, (PolynomialTextureMap, HemisphericalHarmonics))
+        return
+    assert_equal(round_trip(relighter, path), relighter, lights)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"n_networks": 2, "interpolation": RBFInterpolation("auto"), "normalization": "batch", "activation": "prelu"},
+        {"n_networks": 1, "interpolation": None, "normalization": "layer", "dropout": 0.1, "precision": "bfloat16"},
+        {
+            "n_networks": 1,
+            "interpolation": LinearInterpolation(),
+            "hidden_layer_sizes": (),
+            "output_activation": "sigmoid",
+        },
+        {
+            "validation_fraction": 0.2,
+            "n_stages": 2,
+            "max_epochs": 2,
+            "scale_targets": False,
+            "learning_rate": "plateau",
+        },
+    ],
+)
+@pytest.mark.parametrize("scaling", ["standard", "unit"])
+def test_networks_predict_the_same_bytes(parameters, scaling, path):
+    relighter = quick(**parameters).set_params(regressor__featurizer__scaling=scaling).fit(POSITIONS, COLOUR)
+    loaded = round_trip(relighter, path)
+    assert_equal(loaded, relighter, POSITIONS)
+    mlp, expected = loaded.regressor_["mlp"], relighter.regressor_["mlp"]
+    assert mlp.history_ == expected.history_
+    for name in ("network_share_", "n_observations_", "precision_", "compiled_", "device_", "target_range_"):
+        assert getattr(mlp, name) == getattr(expected, name)
+    names = relighter.regressor_["featurizer"].get_feature_names_out()
+    np.testing.assert_array_equal(loaded.regressor_["featurizer"].get_feature_names_out(), names)
+
+
+@pytest.mark.parametrize("images", [COLOUR[..., 0], COLOUR[:, 0, 0], COLOUR[:, 0, 0, 0]], ids=["3d", "2d", "1d"])
+def test_networks_of_other_targets_predict_the_same_bytes(images, path):
+    relighter = quick().fit(GRID, images)
+    assert_equal(round_trip(relighter, path), relighter, GRID)
+
+
+@pytest.mark.parametrize("images", [COLOUR[:, 0, 0], COLOUR[:, 0, 0, 0]], ids=["2d", "1d"])
+@pytest.mark.parametrize("regressor", [TABLE, Pipeline([("only", TABLE)])], ids=["alone", "pipeline"])
+def test_a_network_over_a_plain_table_predicts_the_same_bytes(regressor, images, path):
+    relighter = Relighter(regressor).fit(GRID, images)
+    assert_equal(round_trip(relighter, path), relighter, GRID)
+
+
+def test_weights_saturation_names_and_parameters_come_back(path):
+    lights = pd.DataFrame(DIRECTIONS, columns=["x", "y", "z"])
+    mask = np.ones((4, 6))
+    mask[0] = 0
+    relighter = quick(learning_rate_init=np.float32(1e-3), hidden_layer_sizes=[np.int64(8), 4])
+    relighter.set_params(transformer__gamma=np.float32(2.2), transformer__curve="power", check_inverse=False)
+    relighter.fit(lights, COLOUR, pixel_weight=mask, saturation=0.9)
+    loaded = round_trip(relighter, path)
+    assert_equal(loaded, relighter, lights)
+    assert list(loaded.feature_names_in_) == ["x", "y", "z"]
+    assert loaded.score(lights, COLOUR) == relighter.score(lights, COLOUR)
+    assert type(loaded.get_params()["transformer__gamma"]) is np.float32
+    for name, value in relighter.get_params().items():
+        if not hasattr(value, "get_params") and name != "regressor__steps":
+            assert loaded.get_params()[name] == value, name
+    # What the interpolation can do beside predicting.
+    model, expected = (some.regressor_["mlp"].interpolation_ for some in (loaded, relighter))
+    np.testing.assert_array_equal(model.leave_out([1, 2]), expected.leave_out([1, 2]))
+
+
+def test_leave_one_out_errors_come_back(path):
+    relighter = Relighter(RBFInterpolation()).fit(DIRECTIONS, COLOUR, pixel_weight=np.eye(4, 6))
+    loaded = round_trip(relighter, path).regressor_
+    np.testing.assert_array_equal(loaded.leave_one_out_errors_, relighter.regressor_.leave_one_out_errors_)
+    np.testing.assert_array_equal(loaded.weights(DIRECTIONS), relighter.regressor_.weights(DIRECTIONS))
+    assert loaded.leave_one_out_error_ == relighter.regressor_.leave_one_out_error_
+
+
+def test_a_loaded_model_can_be_fitted_anew_and_saved_again(relighter, path, tmp_path):
+    loaded = round_trip(relighter, path)
+    save_model(loaded, tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == path.read_bytes()
+    loaded.fit(DIRECTIONS, COLOUR)
+    assert loaded.predict(DIRECTIONS).tobytes() == relighter.predict(DIRECTIONS).tobytes()
+
+
+def test_loading_leaves_random_numbers_as_they_are(relighter, path):
+    save_model(relighter, path)
+    state = torch.get_rng_state()
+    load_model(path)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+class Mine(Relighter):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Mine(NearestPhotograph()), r"relighter is a .*\.Mine, which save_model cannot write"),
+        (Relighter(LinearRegression()), "relighter.regressor is a sklearn.*LinearRegression, which save_model cannot"),
+        (
+            Relighter(NearestPhotograph(), transformer=FunctionTransformer()),
+            "relighter.transformer is a .*FunctionTransf",
+        ),
+        (
+            Relighter(NearestPhotograph(), random_state=np.random.RandomState(0)),
+            "relighter.random_state is of the type",
+        ),
+        (
+            Relighter(Pipeline([("a", FunctionTransformer()), ("b", NearestPhotograph())])),
+            r"relighter.regressor\['a'\] is a .*FunctionTransformer",
+        ),
+        (
+            quick(interpolation=LinearRegression()),
+            r"relighter.regressor\['mlp'\].interpolation is a .*LinearRegression",
+        ),
+        (
+            GridSearchCV(Relighter(NearestPhotograph()), {"check_inverse": [False]}, cv=2),
+            "relighter is a .*GridSearchCV",
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_cannot_be_saved_is_refused_before_anything_is_written(model, message, path):
+    model.fit(DIRECTIONS, COLOUR[:, 0, 0])
+    with pytest.raises(ValueError, match=message):
+        save_model(model, path)
+    assert not list(path.parent.iterdir())
+
+
+def test_models_that_are_not_fitted_are_refused(path):
+    with pytest.raises(NotFittedError):
+        save_model(Relighter(NearestPhotograph()), path)
+
+
+def test_a_write_that_fails_leaves_the_former_file(relighter, path, monkeypatch):
+    save_model(relighter, path)
+    before = path.read_bytes()
+    monkeypatch.setattr("sklrelight.model_files.container._digest", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        save_model(relighter, path)
+    assert path.read_bytes() == before
+    assert len(list(path.parent.iterdir())) == 1
+
+
+def test_missing_folders_and_files_are_named(relighter, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"the folder .*nowhere does not exist"):
+        save_model(relighter, tmp_path / "nowhere" / "model")
+    with pytest.raises(FileNotFoundError, match=r"No such file: .*nothing"):
+        load_model(tmp_path / "nothing")
+
+
+def test_a_file_can_be_read_by_those_that_can_read_others(relighter, path):
+    save_model(relighter, path)
+    ordinary = path.with_name("ordinary")
+    ordinary.touch()
+    assert path.stat().st_mode == ordinary.stat().st_mode
+
+
+def test_other_versions_are_warned_of(relighter, path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "library_versions", lambda: library_versions() | {"torch": "1.0"})
+        save_model(relighter, path)
+    with pytest.warns(InconsistentVersionsWarning, match=r"saved with torch 1\.0 \(here") as caught:
+        load_model(path)
+    assert caught[0].filename == __file__
+
+
+def changed(path, change):
+    """Rewrite a file after `change(description)`, with a checksum that fits."""
+    header, description, body = hostile_files.split(path.read_bytes())
+    change(description)
+    path.write_bytes(hostile_files.join(header, description, body))
+
+
+def test_newer_formats_are_refused(relighter, path):
+    save_model(relighter, path)
+
+    def change(description):
+        description["format"] = 7
+        description["versions"]["sklrelight"] = "9.1"
+
+    changed(path, change)
+    here = library_versions()["sklrelight"]
+    with pytest.raises(
+        ValueError, match=f"written by sklrelight 9.1 in format 7; sklrelight {here} reads up to 1: upd"
+    ):
+        load_model(path)
+
+
+def test_another_kind_of_file_is_refused(relighter, path):
+    save_file = pytest.importorskip("safetensors.numpy").save_file
+    for content in (b"", b"1234567", b"\0" * 100, b"a picture, say" * 100, pickle.dumps(relighter)):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"cut, or no safetensors file|no file that save_model wrote|header of"):
+            load_model(path)
+    save_file({"weights": np.eye(3)}, path, metadata={"sklrelight": "mine"})
+    with pytest.raises(ValueError, match="no file that save_model wrote"):
+        load_model(path)
+
+
+def test_every_cut_is_refused(relighter, path):
+    save_model(relighter, path)
+    data = path.read_bytes()
+    for length in [*range(0, 2000, 100), *range(2000, len(data), len(data) // 50), len(data) - 1]:
+        path.write_bytes(data[:length])
+        with pytest.raises(ValueError, match=r"cut|no file that save_model wrote"):
+            load_model(path)
+    path.write_bytes(data + b"\0")
+    with pytest.raises(ValueError, match="checksum"):
+        load_model(path)
+
+
+def lie(*keys, value):
+    def change(description):
+        place = description["relighter"]
+        for key in keys[:-1]:
+            place = place[key]
+        place[keys[-1]] = value(place[keys[-1]]) if callable(value) else value
+
+    return change
+
+
+REGRESSOR = ("state", "regressor")
+MLP = (*REGRESSOR, "steps", 1, "state")
+NET = (*MLP, "nets", 0)
+NESTED = json.loads("[" * 300 + "]" * 300)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lie("class", value="os.system"), "class is 'os.system', not one of"),
+        (lie(*REGRESSOR, "class", value="Relighter"), "class is 'Relighter', not one of"),
+        (lie("parameters", "regressor", value={"estimator": {"class": "Relighter"}}), "not one of"),
+        (lie("parameters", "cookies", value=1), "has the parameter 'cookies', which Relighter has not"),
+        (lie("parameters", "random_state", value="x"), "The 'random_state' parameter of Relighter must be"),
+        (lie("parameters", "random_state", value=NESTED), "cannot be read|of no kind|no object"),
+        (lie(*NET, "hidden_layer_sizes", value=[2**30, 2**30]), "weights, which the file has not"),
+        (lie(*NET, "hidden_layer_sizes", value=[2**62]), "out of its range"),
+        (lie(*NET, "hidden_layer_sizes", value=[16]), "does not fit the rest|not known"),
+        (lie(*NET, "hidden_layer_sizes", value=[1] * 300), "no list of up to 256"),
+        (lie(*NET, "activation", value="__import__"), "activation is '__import__', not one of"),
+        (lie(*NET, "output_scale", value=float("1e999")), "cannot be read|no number"),
+        (lie(*MLP, "nets", value=[]), "has no networks"),
+        (lie(*MLP, "nets", value=lambda nets: nets * 2), "there is no array .*, or it is used twice"),
+        (lie(*MLP, "target_shape", value=[2**20, 2**20, 3]), "photographs of another shape"),
+        (lie("state", "target_shape", value=[2**20, 2**20, 3]), "is of other photographs"),
+        (lie("state", "target_shape", value=[]), "is of other photographs"),
+        (lie(*MLP, "device", value="meta"), "device is not known"),
+        (lie(*MLP, "network_share", value=2), "out of its range"),
+        (lie(*MLP, "interpolation", value=None), "arrays that belong to nothing"),
+        (lie(*MLP, "interpolation", "state", "candidates", value=lambda c: c * 1000), "no list of up to 256"),
+        (lie("state", "regressor", "parameters", "steps", "steps", 0, "name", value="a__b"), "has a step of a name"),
+        (lie("state", "transformer", "state", "data_max", value=-1.0), "out of its range"),
+        (lie("state", "transformer", "state", "exposure", value=1e300), "out of its range"),
+    ],
+)
+def test_lies_are_refused_by_name(relighter, path, change, message):
+    save_model(relighter, path)
+    changed(path, change)
+    with pytest.raises(ValueError, match=message):
+        load_model(path)
+
+
+def test_a_long_header_is_not_read(path):
+    with open(path, "wb") as file:
+        file.write((2**24).to_bytes(8, "little"))
+        file.truncate(2**25)
+    with pytest.raises(ValueError, match="header of 16777216 bytes is that of no model"):
+        load_model(path)
+
+
+def test_a_model_whose_parts_do_not_fit_is_not_saved(path):
+    relighter = Relighter(NearestPhotograph()).fit(DIRECTIONS, COLOUR)
+    relighter.regressor_.images_ = relighter.regressor_.images_[:, :2]
+    with pytest.raises(ValueError, match=r"cannot be saved: .*images is an array of shape .* does not fit"):
+        save_model(relighter, path)
+    assert not path.exists()
+
+
+def test_unfinished_fits_come_back(path):
+    relighter = quick().fit(DIRECTIONS, COLOUR)
+    # What Ctrl-C leaves behind: a last epoch without its losses.
+    history = relighter.regressor_["mlp"].net_.history
+    history.new_epoch()
+    history.record("epoch", len(history))
+    loaded = round_trip(relighter, path)
+    assert loaded.regressor_["mlp"].history_ == relighter.regressor_["mlp"].history_
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_model_from_cuda_loads_without_it(relighter, path):
+    save_model(relighter, path)
+    changed(path, lie(*MLP, "device", value="cuda:1"))
+    loaded = load_model(path)
+    assert loaded.regressor_["mlp"].device_ == "cuda:1"
+    assert_equal(loaded, relighter, DIRECTIONS)
+
+
+def test_the_package_is_asked_for(relighter, path, monkeypatch):
+    import sys  # noqa: PLC0415
+
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    with pytest.raises(ImportError, match=r"pip install 'sklrelight\[share\]'"):
+        save_model(relighter, path)
+
+
+def test_parts_alone_are_refused(path):
+    with pytest.raises(ValueError, match=r"relighter is a .*LogExposureScaler"):
+        save_model(LogExposureScaler().fit(COLOUR), path)
+    with pytest.raises(ValueError, match=r"relighter is a .*PixelLightFeaturizer"):
+        save_model(PixelLightFeaturizer().fit(DIRECTIONS, COLOUR), Path(path))
