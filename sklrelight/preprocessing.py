@@ -8,13 +8,15 @@ from sklearn.utils import check_array, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .documentation import DocumentedEstimator
+
 __all__ = ["LogExposureScaler"]
 
 # Values that "auto" exposure looks at, at most.
 _METERED_VALUES = 2**20
 
 
-class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class LogExposureScaler(DocumentedEstimator, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     r"""Spread high dynamic range radiance evenly over [0, 1].
 
     Most values of a calibrated HDR photograph lie in a small part of its range. They are scaled to [0, 1], exposed,
@@ -49,7 +51,7 @@ class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     n_features_in_ : int
         Width of the training data, where they are a table.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where the training data had some that are all strings.
 
     See Also

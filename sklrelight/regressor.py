@@ -13,6 +13,7 @@ from .allocation import freed_memory_kept
 from .blending import choose_n_networks, fit_interpolation, hold_out_lights, leave_out, network_share
 from .building import make_net, split_lights
 from .checks import ObservationChecks
+from .documentation import DocumentedEstimator
 from .features import PixelLightFeatures
 from .networks import ACTIVATIONS, NORMALIZATIONS
 from .sampling import Observations
@@ -25,7 +26,7 @@ __all__ = ["RelightingMLPRegressor"]
 _HALF_PRECISION_OBSERVATIONS = 2**17
 
 
-class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin, BaseEstimator):
+class RelightingMLPRegressor(DocumentedEstimator, ObservationChecks, RegressorMixin, MultiOutputMixin, BaseEstimator):
     """Multilayer perceptron from light and pixel to colour, trained by skorch; or several, and an interpolation.
 
     Parameters
@@ -181,7 +182,7 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
     n_features_in_ : int
         Number of features of an observation.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where the training table had some that are all strings.
 
     See Also

@@ -15,6 +15,7 @@ from sklearn.utils._repr_html.estimator import _VisualBlock
 from sklearn.utils._tags import get_tags
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted, has_fit_parameter
 
+from .documentation import DocumentedEstimator
 from .features import split_target_shape
 from .preprocessing import LogExposureScaler
 from .recipes import RECIPES, make_pipeline
@@ -26,7 +27,7 @@ __all__ = ["RECIPES", "Relighter", "make_relighter"]
 _BLOCK_VALUES = 2**24
 
 
-class Relighter(TransformedTargetRegressor):
+class Relighter(DocumentedEstimator, TransformedTargetRegressor):
     """Predict photographs of a scene under lights that nobody photographed.
 
     Encodes the photographs by `transformer`, fits `regressor` from lights to encoded photographs, and decodes what it
@@ -63,7 +64,7 @@ class Relighter(TransformedTargetRegressor):
     n_features_in_ : int
         Width of the lights.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names of the lights, where they had some that are all strings.
 
     See Also

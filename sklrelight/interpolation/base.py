@@ -10,6 +10,8 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from ..documentation import DocumentedEstimator
+
 __all__ = ["ROUNDING", "AffineSubspace", "LightRegressor", "MergedLights", "combine"]
 
 # Of the extent of the lights: what differs by less is equal, but for the rounding of float32 and of printed digits.
@@ -18,7 +20,7 @@ ROUNDING = 1e-5
 _BLOCK_VALUES = 2**24
 
 
-class LightRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class LightRegressor(DocumentedEstimator, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Base of the models over the lights: checks what comes in.
 
     Attributes
@@ -26,7 +28,7 @@ class LightRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     n_features_in_ : int
         Width of the lights.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names of the lights, where they had some that are all strings.
     """
 
