@@ -44,6 +44,7 @@ if os.environ.get("SKLRELIGHT_DOCS_ONLINE"):
         "skorch": ("https://skorch.readthedocs.io/en/stable", None),
     }
 
+default_role = "literal"
 autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False

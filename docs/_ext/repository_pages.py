@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 DOCS = Path(__file__).parents[1]
@@ -19,7 +20,7 @@ def copy_pages(app):
     for page in pages:
         target = PAGES / page.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(_LINK.sub(lambda match: _relink(match, page, pages), page.read_text()))
+        target.write_text(_LINK.sub(partial(_relink, page=page, pages=pages), page.read_text()))
     results = [page.relative_to(ROOT).with_suffix("") for page in pages if page.parent.name == "results"]
     # Where there are none yet, there is nothing to list.
     index = ["```{toctree}", ":maxdepth: 2", "", "benchmarks/README", *map(str, results), "```"]

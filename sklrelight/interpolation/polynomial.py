@@ -24,7 +24,7 @@ class PolynomialTextureMap(BasisRegressor):
     center_ : ndarray of shape (`n_features_in_`,)
         The light, scaled to the length 1 if it is a direction, at which u = v = 0.
 
-    axes_ : ndarray of shape (2, n_features_in_)
+    axes_ : ndarray of shape (2, `n_features_in_`)
         From a light's offset to `center_` to u and v.
 
     n_features_in_ : int

@@ -196,7 +196,7 @@ class ContactSheetDisplay:
         n_images = len(self.images)
         if ax is None:
             height, width = self.images.shape[1:3]
-            n_columns = min(n_images, max(1, round(math.sqrt(1.5 * n_images * height / width))))
+            n_columns = n_images if n_images <= 4 else max(2, round(math.sqrt(2.2 * n_images * height / width)))
             n_rows = -(-n_images // n_columns)
             cell = 12 / max(n_columns, 4)
             ax = new_axes(n_rows, n_columns, size=(cell * n_columns, n_rows * (cell * height / width + 0.25)))

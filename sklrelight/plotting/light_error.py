@@ -226,7 +226,8 @@ class LightErrorDisplay:
             cmap=cmap,
             vmin=vmin,
             vmax=vmax,
-            s=60,
+            # Not so large that many of them hide the marks between.
+            s=float(np.clip(4500 / len(self.light_map.points), 14, 60)),
             edgecolors=color,
             linewidths=0.6,
             zorder=2,
