@@ -41,7 +41,7 @@ def medal(side=80, n_lights=120):
     z = 1 - 0.9 * number / n_lights
     turn = number * np.pi * (1 + np.sqrt(5))
     lights = np.column_stack([np.sqrt(1 - z**2) * np.cos(turn), np.sqrt(1 - z**2) * np.sin(turn), z])
-    halfway = lights + [0, 0, 1]
+    halfway = lights + np.array([0, 0, 1])
     halfway /= np.linalg.norm(halfway, axis=1, keepdims=True)
     facing = np.clip(np.einsum("ijk,nk->nij", normals, lights), 0, None)[..., None]
     shine = np.clip(np.einsum("ijk,nk->nij", normals, halfway), 0, None)[..., None] ** 60

@@ -27,7 +27,8 @@ from sklrelight.interpolation import (
 )
 from sklrelight.metrics import display_white, encode_display, relative_error
 
-OBSERVATIONS = 700_000
+# A small network and few observations, so that this page is quick.
+TRAINING = {"regressor__mlp__hidden_layer_sizes": (128,) * 3, "regressor__mlp__max_observations": 800_000}
 
 
 def dome(n_lights):
@@ -51,9 +52,7 @@ print(f"{len(directions)} photographs, {held_out.sum()} held out")
 # Each model is put in the same place, between the encoding of the photographs and its inverse.
 # ``make_relighter()`` averages networks with an interpolation; the network alone is shown beside it.
 network = make_relighter(random_state=0).set_params(
-    regressor__mlp__max_observations=OBSERVATIONS,
-    regressor__mlp__interpolation=None,
-    regressor__mlp__n_networks=1,
+    **TRAINING, regressor__mlp__interpolation=None, regressor__mlp__n_networks=1
 )
 models = {
     "nearest photograph": Relighter(NearestPhotograph()),
@@ -63,7 +62,7 @@ models = {
     "RBF, chosen for the capture": Relighter(RBFInterpolation("auto", smoothing="auto", n_dimensions="auto")),
     "RBF, chosen for each kind of pixel": Relighter(StackedRBFInterpolation(random_state=0)),
     "network alone": network,
-    "make_relighter()": make_relighter(random_state=0).set_params(regressor__mlp__max_observations=OBSERVATIONS),
+    "make_relighter()": make_relighter(random_state=0).set_params(**TRAINING),
 }
 
 errors, seconds, predicted = {}, {}, {}

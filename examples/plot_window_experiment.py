@@ -2,8 +2,8 @@
 Are whole windows worse than single pixels?
 ===========================================
 
-Colburn 2019 trains on single pixels drawn from all photographs, and says that the same network on whole images "fails to
-produce good results", and gets close to the dense one as the windows shrink to 3 x 3. Here that is tested.
+Colburn 2019 trains on single pixels drawn from all photographs, and says that the same network on whole images
+"fails to produce good results", and gets close to the dense one as the windows shrink to 3 x 3. Here that is tested.
 """
 
 # %%
