@@ -9,7 +9,7 @@ the loss against that. Does it help?
 # %%
 # The network, features and loss are those of Colburn 2019, smaller and shorter. The published network ends in a
 # ReLU in one of its two versions, and is linear in the other; both are trained here, each with and without the
-# luminance term, and each from ten initial weights.
+# luminance term, and each from six initial weights.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,7 +18,7 @@ from sklrelight import make_relighter
 from sklrelight.datasets import make_scene
 from sklrelight.metrics import display_white, encode_display, relative_error
 
-SEEDS = range(10)
+SEEDS = range(6)
 
 scene = make_scene(n_lights=49, image_shape=(36, 48))
 some = slice(None, None, 4)
@@ -79,7 +79,7 @@ axis.invert_yaxis()
 axis.set_xlim(left=0)
 axis.set_xlabel("relative error on training photographs (encoded)")
 axis.legend(fontsize=8, loc="lower right")
-axis.set_title("output and loss, ten initial weights each", fontsize=10)
+axis.set_title("output and loss, six initial weights each", fontsize=10)
 
 # %%
 # What it looks like: a photograph, the same as a network with dead channels gives it, and as one without.
