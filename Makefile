@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 # make demo CAPTURE=folder relights a capture of your own (photographs and an .lp file).
 CAPTURE ?=
 
-.PHONY: demo test proof lint bench clean
+.PHONY: demo test proof lint bench docs clean
 
 # torch is pinned by constraints.txt and installed on its own first, so that no other package's open range picks a
 # CUDA build of several gigabytes.
@@ -34,5 +34,15 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/training_rate.py
 	$(BIN)/python benchmarks/accuracy.py
 
+# The pages of the gallery run: some minutes. Figures and links are of this build; nothing is fetched.
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[docs]'
+	touch $@
+
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	@echo "the documentation: docs/_build/html/index.html"
+
 clean:
+	rm -rf docs/_build docs/gallery docs/generated docs/repository docs/sg_execution_times.rst
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from .arguments import check_magnitude, naming, safe_unit
+from .documentation import DocumentedEstimator
 from .versions import VersionedState
 from .weights import check_pixel_weight
 
@@ -146,7 +147,9 @@ class PixelLightFeatures:
 
 
 # Without output keys scikit-learn leaves the result alone when transform_output="pandas" is set: it is no table.
-class PixelLightFeaturizer(VersionedState, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class PixelLightFeaturizer(
+    DocumentedEstimator, VersionedState, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):  # type: ignore[call-arg]
     """Describe each pixel and each light to a network.
 
     The features of an observation are its light, the position of its pixel, and the pixel's *salient images*: its
@@ -187,7 +190,7 @@ class PixelLightFeaturizer(VersionedState, TransformerMixin, BaseEstimator, auto
     n_features_in_ : int
         Width of the lights.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names of the lights, where they had some that are all strings.
 
     See Also

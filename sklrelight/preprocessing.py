@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .arguments import check_magnitude, naming
+from .documentation import DocumentedEstimator
 from .versions import VersionedState
 
 __all__ = ["LogExposureScaler"]
@@ -17,7 +18,7 @@ __all__ = ["LogExposureScaler"]
 _METERED_VALUES = 2**20
 
 
-class LogExposureScaler(VersionedState, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     r"""Spread high dynamic range radiance evenly over [0, 1].
 
     Most values of a calibrated HDR photograph lie in a small part of its range. They are scaled to [0, 1], exposed,
@@ -52,7 +53,7 @@ class LogExposureScaler(VersionedState, OneToOneFeatureMixin, TransformerMixin, 
     n_features_in_ : int
         Width of the training data, where they are a table.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where the training data had some that are all strings.
 
     See Also

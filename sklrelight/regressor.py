@@ -5,6 +5,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .checks import ObservationChecks
+from .documentation import DocumentedEstimator
 from .features import PixelLightFeatures
 from .fitting import TrainingData, choose_precision, fit_first_stage, measure_share, train_networks
 from .predicting import predict_blend
@@ -15,7 +16,9 @@ from .versions import VersionedState
 __all__ = ["RelightingMLPRegressor"]
 
 
-class RelightingMLPRegressor(VersionedState, ObservationChecks, RegressorMixin, MultiOutputMixin, BaseEstimator):
+class RelightingMLPRegressor(
+    DocumentedEstimator, VersionedState, ObservationChecks, RegressorMixin, MultiOutputMixin, BaseEstimator
+):
     """Multilayer perceptron from light and pixel to colour, trained by skorch; or several, and an interpolation.
 
     Parameters
@@ -176,7 +179,7 @@ class RelightingMLPRegressor(VersionedState, ObservationChecks, RegressorMixin, 
     n_features_in_ : int
         Number of features of an observation.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where the training table had some that are all strings.
 
     See Also

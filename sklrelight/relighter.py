@@ -16,6 +16,7 @@ from sklearn.utils._tags import get_tags
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted, has_fit_parameter
 
 from .arguments import naming
+from .documentation import DocumentedEstimator
 from .features import split_target_shape
 from .preprocessing import LogExposureScaler
 from .recipes import RECIPES, make_pipeline
@@ -28,7 +29,7 @@ __all__ = ["RECIPES", "Relighter", "make_relighter"]
 _BLOCK_VALUES = 2**24
 
 
-class Relighter(VersionedState, TransformedTargetRegressor):
+class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor):
     """Predict photographs of a scene under lights that nobody photographed.
 
     Encodes the photographs by `transformer`, fits `regressor` from lights to encoded photographs, and decodes what it
@@ -68,7 +69,7 @@ class Relighter(VersionedState, TransformedTargetRegressor):
     n_features_in_ : int
         Width of the lights.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names of the lights, where they had some that are all strings.
 
     See Also

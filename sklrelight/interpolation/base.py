@@ -11,6 +11,7 @@ from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from ..arguments import check_finite, check_magnitude, naming
+from ..documentation import DocumentedEstimator
 from ..versions import VersionedState
 
 __all__ = ["ROUNDING", "AffineSubspace", "LightRegressor", "MergedLights", "combine"]
@@ -21,7 +22,7 @@ ROUNDING = 1e-5
 _BLOCK_VALUES = 2**24
 
 
-class LightRegressor(VersionedState, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class LightRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Base of the models over the lights: checks what comes in.
 
     Attributes
@@ -29,7 +30,7 @@ class LightRegressor(VersionedState, MultiOutputMixin, RegressorMixin, BaseEstim
     n_features_in_ : int
         Width of the lights.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names of the lights, where they had some that are all strings.
     """
 

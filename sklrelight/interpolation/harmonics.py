@@ -30,7 +30,7 @@ class HemisphericalHarmonics(BasisRegressor):
     n_features_in_ : int
         Width of the lights.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names of the lights, where they had some that are all strings.
 
     Notes

@@ -22,7 +22,7 @@ class NearestPhotograph(LightRegressor):
     n_features_in_ : int
         Width of the lights.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names of the lights, where they had some that are all strings.
 
     Examples

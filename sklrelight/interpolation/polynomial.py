@@ -21,16 +21,16 @@ class PolynomialTextureMap(BasisRegressor):
     directions_ : bool
         Whether the lights are taken for directions.
 
-    center_ : ndarray of shape (n_features_in_,)
+    center_ : ndarray of shape (`n_features_in_`,)
         The light, scaled to the length 1 if it is a direction, at which u = v = 0.
 
-    axes_ : ndarray of shape (2, n_features_in_)
+    axes_ : ndarray of shape (2, `n_features_in_`)
         From a light's offset to `center_` to u and v.
 
     n_features_in_ : int
         Width of the lights.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names of the lights, where they had some that are all strings.
 
     Notes

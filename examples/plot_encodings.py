@@ -1,0 +1,96 @@
+"""
+Logarithm, power, or neither
+============================
+
+Photographs of high dynamic range have most of their values in a small part of it. What a network learns depends on how
+they are spread before it sees them.
+"""
+
+# %%
+# The text of Colburn 2019 takes a logarithm, its published code a power of 1 / 2.2. Both are curves of
+# :class:`~sklrelight.LogExposureScaler`; scikit-learn's ``FunctionTransformer()`` leaves the radiance as it is.
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.preprocessing import FunctionTransformer
+
+from sklrelight import LogExposureScaler, make_relighter
+from sklrelight.datasets import make_scene
+from sklrelight.metrics import display_white, encode_display, relative_error
+
+scene = make_scene(n_lights=100, image_shape=(60, 80))
+held_out = np.arange(len(scene.lights)) % 5 == 2
+train_images, test_images = scene.images[~held_out], scene.images[held_out]
+white = display_white(train_images)
+transformers = {
+    "logarithm": LogExposureScaler(curve="log"),
+    "power 1 / 2.2": LogExposureScaler(curve="power", gamma=2.2),
+    "none": FunctionTransformer(),
+}
+colors = {"logarithm": "#2e86c1", "power 1 / 2.2": "#0b9a6f", "none": "#d9680b"}
+
+# %%
+# How the values of the photographs lie, each scaled by its greatest. Without a curve, nearly all of them share a
+# few hundredths of the range, at its dark end, and a few highlights have the rest.
+figure, axes = plt.subplots(1, 3, figsize=(11, 3), sharey=True, layout="constrained")
+for axis, (name, transformer) in zip(axes, transformers.items(), strict=True):
+    encoded = transformer.fit_transform(train_images)
+    encoded = encoded / encoded.max()
+    shares = np.histogram(encoded, np.linspace(0, 1, 51))[0] / encoded.size
+    axis.stairs(100 * shares, np.linspace(0, 1, 51), fill=True, color=colors[name])
+    inner = np.percentile(encoded, [5, 95])
+    axis.set_title(f"{name}: 90 % of the values within {inner[1] - inner[0]:.3f}", fontsize=10)
+    axis.set_xlabel("value that the network learns")
+axes[0].set_yscale("log")
+axes[0].set_ylabel("% of all values")
+
+# %%
+# The same network, trained for as long on each, and the held-out photographs as it predicts them. Nothing but the
+# curve differs; the interpolation that the default averages networks with is left out.
+predicted = {}
+for name, transformer in transformers.items():
+    relighter = make_relighter(random_state=0).set_params(
+        transformer=transformer,
+        regressor__mlp__hidden_layer_sizes=(128,) * 3,
+        regressor__mlp__max_observations=1_000_000,
+        regressor__mlp__interpolation=None,
+        regressor__mlp__n_networks=1,
+    )
+    relighter.fit(scene.lights[~held_out], train_images)
+    predicted[name] = np.maximum(relighter.predict(scene.lights[held_out]), 0)
+
+# %%
+# Errors in two domains. Encoded for display, a curve helps; of raw radiance, in which highlights outweigh
+# everything, the order need not be the same. Judge by the domain that you will look at.
+domains = {"encoded (what people see)": white, "linear radiance (highlights)": None}
+figure, axes = plt.subplots(1, 2, figsize=(10, 2.6), layout="constrained")
+for axis, (domain, domain_white) in zip(axes, domains.items(), strict=True):
+    errors = [relative_error(test_images, predicted[name], white=domain_white) for name in transformers]
+    bars = axis.barh(range(3), errors, color=[colors[name] for name in transformers])
+    axis.bar_label(bars, fmt="%.3f", padding=3, fontsize=9)
+    axis.set_yticks(range(3), transformers)
+    axis.invert_yaxis()
+    axis.set_xlim(0, 1.2 * max(errors))
+    axis.set_xlabel("relative error, less is better")
+    axis.set_title(domain, fontsize=10)
+
+# %%
+# And what people see: a dark photograph, four stops up. Without a curve, errors that are small beside a highlight
+# are large in the shadows.
+darkest = int(np.argmin(np.median(test_images, axis=(1, 2, 3))))
+views = {"the photograph": test_images[darkest]} | {name: images[darkest] for name, images in predicted.items()}
+figure, axes = plt.subplots(2, 4, figsize=(12, 5.2), layout="constrained")
+for column, (name, view) in enumerate(views.items()):
+    pictures = [encode_display(16 * image, white) for image in (view, test_images[darkest])]
+    axes[0, column].imshow(np.clip(pictures[0], 0, 1), interpolation="nearest")
+    axes[0, column].set_title(name, fontsize=10)
+    axes[1, column].imshow(np.clip(4 * np.abs(pictures[0] - pictures[1]), 0, 1), interpolation="nearest")
+    axes[0, column].set_axis_off()
+    axes[1, column].set_axis_off()
+axes[1, 0].text(0.5, 0.5, "differences x 4", color="white", ha="center", va="center", transform=axes[1, 0].transAxes)
+
+# %%
+# With a logarithm, exposure is a parameter that matters: it sets how much darker than the highlights a value may
+# be and still count. ``"auto"`` meters the scene by its median; a search over ``transformer__exposure`` finds it
+# by error.
+print(f"metered: {LogExposureScaler().fit(train_images).exposure_:.1f} stops")

@@ -1,0 +1,302 @@
+"""What a batch shows of the data: :class:`WindowDistributionDisplay`."""
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+from ..features import PixelLightFeatures
+from ..sampling import Observations, TrainingBatches
+from .figures import BLUE, GREEN, ORANGE, check_axes, neutral, new_axes
+
+__all__ = ["WindowDistributionDisplay"]
+
+_COLORS = (ORANGE, BLUE, GREEN)
+
+
+class WindowDistributionDisplay:
+    """Histograms of one batch, drawn in windows of several sizes, against those of all the data.
+
+    Make one by `from_estimator` or `from_features`.
+
+    Parameters
+    ----------
+    edges : list of ndarray
+        Of each quantity, the edges of its bins.
+
+    whole : list of ndarray
+        Of each quantity, the share of all the data in each bin.
+
+    batches : dict of int to list of ndarray
+        Of each window size, the same of one batch.
+
+    names : list of str
+        Of the quantities.
+
+    n_observations : dict of int to int
+        Observations of each window size's batch.
+
+    Attributes
+    ----------
+    overlaps : dict of int to list of float
+        Of each window size and quantity, the share that the histogram of the batch has in common with that of the
+        data: 1 where both are alike, 0 where they have no value in common.
+
+    axes_ : ndarray of Axes
+        A quantity each; set by `plot`.
+
+    figure_ : Figure
+        The figure that holds them; set by `plot`.
+
+    Notes
+    -----
+    The histograms are those of Colburn 2019, section "Data sampling" (github.com/alexcolburn/neural_relighting).
+    """
+
+    def __init__(self, *, edges, whole, batches, names, n_observations):
+        self.edges = edges
+        self.whole = whole
+        self.batches = batches
+        self.names = names
+        self.n_observations = n_observations
+        self.overlaps = {
+            size: [float(np.minimum(part, all_).sum()) for part, all_ in zip(shares, whole, strict=True)]
+            for size, shares in batches.items()
+        }
+
+    @classmethod
+    def from_features(
+        cls,
+        features,
+        encoded,
+        *,
+        window_sizes=(64, 1),
+        batch_size=50_000,
+        columns=(0, 2),
+        channel=0,
+        names=None,
+        n_bins=32,
+        random_state=None,
+        ax=None,
+    ):
+        """Show batches of given features.
+
+        Parameters
+        ----------
+        features : PixelLightFeatures
+            Every pixel under every light.
+
+        encoded : array-like of shape (n_lights, H, W, C) or (n_lights, H, W)
+            The photographs that they belong to, as a network is trained on them.
+
+        window_sizes : sequence of int, default=(64, 1)
+            Sides of the windows, up to three sizes.
+
+        batch_size : int, default=50_000
+            Observations of a batch, see :class:`~sklrelight.RelightingMLPRegressor`.
+
+        columns : sequence of int, default=(0, 2)
+            Which features to show, lights' columns first.
+
+        channel : int, default=0
+            Which channel of the photographs to show.
+
+        names : sequence of str or None, default=None
+            Names of the columns of all features.
+
+        n_bins : int, default=32
+            Number of bins.
+
+        random_state : int, RandomState instance or None, default=None
+            Draws the batches.
+
+        ax : sequence of Axes or None, default=None
+            Where to draw, one axes a column and one for the photographs; a new figure by default.
+
+        Returns
+        -------
+        WindowDistributionDisplay
+            The display, plotted.
+
+        Raises
+        ------
+        ValueError
+            If features and photographs do not fit together, a window is larger than the image, or a column or the
+            channel is not there.
+        """
+        if not isinstance(features, PixelLightFeatures) or not features.image_shape:
+            raise ValueError(f"features must be PixelLightFeatures with pixels, got {features!r}")
+        encoded = np.asarray(encoded, np.float32)
+        if encoded.shape[:3] != (len(features), *features.image_shape):
+            raise ValueError(
+                f"encoded has the shape {encoded.shape}, wanted ({len(features)}, {features.image_shape[0]},"
+                f" {features.image_shape[1]}) or with channels, as features has"
+            )
+        if not 1 <= len(window_sizes) <= len(_COLORS):
+            raise ValueError(f"window_sizes={window_sizes!r}, wanted one to {len(_COLORS)} sizes")
+        n_light_columns = features.lights.shape[1]
+        n_columns = features.shape[2]
+        targets = encoded.reshape(*features.shape[:2], -1)
+        if not all(0 <= column < n_columns for column in columns):
+            raise ValueError(f"columns={columns!r}, wanted numbers from 0 to {n_columns - 1}")
+        if not 0 <= channel < targets.shape[2]:
+            raise ValueError(f"channel={channel!r}, wanted a number from 0 to {targets.shape[2] - 1}")
+
+        # A column depends on the light or on the pixel alone, so its distribution is that of one of the tables.
+        tables = [
+            features.lights[:, column] if column < n_light_columns else features.pixels[:, column - n_light_columns]
+            for column in columns
+        ]
+        everything = [*tables, targets[..., channel]]
+        edges = [_edges(values, n_bins) for values in everything]
+        whole = [_shares(values, edge) for values, edge in zip(everything, edges, strict=True)]
+        observations = Observations(
+            lights=torch.as_tensor(features.lights),
+            pixels=torch.as_tensor(features.pixels),
+            targets=torch.as_tensor(targets),
+            image_shape=features.image_shape,
+        )
+        seed = check_random_state(random_state).randint(2**31 - 1)
+        batches, n_observations = {}, {}
+        # torch's generator is global: it is lent and given back as it was.
+        with torch.random.fork_rng(devices=[]):
+            for size in window_sizes:
+                torch.manual_seed(seed)
+                X, y = next(iter(TrainingBatches(observations, batch_size, window_size=size)))
+                values = [*(X[:, column].numpy() for column in columns), y[:, channel].numpy()]
+                batches[size] = [_shares(some, edge) for some, edge in zip(values, edges, strict=True)]
+                n_observations[size] = len(y)
+        if names is None:
+            names = [f"feature {column}" for column in range(n_columns)]
+        shown = [
+            f"feature {column}: {names[column]}" if names[column] != f"feature {column}" else names[column]
+            for column in columns
+        ]
+        target = "target" if targets.shape[2] == 1 else f"target, channel {channel}"
+        return cls(
+            edges=edges,
+            whole=whole,
+            batches=batches,
+            names=[*shown, f"{target} (as trained on)"],
+            n_observations=n_observations,
+        ).plot(ax)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        lights,
+        images,
+        *,
+        window_sizes=(64, 1),
+        batch_size=50_000,
+        columns=(0, 2),
+        channel=0,
+        n_bins=32,
+        random_state=None,
+        ax=None,
+    ):
+        """Show batches of what a relighter is trained on.
+
+        Parameters
+        ----------
+        estimator : Relighter
+            Fitted, with a featurizer and a network: those of :func:`~sklrelight.make_relighter`.
+
+        lights : array-like of shape (n, n_light_features)
+            Lights to draw from.
+
+        images : array-like of shape (n, H, W, C) or (n, H, W)
+            Their photographs, linear radiance.
+
+        window_sizes, batch_size, columns, channel, n_bins, random_state, ax
+            See `from_features`.
+
+        Returns
+        -------
+        WindowDistributionDisplay
+            The display, plotted.
+
+        Examples
+        --------
+        >>> from sklrelight import make_relighter
+        >>> from sklrelight.datasets import make_scene
+        >>> from sklrelight.plotting import WindowDistributionDisplay
+        >>> scene = make_scene(n_lights=16, image_shape=(24, 32))
+        >>> relighter = make_relighter("colburn2019", random_state=0)
+        >>> _ = relighter.set_params(regressor__mlp__max_observations=1000).fit(scene.lights, scene.images)
+        >>> display = WindowDistributionDisplay.from_estimator(
+        ...     relighter, scene.lights, scene.images, window_sizes=(24, 1), batch_size=1000, random_state=0)
+        >>> display.overlaps[1][0] > display.overlaps[24][0]
+        True
+        >>> import matplotlib.pyplot as plt
+        >>> plt.close(display.figure_)
+        """
+        featurizer = estimator.regressor_[0]
+        return cls.from_features(
+            featurizer.transform(lights),
+            estimator.transformer_.transform(images),
+            window_sizes=window_sizes,
+            batch_size=batch_size,
+            columns=columns,
+            channel=channel,
+            names=featurizer.get_feature_names_out(),
+            n_bins=n_bins,
+            random_state=random_state,
+            ax=ax,
+        )
+
+    def plot(self, ax=None):
+        """Draw the histograms.
+
+        Parameters
+        ----------
+        ax : sequence of Axes or None, default=None
+            Where to draw, one axes a quantity; a new figure by default.
+
+        Returns
+        -------
+        WindowDistributionDisplay
+            Itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing.
+        ValueError
+            If `ax` does not hold one axes a quantity.
+        """
+        n_quantities = len(self.names)
+        if ax is None:
+            ax = new_axes(1, n_quantities, size=(4.2 * n_quantities, 3.6))
+        axes = check_axes(ax, n_quantities, "one a quantity")
+        for index, axis in enumerate(axes):
+            edges = self.edges[index]
+            axis.stairs(100 * self.whole[index], edges, fill=True, color=neutral(), alpha=0.2, label="all data")
+            for (size, shares), color in zip(self.batches.items(), _COLORS, strict=False):
+                name = f"{size} x {size}" if size > 1 else "single pixels"
+                label = f"{name}: {100 * self.overlaps[size][index]:.0f} % in common"
+                axis.stairs(100 * shares[index], edges, color=color, linewidth=1.6, label=label)
+            axis.set_xlabel(self.names[index])
+            axis.margins(x=0.02)
+            # Room for the legend above the bars.
+            axis.set_ylim(0, axis.get_ylim()[1] * 1.45)
+            axis.legend(fontsize=8, framealpha=0.85, loc="upper right")
+        axes[0].set_ylabel("% of the observations")
+        self.figure_ = axes[0].figure
+        # Whole windows make batches of nearly, not just, the same size.
+        n_about = float(f"{np.median([*self.n_observations.values()]):.2g}")
+        self.figure_.suptitle(f"what one batch of about {n_about:,.0f} observations shows of the data", fontsize=10)
+        self.axes_ = axes
+        return self
+
+
+def _edges(values, n_bins):
+    least, greatest = float(values.min()), float(values.max())
+    if least == greatest:
+        least, greatest = least - 0.5, greatest + 0.5
+    return np.linspace(least, greatest, n_bins + 1)
+
+
+def _shares(values, edges):
+    counts = np.histogram(values, edges)[0]
+    return counts / max(counts.sum(), 1)
