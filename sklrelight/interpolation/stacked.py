@@ -186,19 +186,14 @@ class StackedRBFInterpolation(LightRegressor):
         inside = y if weighted.all() or not weighted.any() else columns[:, weighted]
         self.value_range_ = (float(inside.min()), float(inside.max()))
 
-        def weigh(pixels):
-            some = random.permutation(pixels)[: max(1, _MEASURED_VALUES // columns.shape[2])]
-            values = self._normalize(columns[:, some].reshape(len(y), -1).astype(np.float64))
-            value_weight = None if weight is None else np.repeat(weight[some], columns.shape[2])
-            return stack(residuals, rows, values, value_weight, _COMPARED_VALUES)
-
-        together = None
         stacking = []
         for cluster in range(labels.max() + 1):
-            pixels = np.flatnonzero(weighted & (labels == cluster))
-            if not len(pixels) and together is None:
-                together = weigh(np.flatnonzero(weighted))
-            stacking.append(weigh(pixels) if len(pixels) else together)
+            kind = weighted & (labels == cluster)
+            some = random.permutation(np.flatnonzero(kind if kind.any() else weighted))
+            some = some[: max(1, _MEASURED_VALUES // columns.shape[2])]
+            values = self._normalize(columns[:, some].reshape(len(y), -1).astype(np.float64))
+            value_weight = None if weight is None else np.repeat(weight[some], columns.shape[2])
+            stacking.append(stack(residuals, rows, values, value_weight, _COMPARED_VALUES))
         self.clusters_ = labels.reshape(y.shape[1:3])
         names = ("kernel", "epsilon", "smoothing", "n_dimensions")
         self.candidates_ = [
