@@ -131,7 +131,9 @@ def run(capture, name, output, seed, mlp):
         picture = output / f"{name}_{recipe}.png"
         predicted = scaler.transform(relighter.predict(test_lights[typical : typical + 1]))[0]
         display = RelightingDisplay(
-            predicted=predicted, original=scaler.transform(test_images[typical : typical + 1])[0], gamma=scaler.gamma
+            predicted=predicted,
+            original=scaler.transform(test_images[typical : typical + 1])[0],
+            encoding_gamma=scaler.gamma,
         ).plot()
         with replacing(picture) as temporary:
             display.figure_.savefig(temporary, dpi=120)

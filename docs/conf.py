@@ -76,7 +76,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     # The scripts that are no pages are for the command line.
     "filename_pattern": r"/plot_",
-    "ignore_pattern": r"/(?!plot_)[^/]*\.py$",
+    "ignore_pattern": r"(^|/)(?!plot_)[^/]*\.py$",
     "within_subsection_order": "gallery_pages.page_order",
     "reset_modules": ("matplotlib", "gallery_pages.warnings_are_errors"),
     "reset_modules_order": "both",
