@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from .allocation import freed_memory_kept
-from .blending import choose_n_networks, fit_interpolation, hold_out_lights, leave_out, network_share
+from .blending import choose_n_networks, cluster_shares, fit_interpolation, hold_out_lights, leave_out, network_share
 from .building import make_net, split_lights
 from .features import PixelLightFeatures
 from .predicting import clip, predict_networks
@@ -214,10 +214,17 @@ def measure_share(nets, interpolation, held_out, data, target_range):
 
     Returns
     -------
-    float
+    share : float
         In [0, 1]; a half where no light was held out.
+
+    shares : ndarray of shape (n_clusters,) or None
+        Those of the interpolation's clusters of pixels, if it has some.
     """
     features, y, images = data.features, data.y, data.unsaturated()
+    clusters = getattr(interpolation, "clusters_", None)
+    if data.saturation is not None and target_range is not None:
+        # How much brighter a saturated value was decides nothing.
+        target_range = target_range[0], min(target_range[1], data.saturation)
     true, predicted, interpolated = [], [], []
     for net, rows in zip(nets, held_out, strict=False):
         if len(rows):
@@ -225,11 +232,9 @@ def measure_share(nets, interpolation, held_out, data, target_range):
             predicted.append(predict_networks([net], features[rows], y.shape[1:], target_range))
             interpolated.append(clip(leave_out(interpolation, rows, features.light_vectors, images), target_range))
     if not true:
-        return 0.5
-    return network_share(
-        np.concatenate(true),
-        np.concatenate(predicted),
-        np.concatenate(interpolated),
-        data.pixel_weight,
-        data.saturation,
-    )
+        return 0.5, None if clusters is None else np.full(clusters.max() + 1, 0.5)
+    known = np.concatenate(true), np.concatenate(predicted), np.concatenate(interpolated)
+    share = network_share(*known, data.pixel_weight, data.saturation)
+    if clusters is None:
+        return share, None
+    return share, cluster_shares(*known, clusters, data.pixel_weight, data.saturation)

@@ -72,8 +72,8 @@ def predict_blend(nets, interpolation, network_share, features, target_shape, ta
     interpolation : estimator or None
         Fitted; None: the networks alone.
 
-    network_share : float
-        Part of the networks, in [0, 1].
+    network_share : float or ndarray
+        Part of the networks, in [0, 1]: one number, or those of the interpolation's clusters of pixels.
 
     Returns
     -------
@@ -84,10 +84,14 @@ def predict_blend(nets, interpolation, network_share, features, target_shape, ta
         return predict_networks(nets, features, target_shape, target_range)
     interpolated = clip(interpolation.predict(features.light_vectors), target_range).astype(np.float32, copy=False)
     interpolated = interpolated.reshape(len(features), *target_shape)
-    if network_share == 0:
+    if not np.any(network_share):
         return interpolated
+    share = np.float32(network_share)
+    if share.ndim:
+        share = share[interpolation.clusters_]
+        share = share.reshape(share.shape + (1,) * (len(target_shape) - share.ndim))
     encoded = predict_networks(nets, features, target_shape, target_range)
     encoded -= interpolated
-    encoded *= network_share
+    encoded *= share
     encoded += interpolated
     return encoded

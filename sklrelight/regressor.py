@@ -151,6 +151,10 @@ class RelightingMLPRegressor(
     network_share_ : float
         What part of a prediction comes from the networks, in [0, 1]; the rest comes from the interpolation.
 
+    cluster_shares_ : ndarray of shape (n_clusters,) or None
+        The same for each of the clusters of pixels that the interpolation has, as the default does; predictions are
+        made with these, then.
+
     history_ : skorch.history.History
         That of `net_`: a row an epoch (the last one lacks its losses where Ctrl-C ended it):
         ``train_loss``, ``valid_loss`` (with validation), ``event_lr``, ``batch_size``, ``stage``,
@@ -343,7 +347,7 @@ class RelightingMLPRegressor(
         interpolation, held_out = fit_first_stage(self, data, rng)
         half_precision = self.precision_ == "bfloat16"
         nets = train_networks(self, observations, held_out, half_precision, clock, rng, checkpoint)
-        self.interpolation_, self.network_share_ = None, 1.0
+        self.interpolation_, self.network_share_, self.cluster_shares_ = None, 1.0, None
         self.nets_, self.net_ = nets, nets[0]
         self.compiled_ = any(net.compiled_ for net in nets)
         self.interrupted_ = nets[-1].interrupted_
@@ -352,8 +356,9 @@ class RelightingMLPRegressor(
             net.trim_for_prediction()
         self.history_ = nets[0].history
         if interpolation is not None:
-            share = measure_share(nets, interpolation, held_out, data, self.target_range_)
-            self.interpolation_, self.network_share_ = interpolation, share
+            shares = measure_share(nets, interpolation, held_out, data, self.target_range_)
+            self.network_share_, self.cluster_shares_ = shares
+            self.interpolation_ = interpolation
         if self.interrupted_:
             raise KeyboardInterrupt
         if checkpoint is not None:
@@ -380,9 +385,8 @@ class RelightingMLPRegressor(
         """
         check_is_fitted(self)
         features = self._check_features(X, reset=False)
-        return predict_blend(
-            self.nets_, self.interpolation_, self.network_share_, features, self.target_shape_, self.target_range_
-        )
+        share = self.network_share_ if self.cluster_shares_ is None else self.cluster_shares_
+        return predict_blend(self.nets_, self.interpolation_, share, features, self.target_shape_, self.target_range_)
 
     def __sklearn_is_fitted__(self):
         # A fit that failed half-way has left other attributes behind.

@@ -8,7 +8,14 @@ from hypothesis.extra.numpy import arrays
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.neighbors import KNeighborsRegressor
 
-from sklrelight.blending import choose_n_networks, fit_interpolation, hold_out_lights, leave_out, network_share
+from sklrelight.blending import (
+    choose_n_networks,
+    cluster_shares,
+    fit_interpolation,
+    hold_out_lights,
+    leave_out,
+    network_share,
+)
 from sklrelight.interpolation import NearestPhotograph, RBFInterpolation, StackedRBFInterpolation
 
 VALUES = st.floats(-100, 100, width=32)
@@ -170,3 +177,46 @@ class TestShare:
         spoilt = [np.where(ignored, rng.normal(size=true.shape), part) for part in (network, interpolated)]
         assert network_share(true, *spoilt, weight, saturation=0.9) == share
         assert network_share(true, network, interpolated) != share
+
+
+class TestClusterShares:
+    def test_each_kind_has_the_share_that_suits_it(self):
+        rng = np.random.default_rng(0)
+        true, network, interpolated = rng.random((3, 5, 6, 8, 3))
+        clusters = np.arange(48).reshape(6, 8) % 3
+        network[:, clusters == 0] = true[:, clusters == 0]
+        interpolated[:, clusters == 1] = true[:, clusters == 1]
+        shares = cluster_shares(true, network, interpolated, clusters)
+        assert shares[0] > 0.9
+        assert shares[1] < 0.1
+        assert shares[1] < shares[2] < shares[0]
+
+    def test_a_kind_without_evidence_has_the_share_of_all(self):
+        true, network, interpolated = np.random.default_rng(1).random((3, 4, 10))
+        clusters = np.repeat([0, 3], 5)
+        shares = cluster_shares(true, network, interpolated, clusters)
+        assert shares[[1, 2]] == pytest.approx(network_share(true, network, interpolated))
+
+    @settings(deadline=None)
+    @given(arrays(np.float32, (3, 2, 4, 5), elements=VALUES), arrays(np.int64, (4, 5), elements=st.integers(0, 4)))
+    def test_lie_in_0_to_1_also_for_odd_photographs(self, stacks, clusters):
+        shares = cluster_shares(*stacks, clusters)
+        assert shares.shape == (clusters.max() + 1,)
+        assert ((shares >= 0) & (shares <= 1)).all()
+        assert cluster_shares(*stacks, np.zeros((4, 5), int)) == pytest.approx(network_share(*stacks))
+
+    def test_pixels_without_weight_do_not_count(self):
+        true, network, interpolated = np.random.default_rng(3).random((3, 3, 4, 5))
+        weight = np.ones((4, 5))
+        weight[1] = 0
+        clusters = np.arange(20).reshape(4, 5) % 2
+        spoilt = network.copy()
+        spoilt[:, 1] = 9
+        np.testing.assert_array_equal(
+            cluster_shares(true, spoilt, interpolated, clusters, weight),
+            cluster_shares(true, network, interpolated, clusters, weight),
+        )
+
+    def test_an_interpolation_that_is_exact_has_all(self):
+        true = np.random.default_rng(4).random((3, 8))
+        assert network_share(true, true + 1, true) == 0

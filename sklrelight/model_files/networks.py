@@ -59,6 +59,8 @@ def write_regressor(regressor, arrays, where):
         "device": str(regressor.device_),
         "nets": [_write_net(net, arrays, f"{where}.net{i}") for i, net in enumerate(regressor.nets_)],
     }
+    if regressor.cluster_shares_ is not None:
+        state["cluster_shares"] = write_array(arrays, regressor.cluster_shares_, f"{where}.cluster_shares")
     if interpolation is not None:
         state["interpolation"] = write_interpolation(interpolation, arrays, f"{where}.interpolation")
     return {**template, "state": state}
@@ -118,6 +120,13 @@ def read_regressor(node, light_width, n_pixel_features, target_shape):
     regressor.interpolation_ = None
     if state.has("interpolation"):
         regressor.interpolation_ = read_interpolation(state.node("interpolation"), light_width, target_shape)
+    regressor.cluster_shares_ = None
+    clusters = getattr(regressor.interpolation_, "clusters_", None)
+    if state.has("cluster_shares"):
+        check(clusters is not None, f"{state.where} has shares of clusters that its interpolation does not have")
+        n_clusters = 0 if clusters is None else int(clusters.max()) + 1
+        shares = regressor.cluster_shares_ = state.array("cluster_shares", (n_clusters,))
+        check(bool(shares.min() >= 0 and shares.max() <= 1), f"{state.where}.cluster_shares is out of its range")
     state.end()
     node.end()
     return regressor
