@@ -11,7 +11,12 @@ __all__ = ["RECIPES", "make_pipeline"]
 
 # What each recipe sets, by part; everything else keeps its default.
 RECIPES: dict[str, dict[str, dict[str, Any]]] = {
-    "default": {"transformer": {}, "featurizer": {}, "mlp": {"n_networks": "auto", "interpolation": "auto"}},
+    "default": {
+        "transformer": {},
+        "featurizer": {},
+        # The other terms of the loss keep channels alive that end in a ReLU, which these do not.
+        "mlp": {"n_networks": "auto", "interpolation": "auto", "luminance_weight": 0.0, "relative_weight": 0.0},
+    },
     "colburn2019": {
         "transformer": {"exposure": 4.0, "gamma": 2.2, "curve": "power"},
         "featurizer": {"n_components": 0, "scaling": "unit"},
