@@ -4,10 +4,12 @@ from .features import PixelLightFeatures, PixelLightFeaturizer
 from .preprocessing import LogExposureScaler
 from .regressor import RelightingMLPRegressor
 from .relighter import Relighter, make_relighter
+from .stacks import ImageStack
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ImageStack",
     "LogExposureScaler",
     "PixelLightFeatures",
     "PixelLightFeaturizer",

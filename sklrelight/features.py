@@ -10,6 +10,7 @@ from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from .stacks import ImageStack
 from .weights import check_pixel_weight
 
 __all__ = ["PixelLightFeatures", "PixelLightFeaturizer", "split_target_shape"]
@@ -238,7 +239,7 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         X : array-like of shape (n_lights, n_light_features)
             The lights of the training photographs.
 
-        y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_lights, k) or (n_lights,)
+        y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_lights, k) or (n_lights,), or ImageStack
             The training photographs, encoded.
 
         pixel_weight : array-like of shape (H, W) or None, default=None
@@ -260,17 +261,22 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
             )
         X = validate_data(self, X, dtype=np.float64)
         # check_array alone would warn of a y of shape (n, 1) or refuse none of the shapes that are wanted here.
-        y = check_array(y, dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y")
+        on_disk = isinstance(y, ImageStack)
+        if not on_disk:
+            y = check_array(y, dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y")
         check_consistent_length(X, y)
         self.image_shape_, n_channels = split_target_shape(y.shape)
         self.light_scaler_ = self._fit_light_scaler(X)
 
-        values = y.reshape(len(y), -1, n_channels)
-        inside = np.arange(values.shape[1])
+        inside = np.arange(int(np.prod(self.image_shape_)))
         if pixel_weight is not None:
             inside = np.flatnonzero(check_pixel_weight(pixel_weight, self.image_shape_))
-        mean = values.mean(axis=0, dtype=np.float64)
-        components = self._principal_components(values, inside)
+        if on_disk:
+            mean, components = self._salient_images(y, inside)
+        else:
+            values = y.reshape(len(y), -1, n_channels)
+            mean = values.mean(axis=0, dtype=np.float64)
+            components = self._principal_components(values, inside)
         self.n_components_ = components.shape[1]
         if self.scaling == "standard":
             mean = StandardScaler().fit(mean[inside]).transform(mean)
@@ -365,13 +371,74 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
             Components without variance are left out.
         """
         n_lights, n_pixels, n_channels = values.shape
-        n_components = min(self.n_components, n_lights * n_channels, len(inside) - 1)
-        if n_components <= 0:
-            return np.empty((n_pixels, 0), np.float32)
 
         def rows(pixels):
             return values[:, pixels].swapaxes(0, 1).reshape(-1, n_lights * n_channels)
 
+        mean, axes = self._principal_axes(rows, inside, n_lights * n_channels)
+        coefficients = np.empty((n_pixels, len(axes)), np.float32)
+        if len(axes) == 0:
+            return coefficients
+        for block in gen_batches(n_pixels, _PCA_PIXELS):
+            coefficients[block] = (rows(block) - mean) @ axes.T
+        return StandardScaler().fit(coefficients[inside]).transform(coefficients)
+
+    def _salient_images(self, stack, inside):
+        """Mean image and coefficients, as for photographs in memory but in one pass over a stack on disk.
+
+        Parameters
+        ----------
+        stack : ImageStack
+            The encoded photographs.
+
+        inside : ndarray of int
+            The pixels that they are the components of.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_pixels, n_channels)
+            Mean image.
+
+        coefficients : ndarray of shape (n_pixels, n_components_)
+            As of `_principal_components`.
+        """
+        n_lights, n_pixels, n_channels = len(stack), stack.n_pixels, stack.n_channels
+
+        def rows(pixels):
+            return stack.columns(pixels).swapaxes(0, 1).reshape(-1, n_lights * n_channels)
+
+        center, axes = self._principal_axes(rows, inside, n_lights * n_channels)
+        mean = np.zeros((n_pixels, n_channels))
+        coefficients = np.zeros((n_pixels, len(axes)), np.float32)
+        by_light = axes.T.reshape(n_lights, -1, len(axes)).astype(np.float32)
+        for lights, pixels, values in stack.blocks():
+            mean[pixels] += values.sum(axis=0, dtype=np.float64)
+            if len(axes):
+                table = values.swapaxes(0, 1).reshape(values.shape[1], -1)
+                coefficients[pixels] += table @ by_light[lights].reshape(-1, len(axes))
+        mean /= n_lights
+        if len(axes) == 0:
+            return mean, coefficients
+        coefficients -= center @ axes.T
+        return mean, StandardScaler(copy=False).fit(coefficients[inside]).transform(coefficients)
+
+    def _principal_axes(self, rows, inside, n_values):
+        """Mean of some pixels' values under all lights, and principal axes, of shape (n_components_, n_values).
+
+        Parameters
+        ----------
+        rows : callable
+            From indices of pixels, rising, to their values, of shape (n, n_values).
+
+        inside : ndarray of int
+            The pixels to choose from.
+
+        n_values : int
+            Values of a pixel: one for each light and channel.
+        """
+        n_components = min(self.n_components, n_values, len(inside) - 1)
+        if n_components <= 0:
+            return None, np.empty((0, n_values))
         rng = check_random_state(self.random_state)
         if len(inside) > _PCA_PIXELS:
             sample = rows(np.sort(rng.choice(inside, _PCA_PIXELS, replace=False)))
@@ -384,13 +451,7 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
             pca.fit(sample)
         # Below the rounding of float32, a direction is noise of the arithmetic, not of the scene.
         kept = pca.singular_values_ > 1e-5 * np.linalg.norm(sample) / np.sqrt(sample.shape[1])
-        axes = pca.components_[kept]
-        if len(axes) == 0:
-            return np.empty((n_pixels, 0), np.float32)
-        coefficients = np.empty((n_pixels, len(axes)), np.float32)
-        for block in gen_batches(n_pixels, _PCA_PIXELS):
-            coefficients[block] = (rows(block) - pca.mean_) @ axes.T
-        return StandardScaler().fit(coefficients[inside]).transform(coefficients)
+        return pca.mean_, pca.components_[kept]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
