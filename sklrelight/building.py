@@ -114,7 +114,7 @@ def make_net(parameters, train, valid, device, half_precision, clock, max_observ
         RelightingMLP,
         CompositeLoss,
         module__n_features=train.lights.shape[1] + train.pixels.shape[1],
-        module__n_outputs=train.targets.shape[2],
+        module__n_outputs=train.n_channels,
         module__hidden_layer_sizes=tuple(parameters.hidden_layer_sizes),
         module__activation=parameters.activation,
         module__output_activation=parameters.output_activation,
@@ -146,7 +146,7 @@ def _compile_step(parameters, n_planned, train, device):
     if parameters.compile != "auto":
         return bool(parameters.compile)
     n_features = train.lights.shape[1] + train.pixels.shape[1]
-    widths = [n_features, *parameters.hidden_layer_sizes, train.targets.shape[2]]
+    widths = [n_features, *parameters.hidden_layer_sizes, train.n_channels]
     # A weight takes a multiplication and an addition, forwards and twice backwards.
     n_operations = 6 * n_planned * sum(n_in * n_out for n_in, n_out in pairwise(widths))
     return "auto" if n_operations >= _REPAY_COMPILING.get(device.type, math.inf) else False

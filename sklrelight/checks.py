@@ -8,6 +8,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from .features import PixelLightFeatures
+from .stacks import ImageStack
 
 __all__ = ["ObservationChecks"]
 
@@ -42,12 +43,13 @@ class ObservationChecks:
             )
             return self._as_features(X), np.ascontiguousarray(y, dtype=np.float32)
         features = self._check_features(X, reset=True)
-        y = check_array(
-            y, dtype=np.float32, order="C", ensure_2d=False, allow_nd=True, ensure_min_samples=2, input_name="y"
-        )
+        if not isinstance(y, ImageStack):
+            y = check_array(
+                y, dtype=np.float32, order="C", ensure_2d=False, allow_nd=True, ensure_min_samples=2, input_name="y"
+            )
         check_consistent_length(features, y)
         n_pixels = len(features.pixels)
-        if y[0].size % n_pixels or (features.image_shape and y.shape[1:3] != features.image_shape):
+        if int(np.prod(y.shape[1:])) % n_pixels or (features.image_shape and y.shape[1:3] != features.image_shape):
             raise ValueError(f"y of shape {y.shape} does not fit features of image shape {features.image_shape}")
         return features, y
 

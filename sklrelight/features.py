@@ -124,6 +124,21 @@ class PixelLightFeatures:
             raise IndexError(f"PixelLightFeatures is indexed by lights only, got {key!r}")
         return PixelLightFeatures(lights, self.pixels, self.image_shape, light_vectors)
 
+    def of_pixels(self, pixels):
+        """Keep some pixels.
+
+        Parameters
+        ----------
+        pixels : ndarray of int of shape (n_kept,)
+            Which ones.
+
+        Returns
+        -------
+        PixelLightFeatures
+            Of images of the shape (n_kept, 1).
+        """
+        return PixelLightFeatures(self.lights, self.pixels[pixels], (len(pixels), 1), self.light_vectors)
+
     def to_table(self):
         """Write all observations out.
 

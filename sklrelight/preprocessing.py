@@ -94,6 +94,9 @@ class LogExposureScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         "curve": [StrOptions({"log", "power"})],
     }
 
+    # `fit` reads photographs on disk by itself.
+    takes_stacks = True
+
     def __init__(self, exposure="auto", gamma=2.2, curve="log"):
         self.exposure = exposure
         self.gamma = gamma

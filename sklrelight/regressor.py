@@ -14,8 +14,11 @@ from .blending import choose_n_networks, fit_interpolation, hold_out_lights, lea
 from .building import make_net, split_lights
 from .checks import ObservationChecks
 from .features import PixelLightFeatures
+from .interpolation.streamed import StreamedInterpolation, sample_pixels
 from .networks import ACTIVATIONS, NORMALIZATIONS
 from .sampling import Observations
+from .stacks import ImageStack
+from .streaming import StackObservations
 from .training import Clock, as_tensor, has_bfloat16_units, resolve_device
 from .weights import check_pixel_weight
 
@@ -323,7 +326,7 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
             Every pixel under every light, or a plain table.
 
         y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_samples, n_channels) or (n_samples,)
-            Encoded photographs, or the table's targets.
+            Encoded photographs, or the table's targets. An :class:`~sklrelight.ImageStack` stays on disk.
 
         pixel_weight : array-like of shape (H, W) or None, default=None
             Weights of the pixels in the loss. Those of weight 0 are never sampled; windows that reach over them are
@@ -357,15 +360,18 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
                 raise ValueError("pixel_weight is for photographs, X or y has no pixels")
             pixel_weight = check_pixel_weight(pixel_weight, features.image_shape)
         self.target_range_ = None
-        if isinstance(X, PixelLightFeatures):
+        on_disk = isinstance(y, ImageStack)
+        if on_disk:
+            self.target_range_ = y.within(None if pixel_weight is None else pixel_weight > 0).extent()
+        elif isinstance(X, PixelLightFeatures):
             inside = y if pixel_weight is None else y[:, pixel_weight > 0]
             self.target_range_ = (inside.min(), inside.max())
 
         rng = check_random_state(self.random_state)
-        observations = Observations(
+        observations = (StackObservations if on_disk else Observations)(
             lights=as_tensor(features.lights, device),
             pixels=as_tensor(features.pixels, device),
-            targets=as_tensor(y.reshape(*features.shape[:2], -1), device),
+            targets=y if on_disk else as_tensor(y.reshape(*features.shape[:2], -1), device),
             image_shape=features.image_shape,
             pixel_weight=None if pixel_weight is None else as_tensor(pixel_weight.ravel(), device),
             saturation=saturation,
@@ -376,6 +382,12 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
         is_table = not isinstance(X, PixelLightFeatures)
         interpolation = None
         if self.interpolation is not None and not (is_table and self.interpolation == "auto"):
+            if on_disk:
+                # What takes memory for each light is done on a sample of the pixels, as on small photographs.
+                stack = y.clipped(saturation)
+                sampled, y = sample_pixels(y, pixel_weight, rng)
+                features = features.of_pixels(sampled)
+                pixel_weight = None if pixel_weight is None else pixel_weight.ravel()[sampled, None]
             # Of what is saturated no more is known than that it is no darker.
             images = y if saturation is None else np.minimum(y, np.float32(saturation))
             interpolation = fit_interpolation(self.interpolation, features.light_vectors, images, pixel_weight, rng)
@@ -407,6 +419,8 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
                 interpolated = np.concatenate([self._clip(images) for _, _, images in known])
                 true = np.concatenate([images for _, images, _ in known])
                 share = network_share(true, np.concatenate(predicted), interpolated, pixel_weight, saturation)
+            if on_disk:
+                interpolation = StreamedInterpolation(interpolation, stack, rng.randint(2**31 - 1))
             self.interpolation_, self.network_share_ = interpolation, share
         if self.interrupted_:
             raise KeyboardInterrupt
@@ -467,7 +481,8 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
 
     def _predict_by(self, nets, features):
         """Mean over some networks, each kept within the range of the targets."""
-        mean = np.zeros((len(features), *self.target_shape_), np.float32)
+        shape = features.image_shape + self.target_shape_[len(features.image_shape) :]
+        mean = np.zeros((len(features), *shape), np.float32)
         for net in nets:
             module = net.module_.eval()
             device = next(module.parameters()).device

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import gen_batches
+from sklearn.utils._tags import get_tags
 
 from .datasets.extras import import_extra
 
-__all__ = ["ImageStack", "as_stack", "in_memory"]
+__all__ = ["ImageStack", "as_stack", "fit_to_stack", "in_memory"]
 
 # Stacks of fewer values are read as a whole: in float32 they take 256 MB, and a fit of them the usual path.
 _IN_MEMORY_VALUES = 2**26
@@ -183,34 +184,34 @@ class ImageStack:
             return self._encode(self._run(chosen[0], first, last)[None, ::step])
         return self._encode(np.stack([self._run(row, first, last)[::step] for row in chosen]))
 
-    def read_tiles(self, rows, starts, length, step):
+    def read_tiles(self, rows, starts, ends, step):
         """Read every `step`-th pixel of some stretches.
 
         Parameters
         ----------
-        rows, starts : ndarray of int, of one length
-            Photograph and first pixel of each stretch.
-
-        length : int
-            Pixels from the first one to the end of the stretch, fewer where the photograph ends.
+        rows, starts, ends : ndarray of int of shape (n,)
+            Photograph, first pixel and end of each stretch.
 
         step : int
             From one pixel to the next.
 
         Returns
         -------
-        values : ndarray of shape (n, n_channels)
+        values : ndarray of shape (n_read, n_channels), float32
             Stretch after stretch.
 
-        counts : ndarray of int
-            Values of each stretch.
+        pixels : ndarray of int of shape (n_read,)
+            Where they lie.
+
+        counts : ndarray of int of shape (n,)
+            Pixels read of each stretch.
         """
-        ends = np.minimum(starts + length, self.n_pixels)
-        parts = [
-            self._run(row, start, end)[::step] for row, start, end in zip(self._rows[rows], starts, ends, strict=True)
-        ]
-        counts = np.array([len(part) for part in parts])
-        return self._encode(np.concatenate(parts)), counts
+        stretches = zip(self._rows[rows], starts, ends, strict=True)
+        values = np.concatenate([self._run(row, start, end)[::step] for row, start, end in stretches])
+        counts = -(-(ends - starts) // step)
+        # Of each stretch, 0, 1, 2, ...
+        numbers = np.arange(len(values)) - np.repeat(counts.cumsum() - counts, counts)
+        return self._encode(values).astype(np.float32, copy=False), np.repeat(starts, counts) + step * numbers, counts
 
     def columns(self, pixels):
         """Read some pixels of all photographs.
@@ -502,6 +503,42 @@ def as_stack(images):
     if not on_disk or len(images.shape) < 3 or np.prod(images.shape, dtype=float) <= _IN_MEMORY_VALUES:
         return None
     return images if isinstance(images, ImageStack) else ImageStack(images)
+
+
+def fit_to_stack(transformer, stack):
+    """Fit a transformer to photographs on disk.
+
+    Parameters
+    ----------
+    transformer : transformer
+        One that takes an ImageStack, such as LogExposureScaler; else one that has `partial_fit` or learns nothing.
+
+    stack : ImageStack
+        Photographs.
+
+    Returns
+    -------
+    transformer
+        Fitted.
+
+    Raises
+    ------
+    ValueError
+        If it can only be fitted to all photographs at once, or if values are not finite.
+    """
+    if getattr(transformer, "takes_stacks", False):
+        return transformer.fit(stack)
+    # Values are checked once, as those in memory are.
+    stack.summary()
+    if hasattr(transformer, "partial_fit"):
+        for _, _, values in stack.blocks():
+            transformer.partial_fit(values)
+        return transformer
+    if get_tags(transformer).requires_fit:
+        raise ValueError(
+            f"transformer={transformer!r} has no partial_fit, and cannot be fitted to photographs that stay on disk"
+        )
+    return transformer.fit(np.asarray(stack[:1]))
 
 
 def in_memory(images):

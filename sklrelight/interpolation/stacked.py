@@ -215,6 +215,21 @@ class StackedRBFInterpolation(LightRegressor):
         ValueError
             If the lights have another width than in `fit`, or are not finite.
         """
+        return self._combine(self.weights_by_cluster(X))
+
+    def weights_by_cluster(self, X):
+        """Give the weights of the training photographs in predicted ones.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_light_features)
+            Lights.
+
+        Returns
+        -------
+        weights : ndarray of shape (n_clusters, m, n_lights)
+            For the pixels of each cluster. Their sum is 1 for each light; some are negative.
+        """
         X = self._check_lights(X)
         weights = np.zeros((len(self.stacking_weights_), len(X), len(self.images_)))
         for equations, used in self._used():
@@ -223,7 +238,7 @@ class StackedRBFInterpolation(LightRegressor):
                 spread = own @ equations.points.merged.averaging
                 for cluster in np.flatnonzero(self.stacking_weights_[:, index]):
                     weights[cluster] += self.stacking_weights_[cluster, index] * spread
-        return self._combine(weights)
+        return weights
 
     def leave_out(self, rows):
         """Predict training photographs by models fitted to the others, with the clusters and weights as they are.

@@ -1,0 +1,127 @@
+"""Interpolation of photographs on disk by a model that was fitted to a sample of their pixels."""
+
+import numpy as np
+from sklearn.neighbors import NearestCentroid
+from sklearn.utils import check_random_state, gen_batches
+
+__all__ = ["StreamedInterpolation", "sample_pixels"]
+
+# Values of the sample that a model is fitted to: 128 MB in float32.
+_SAMPLE_VALUES = 2**25
+# Values that are read for some pixels at a time, and predicted: 16 MB each.
+_BLOCK_VALUES = 2**22
+# Values of a pixel by which its kind is told.
+_KIND_VALUES = 256
+
+
+def sample_pixels(stack, pixel_weight, random_state):
+    """Read some pixels of all photographs, to fit to them what would not fit into memory for all.
+
+    Parameters
+    ----------
+    stack : ImageStack
+        Encoded photographs.
+
+    pixel_weight : ndarray of shape (H, W) or None
+        Pixels of weight 0 are left out.
+
+    random_state : RandomState
+        Picks them.
+
+    Returns
+    -------
+    pixels : ndarray of int of shape (n_sampled,)
+        Which ones: as many as have 33 million values, or all.
+
+    images : ndarray of shape (n_lights, n_sampled, 1, n_channels), float32
+        Their values, as photographs one pixel wide.
+    """
+    inside = np.arange(stack.n_pixels) if pixel_weight is None else np.flatnonzero(pixel_weight)
+    n_sampled = max(1, _SAMPLE_VALUES // (len(stack) * stack.n_channels))
+    if n_sampled < len(inside):
+        inside = np.sort(random_state.permutation(inside)[:n_sampled])
+    return inside, stack.columns(inside)[:, :, None]
+
+
+class StreamedInterpolation:
+    """Predict photographs by a model over the lights, from training photographs that stay on disk.
+
+    Each prediction reads the training photographs once for all lights that are asked for. A pickle holds the name of
+    their file, not the photographs.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted to a sample of pixels. It has a method ``weights(lights)``, which gives the weights of the photographs
+        for all pixels; or ``weights_by_cluster(lights)`` and `clusters_`, for pixels of several kinds. Of the
+        photographs that it keeps only the first pixel is left.
+
+    stack : ImageStack
+        All pixels.
+
+    random_state : int
+        Picks the photographs by which the kind of a pixel is told.
+    """
+
+    def __init__(self, model, stack, random_state):
+        self.model, self.stack = model, stack
+        self.kinds = self._find_kinds(random_state)
+        model.images_ = model.images_[:, :1].copy()
+
+    def predict(self, lights):
+        """Interpolate photographs.
+
+        Parameters
+        ----------
+        lights : ndarray of shape (m, n_light_features)
+            Lights.
+
+        Returns
+        -------
+        ndarray of shape (m, H, W, C), or (m, H, W); float32
+            Encoded photographs.
+        """
+        clustered = self.kinds is not None
+        weights = self.model.weights_by_cluster(lights) if clustered else self.model.weights(lights)[None]
+        weights = weights.astype(np.float32)
+        stack = self.stack
+        images = np.empty((len(lights), stack.n_pixels, stack.n_channels), np.float32)
+        # By some photographs and some pixels: their contributions are summed.
+        images[:] = 0
+        for rows, pixels, values in stack.blocks():
+            for kind in range(len(weights)):
+                some = slice(None) if not clustered else np.flatnonzero(self.kinds[pixels] == kind)
+                columns = values[:, some].reshape(len(values), -1)
+                if not columns.size:
+                    continue
+                sums = (weights[kind][:, rows] @ columns).reshape(len(images), -1, stack.n_channels)
+                if clustered:
+                    images[:, pixels.start + some] += sums
+                else:
+                    images[:, pixels] += sums
+        return images.reshape(len(lights), *stack.shape[1:])
+
+    def _find_kinds(self, random_state):
+        """Give each pixel the cluster of the sample whose mean it is most like; None where there are no clusters."""
+        if not hasattr(self.model, "weights_by_cluster"):
+            if not hasattr(self.model, "weights"):
+                raise ValueError(
+                    f"interpolation={self.model!r} has no method weights(lights), and cannot predict from photographs"
+                    " that stay on disk"
+                )
+            return None
+        labels, sample = self.model.clusters_.ravel(), self.model.images_
+        kinds = np.full(self.stack.n_pixels, labels[0], np.uint8 if labels.max() < 256 else np.int32)
+        if len(np.unique(labels)) == 1:
+            return kinds
+        n_photographs = max(16, _KIND_VALUES // self.stack.n_channels)
+        rows = np.sort(check_random_state(random_state).permutation(len(sample))[:n_photographs])
+        nearest = NearestCentroid().fit(_table(sample[rows][:, :, 0]), labels)
+        for pixels in self.stack.stretches(len(rows), _BLOCK_VALUES):
+            kinds[pixels] = nearest.predict(_table(self.stack.read(rows, pixels)))
+        return kinds
+
+
+def _table(values):
+    """A row for each pixel, from values of shape (n_photographs, n_pixels, n_channels)."""
+    return values.swapaxes(0, 1).reshape(values.shape[1], -1)
