@@ -13,13 +13,15 @@ __all__ = ["ShuffleBuffer", "StackObservations"]
 
 # Pixels of a tile where a photograph can be read from anywhere: 24 KB in float16, some pages of a disk.
 _TILE_PIXELS = 4096
-# A visit takes one pixel in so many of a tile, but not less than so many pixels.
-_VISITS = 64
+# A visit takes one pixel in so many of a tile, but not less than so many pixels. A prime is in step with no image's
+# width, so that a visit's pixels lie in different columns.
+_VISITS = 61
 _VISIT_PIXELS = 64
 # Observations in the buffer: 29 MB of three channels.
 _BUFFERED = 2**20
-# What the moments of the targets are estimated from.
+# What the moments of the targets are estimated from: observations, and visits at most.
 _MEASURED = 2**16
+_MEASURED_VISITS = 2**14
 
 
 class StackObservations(Observations):
@@ -70,14 +72,14 @@ class StackObservations(Observations):
             Of 65,536 observations that are spread evenly. Without spread, 1 for the deviation.
         """
         tiles = Tiles(self)
-        visits = np.arange(self.n_lights * tiles.n_places)
-        if len(visits) * tiles.n_visits * _VISIT_PIXELS > _MEASURED:
-            # Multiples of the golden ratio, as above all no draw from torch's generator.
-            spread = np.arange(max(1, _MEASURED // _VISIT_PIXELS)) * ((np.sqrt(5) - 1) / 2) % 1
-            visits = np.unique((spread * len(visits)).astype(np.int64))
-        light, place = visits // tiles.n_places, visits % tiles.n_places
-        _, _, values = tiles.read(light, place, (light + place) % tiles.n_visits)
-        values = values.astype(np.float64)
+        n_all = self.n_lights * tiles.n_places * tiles.n_visits
+        n_wanted = min(_MEASURED_VISITS, math.ceil(_MEASURED / tiles.counts.mean()))
+        visits = np.arange(n_all)
+        if n_all > n_wanted:
+            # Multiples of the golden ratio: evenly spread, and no draw from torch's generator.
+            visits = np.unique((np.arange(n_wanted) * ((np.sqrt(5) - 1) / 2) % 1 * n_all).astype(np.int64))
+        place, visit, light = np.unravel_index(visits, (tiles.n_places, tiles.n_visits, self.n_lights))
+        values = tiles.read(light, place, visit)[2].astype(np.float64)
         if self.saturation is not None:
             values = values[values < self.saturation]
         if not values.size or values.std() <= 1e-6 * abs(values.mean()):
@@ -178,10 +180,10 @@ class Tiles:
 class ShuffleBuffer:
     """Random observations of photographs on disk, each once an epoch.
 
-    A visit reads one pixel in 64 of a tile, a stretch of pixels of one photograph, evenly spaced: 64 observations for
+    A visit reads one pixel in 61 of a tile, a stretch of pixels of one photograph, evenly spaced: 67 observations for
     some pages of the disk. Visits come in the order of :class:`~sklrelight.sampling.TrainingBatches`, with tiles for
     pixels: in each round all places of the image once, each under a light of its own. So the million observations in
-    the buffer, from 16,384 tiles, cover the image and the lights evenly. Batches are drawn from all of the buffer. When
+    the buffer, from 15,600 tiles, cover the image and the lights evenly. Batches are drawn from all of the buffer. When
     half of it is used up the next half, which has been read meanwhile by another thread, takes its place. What is drawn
     depends on torch's generator alone, not on the thread.
 
