@@ -296,11 +296,9 @@ class ImageStack:
         before = np.concatenate([[0], np.cumsum(mask)])
         per_photograph = int(before[-1]) * self.n_channels
         size = len(self) * per_photograph
-        positions = np.arange(size)
-        if size > n_sampled:
-            # Multiples of the golden ratio: evenly spread, and in step with no row, column or channel.
-            spread = np.arange(n_sampled) * ((np.sqrt(5) - 1) / 2) % 1
-            positions = np.sort((spread * size).astype(np.int64))
+        # Multiples of the golden ratio: evenly spread, and in step with no row, column or channel.
+        spread = np.arange(n_sampled) * ((np.sqrt(5) - 1) / 2) % 1
+        positions = np.sort((spread * size).astype(np.int64)) if size > n_sampled else np.arange(size)
         sample = np.empty(len(positions), self._value_dtype)
         least_of_all, least, greatest = np.inf, np.inf, -np.inf
         for rows, pixels, values in self.blocks():

@@ -151,7 +151,7 @@ def strays(batches, data, n_batches=12):
     """
     distances, means, deviations = [], [], []
     for X, y in itertools.islice(batches, n_batches):
-        batch = np.column_stack([X.numpy(), y.numpy()]).T
+        batch = np.column_stack([X.numpy(), y.numpy()]).T.astype(np.float64)
         distances.append([wasserstein_distance(a, b[::499]) / b.std() for a, b in zip(batch, data, strict=True)])
         means.append((batch.mean(axis=1) - data.mean(axis=1)) / data.std(axis=1))
         deviations.append(batch.std(axis=1) / data.std(axis=1) - 1)
@@ -168,7 +168,8 @@ def test_batches_are_distributed_like_the_data(scenes, monkeypatch):
             np.repeat(whole.lights.numpy(), whole.n_pixels, axis=0).T,
             np.tile(whole.pixels.numpy(), (whole.n_lights, 1)).T,
             whole.targets.flatten(0, 1).numpy().T,
-        ]
+        ],
+        dtype=np.float64,
     )
     size = 4096
     independent = [whole[torch.randint(len(whole), (size,))] for _ in range(12)]
