@@ -1,5 +1,7 @@
 """Interpolation of photographs on disk by a model that was fitted to a sample of their pixels."""
 
+from itertools import pairwise
+
 import numpy as np
 from sklearn.neighbors import NearestCentroid
 from sklearn.utils import check_random_state, gen_batches
@@ -85,20 +87,26 @@ class StreamedInterpolation:
         weights = self.model.weights_by_cluster(lights) if clustered else self.model.weights(lights)[None]
         weights = weights.astype(np.float32)
         stack = self.stack
-        images = np.empty((len(lights), stack.n_pixels, stack.n_channels), np.float32)
-        # By some photographs and some pixels: their contributions are summed.
-        images[:] = 0
+        images = np.zeros((len(lights), stack.n_pixels, stack.n_channels), np.float32)
+        # In each stretch of pixels, those of one kind lie together until all photographs are summed.
+        orders: dict[int, np.ndarray] = {}
         for rows, pixels, values in stack.blocks():
-            for kind in range(len(weights)):
-                some = slice(None) if not clustered else np.flatnonzero(self.kinds[pixels] == kind)
-                columns = values[:, some].reshape(len(values), -1)
-                if not columns.size:
-                    continue
-                sums = (weights[kind][:, rows] @ columns).reshape(len(images), -1, stack.n_channels)
-                if clustered:
-                    images[:, pixels.start + some] += sums
-                else:
-                    images[:, pixels] += sums
+            sums = images[:, pixels]
+            if not clustered:
+                sums += _product(weights[0][:, rows], values)
+                continue
+            kinds = self.kinds[pixels]
+            if pixels.start not in orders:
+                orders[pixels.start] = np.argsort(kinds, kind="stable").astype(np.int32)
+            ends = np.bincount(kinds, minlength=len(weights)).cumsum()
+            values = values.take(orders[pixels.start], axis=1)
+            for kind, (first, last) in enumerate(pairwise([0, *ends])):
+                if first < last:
+                    sums[:, first:last] += _product(weights[kind][:, rows], values[:, first:last])
+        for image in images:
+            for start, order in orders.items():
+                stretch = image[start : start + len(order)]
+                stretch[order] = stretch.copy()
         return images.reshape(len(lights), *stack.shape[1:])
 
     def _find_kinds(self, random_state):
@@ -120,6 +128,11 @@ class StreamedInterpolation:
         for pixels in self.stack.stretches(len(rows), _BLOCK_VALUES):
             kinds[pixels] = nearest.predict(_table(self.stack.read(rows, pixels)))
         return kinds
+
+
+def _product(weights, values):
+    """Sums of photographs of shape (n, n_pixels, n_channels), with weights of shape (m, n)."""
+    return (weights @ values.reshape(len(values), -1)).reshape(len(weights), *values.shape[1:])
 
 
 def _table(values):
