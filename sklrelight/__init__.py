@@ -1,6 +1,7 @@
 """scikit-learn compatible estimators for image-based relighting."""
 
 from .features import PixelLightFeatures, PixelLightFeaturizer
+from .prediction import predict_to_stack
 from .preprocessing import LogExposureScaler
 from .regressor import RelightingMLPRegressor
 from .relighter import Relighter, make_relighter
@@ -16,4 +17,5 @@ __all__ = [
     "Relighter",
     "RelightingMLPRegressor",
     "make_relighter",
+    "predict_to_stack",
 ]
