@@ -245,10 +245,11 @@ class ImageStack:
         """
         n_photographs = max(_BLOCK_PHOTOGRAPHS, _BLOCK_VALUES // (self.n_pixels * self.n_channels))
         for rows in gen_batches(len(self), n_photographs):
-            for pixels in self.stretches(rows.stop - rows.start):
+            # The same stretches in the last, smaller block: sums go over them.
+            for pixels in self.stretches(n_photographs):
                 yield rows, pixels, self.read(rows, pixels)
 
-    def stretches(self, n_photographs, n_values=_BLOCK_VALUES):
+    def stretches(self, n_photographs):
         """Divide the pixels into stretches of whole rows, which bounds the values of so many photographs there.
 
         Parameters
@@ -256,16 +257,13 @@ class ImageStack:
         n_photographs : int
             That are read together.
 
-        n_values : int
-            The bound, where a row, or those of a chunk, does not exceed it.
-
         Returns
         -------
         iterable of slice
-            Pixels.
+            Pixels: one row, or those of a chunk, at least.
         """
         row_values = n_photographs * self.shape[2] * self.n_channels
-        n_rows = max(1, n_values // (row_values * self.rows_at_a_time)) * self.rows_at_a_time
+        n_rows = max(1, _BLOCK_VALUES // (row_values * self.rows_at_a_time)) * self.rows_at_a_time
         return gen_batches(self.n_pixels, n_rows * self.shape[2])
 
     def within(self, inside):

@@ -150,11 +150,13 @@ def strays(batches, data, n_batches=12):
     of each batch; relative difference of the deviations, of each batch.
     """
     distances, means, deviations = [], [], []
+    mean, deviation = data.mean(axis=1), data.std(axis=1)
+    few = data[:, ::499]
     for X, y in itertools.islice(batches, n_batches):
         batch = np.column_stack([X.numpy(), y.numpy()]).T.astype(np.float64)
-        distances.append([wasserstein_distance(a, b[::499]) / b.std() for a, b in zip(batch, data, strict=True)])
-        means.append((batch.mean(axis=1) - data.mean(axis=1)) / data.std(axis=1))
-        deviations.append(batch.std(axis=1) / data.std(axis=1) - 1)
+        distances.append([wasserstein_distance(a, b) for a, b in zip(batch, few, strict=True)] / deviation)
+        means.append((batch.mean(axis=1) - mean) / deviation)
+        deviations.append(batch.std(axis=1) / deviation - 1)
     assert len(distances) == n_batches
     return np.mean(distances, axis=0), np.array(means), np.array(deviations)
 

@@ -3,15 +3,14 @@
 from itertools import pairwise
 
 import numpy as np
-from sklearn.neighbors import NearestCentroid
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.utils import check_random_state
 
 __all__ = ["StreamedInterpolation", "sample_pixels"]
 
-# Values of the sample that a model is fitted to: 128 MB in float32.
+# Pixels of the sample that a model is fitted to, and its values: 128 MB in float32.
+_SAMPLE_PIXELS = 2**16
 _SAMPLE_VALUES = 2**25
-# Values that are read for some pixels at a time, and predicted: 16 MB each.
-_BLOCK_VALUES = 2**22
 # Values of a pixel by which its kind is told.
 _KIND_VALUES = 256
 
@@ -33,13 +32,13 @@ def sample_pixels(stack, pixel_weight, random_state):
     Returns
     -------
     pixels : ndarray of int of shape (n_sampled,)
-        Which ones: as many as have 33 million values, or all.
+        Which ones: 65,536, or as many as have 33 million values, or all.
 
     images : ndarray of shape (n_lights, n_sampled, 1, n_channels), float32
         Their values, as photographs one pixel wide.
     """
     inside = np.arange(stack.n_pixels) if pixel_weight is None else np.flatnonzero(pixel_weight)
-    n_sampled = max(1, _SAMPLE_VALUES // (len(stack) * stack.n_channels))
+    n_sampled = max(1, min(_SAMPLE_PIXELS, _SAMPLE_VALUES // (len(stack) * stack.n_channels)))
     if n_sampled < len(inside):
         inside = np.sort(random_state.permutation(inside)[:n_sampled])
     return inside, stack.columns(inside)[:, :, None]
@@ -120,21 +119,18 @@ class StreamedInterpolation:
             return None
         labels, sample = self.model.clusters_.ravel(), self.model.images_
         kinds = np.full(self.stack.n_pixels, labels[0], np.uint8 if labels.max() < 256 else np.int32)
-        if len(np.unique(labels)) == 1:
+        found = np.unique(labels)
+        if len(found) == 1:
             return kinds
         n_photographs = max(16, _KIND_VALUES // self.stack.n_channels)
         rows = np.sort(check_random_state(random_state).permutation(len(sample))[:n_photographs])
-        nearest = NearestCentroid().fit(_table(sample[rows][:, :, 0]), labels)
-        for pixels in self.stack.stretches(len(rows), _BLOCK_VALUES):
-            kinds[pixels] = nearest.predict(_table(self.stack.read(rows, pixels)))
+        means = [sample[rows[:, None], np.flatnonzero(labels == label), 0].mean(axis=1).ravel() for label in found]
+        for pixels in self.stack.stretches(len(rows)):
+            table = self.stack.read(rows, pixels).swapaxes(0, 1).reshape(-1, len(means[0]))
+            kinds[pixels] = found[pairwise_distances_argmin(table, np.array(means))]
         return kinds
 
 
 def _product(weights, values):
     """Sums of photographs of shape (n, n_pixels, n_channels), with weights of shape (m, n)."""
     return (weights @ values.reshape(len(values), -1)).reshape(len(weights), *values.shape[1:])
-
-
-def _table(values):
-    """A row for each pixel, from values of shape (n_photographs, n_pixels, n_channels)."""
-    return values.swapaxes(0, 1).reshape(values.shape[1], -1)
