@@ -5,8 +5,8 @@ Tune a model on a capture
 Search architecture, loss weights and number of components by cross-validation over whole photographs, and draw what
 each setting is worth. The photographs lie in a file: the workers of the search map it instead of copying each fold.
 
-``python examples/tune.py CAPTURE`` takes a folder with photographs and an ``.lp`` file; without one a scene is rendered.
-Needs the extras: ``pip install 'sklrelight[images,plot]'``.
+``python examples/tune.py CAPTURE`` takes a folder with photographs and an ``.lp`` file; without one, a scene is
+rendered. Needs the extras: ``pip install 'sklrelight[images,plot]'``.
 """
 
 # %%

@@ -11,14 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from .allocation import freed_memory_kept
 from .blending import choose_n_networks, fit_interpolation, hold_out_lights, leave_out, network_share
-from .building import make_net, split_lights
+from .building import make_net, make_observations, split_lights, target_range
 from .checks import ObservationChecks
 from .features import PixelLightFeatures
 from .interpolation.streamed import StreamedInterpolation, sample_pixels
 from .networks import ACTIVATIONS, NORMALIZATIONS
-from .sampling import Observations
 from .stacks import ImageStack
-from .streaming import StackObservations
 from .training import Clock, as_tensor, has_bfloat16_units, resolve_device
 from .weights import check_pixel_weight
 
@@ -359,35 +357,18 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
             if not features.image_shape:
                 raise ValueError("pixel_weight is for photographs, X or y has no pixels")
             pixel_weight = check_pixel_weight(pixel_weight, features.image_shape)
-        self.target_range_ = None
-        on_disk = isinstance(y, ImageStack)
-        if on_disk:
-            self.target_range_ = y.within(None if pixel_weight is None else pixel_weight > 0).extent()
-        elif isinstance(X, PixelLightFeatures):
-            inside = y if pixel_weight is None else y[:, pixel_weight > 0]
-            self.target_range_ = (inside.min(), inside.max())
-
+        is_table = not isinstance(X, PixelLightFeatures)
+        self.target_range_ = None if is_table else target_range(y, pixel_weight)
         rng = check_random_state(self.random_state)
-        observations = (StackObservations if on_disk else Observations)(
-            lights=as_tensor(features.lights, device),
-            pixels=as_tensor(features.pixels, device),
-            targets=y if on_disk else as_tensor(y.reshape(*features.shape[:2], -1), device),
-            image_shape=features.image_shape,
-            pixel_weight=None if pixel_weight is None else as_tensor(pixel_weight.ravel(), device),
-            saturation=saturation,
-        )
+        observations = make_observations(features, y, pixel_weight, saturation, device)
         half = has_bfloat16_units(device) and len(observations) >= _HALF_PRECISION_OBSERVATIONS
         self.precision_ = {"auto": "bfloat16" if half else "float32"}.get(self.precision, self.precision)
         self.device_ = str(device)
-        is_table = not isinstance(X, PixelLightFeatures)
-        interpolation = None
+        interpolation, stack = None, y if isinstance(y, ImageStack) else None
         if self.interpolation is not None and not (is_table and self.interpolation == "auto"):
-            if on_disk:
+            if stack is not None:
                 # What takes memory for each light is done on a sample of the pixels, as on small photographs.
-                stack = y.clipped(saturation)
-                sampled, y = sample_pixels(y, pixel_weight, rng)
-                features = features.of_pixels(sampled)
-                pixel_weight = None if pixel_weight is None else pixel_weight.ravel()[sampled, None]
+                features, y, pixel_weight = sample_pixels(features, stack, pixel_weight, rng)
             # Of what is saturated no more is known than that it is no darker.
             images = y if saturation is None else np.minimum(y, np.float32(saturation))
             interpolation = fit_interpolation(self.interpolation, features.light_vectors, images, pixel_weight, rng)
@@ -419,8 +400,8 @@ class RelightingMLPRegressor(ObservationChecks, RegressorMixin, MultiOutputMixin
                 interpolated = np.concatenate([self._clip(images) for _, _, images in known])
                 true = np.concatenate([images for _, images, _ in known])
                 share = network_share(true, np.concatenate(predicted), interpolated, pixel_weight, saturation)
-            if on_disk:
-                interpolation = StreamedInterpolation(interpolation, stack, rng.randint(2**31 - 1))
+            if stack is not None:
+                interpolation = StreamedInterpolation(interpolation, stack.clipped(saturation), rng)
             self.interpolation_, self.network_share_ = interpolation, share
         if self.interrupted_:
             raise KeyboardInterrupt

@@ -3,6 +3,7 @@
 import warnings
 from itertools import chain
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -82,6 +83,8 @@ class Relighter(TransformedTargetRegressor):
     >>> relighter.fit(scene.lights, scene.images).predict(scene.lights[:2] + 0.05).shape
     (2, 12, 16, 3)
     """
+
+    regressor_: Any
 
     # The parent's pair of functions is one more way of saying what FunctionTransformer says.
     func = None

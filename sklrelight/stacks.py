@@ -307,13 +307,11 @@ class ImageStack:
                 kind = "NaN" if np.isnan(lowest) else "infinity"
                 raise ValueError(f"Input y contains {kind}: photograph {bad}")
             least_of_all = min(least_of_all, lowest)
-            if self._inside is not None:
-                values = values[:, mask[pixels]]
-                if not values.size:
-                    continue
-                lowest, highest = float(values.min()), float(values.max())
-            least, greatest = min(least, lowest), max(greatest, highest)
-            for row, photograph in zip(range(rows.start, rows.stop), values, strict=True):
+            counted = values if self._inside is None else values[:, mask[pixels]]
+            if not counted.size:
+                continue
+            least, greatest = min(least, float(counted.min())), max(greatest, float(counted.max()))
+            for row, photograph in zip(range(rows.start, rows.stop), counted, strict=True):
                 start = row * per_photograph + int(before[pixels.start]) * self.n_channels
                 some = slice(*np.searchsorted(positions, [start, start + photograph.size]))
                 sample[some] = photograph.reshape(-1)[positions[some] - start]
@@ -437,7 +435,7 @@ class _Place:
     def of_array(cls, array):
         """Find the place of an opened array; None where it has none that can be told."""
         if isinstance(array, np.memmap):
-            root = array
+            root: Any = array
             while isinstance(root.base, np.memmap):
                 root = root.base
             if not root.filename or root.mode == "c" or not array.flags.c_contiguous:

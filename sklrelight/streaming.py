@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -212,7 +212,7 @@ class ShuffleBuffer:
     def __iter__(self):
         plans = self._plans()
         with ThreadPoolExecutor(1) as reader:
-            coming = reader.submit(self._read, next(plans))
+            coming: Future | None = reader.submit(self._read, next(plans))
             buffer = None
             while coming is not None:
                 read = coming.result()

@@ -84,9 +84,7 @@ def test_workers_divide_torchs_threads_among_them(tmp_path):
     script = tmp_path / "threads.py"
     script.write_text(THREADS)
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-    shown = subprocess.run(
-        [sys.executable, script], check=True, capture_output=True, text=True, env=environment
-    ).stdout
+    shown = subprocess.run([sys.executable, script], check=True, capture_output=True, text=True, env=environment).stdout
     share = max(1, cpu_count() // 2)
     assert shown.strip() == f"[{share}, [{share}, {share}, {share}]]"
 

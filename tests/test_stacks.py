@@ -84,10 +84,10 @@ SOURCES = [npy, memmap, part_of_a_memmap, raw_memmap, hdf5, dataset, zarr_folder
 class TestReading:
     @pytest.mark.parametrize("source", SOURCES)
     def test_gives_what_is_in_the_file_also_after_pickling(self, tmp_path, images, small_blocks, source):
-        stack = ImageStack(source(tmp_path, images))
-        state = pickle.dumps(stack)
+        opened = ImageStack(source(tmp_path, images))
+        state = pickle.dumps(opened)
         assert len(state) < 2000
-        for stack in (stack, pickle.loads(state)):
+        for stack in (opened, pickle.loads(state)):
             assert (stack.shape, stack.dtype, stack.ndim, len(stack)) == (SHAPE, np.float16, 4, 12)
             np.testing.assert_array_equal(np.asarray(stack), images)
             np.testing.assert_array_equal(stack[3], images[3])
@@ -139,7 +139,7 @@ class TestReading:
             ImageStack(make(tmp_path))
 
     def test_says_what_is_not_there(self, tmp_path, images):
-        with pytest.raises(FileNotFoundError, match="there is no stack of photographs at .*nothing.npy"):
+        with pytest.raises(FileNotFoundError, match=r"there is no stack of photographs at .*nothing.npy"):
             ImageStack(tmp_path / "nothing.npy")
         with pytest.raises(ValueError, match=r"has no dataset 'other', but \['images'\]"):
             ImageStack(hdf5(tmp_path, images), "other")
@@ -169,7 +169,7 @@ class TestFittingByBlocks:
         stack = ImageStack(npy(tmp_path, images))
         root = FunctionTransformer(np.sqrt, np.square, check_inverse=False)
         assert stacks.fit_to_stack(root, stack).transform([[4.0]])[0, 0] == 2
-        with pytest.raises(ValueError, match="QuantileTransformer.* has no partial_fit"):
+        with pytest.raises(ValueError, match=r"QuantileTransformer.* has no partial_fit"):
             stacks.fit_to_stack(QuantileTransformer(), stack)
         with pytest.raises(ValueError, match="dim"):
             # It scales columns, which photographs do not have.
@@ -276,7 +276,7 @@ class TestRelighter:
 
         identity = FunctionTransformer()
         no_weights = TransformedTargetRegressor(RBFInterpolation(), transformer=identity)
-        with pytest.raises(ValueError, match="(?s)TransformedTargetRegressor.* has no method weights"):
+        with pytest.raises(ValueError, match=r"(?s)TransformedTargetRegressor.* has no method weights"):
             quick(interpolation=no_weights).fit(scene.lights, stack)
 
     def test_pixels_of_a_sample_stand_for_all(self, tmp_path, scene, all_on_disk, monkeypatch):

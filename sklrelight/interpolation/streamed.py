@@ -4,7 +4,6 @@ from itertools import pairwise
 
 import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
-from sklearn.utils import check_random_state
 
 __all__ = ["StreamedInterpolation", "sample_pixels"]
 
@@ -15,11 +14,14 @@ _SAMPLE_VALUES = 2**25
 _KIND_VALUES = 256
 
 
-def sample_pixels(stack, pixel_weight, random_state):
+def sample_pixels(features, stack, pixel_weight, random_state):
     """Read some pixels of all photographs, to fit to them what would not fit into memory for all.
 
     Parameters
     ----------
+    features : PixelLightFeatures
+        Of all pixels.
+
     stack : ImageStack
         Encoded photographs.
 
@@ -31,17 +33,21 @@ def sample_pixels(stack, pixel_weight, random_state):
 
     Returns
     -------
-    pixels : ndarray of int of shape (n_sampled,)
-        Which ones: 65,536, or as many as have 33 million values, or all.
+    features : PixelLightFeatures
+        Of the sample: 65,536 pixels, or as many as have 33 million values, or all.
 
     images : ndarray of shape (n_lights, n_sampled, 1, n_channels), float32
         Their values, as photographs one pixel wide.
+
+    pixel_weight : ndarray of shape (n_sampled, 1) or None
+        Their weights.
     """
     inside = np.arange(stack.n_pixels) if pixel_weight is None else np.flatnonzero(pixel_weight)
     n_sampled = max(1, min(_SAMPLE_PIXELS, _SAMPLE_VALUES // (len(stack) * stack.n_channels)))
     if n_sampled < len(inside):
         inside = np.sort(random_state.permutation(inside)[:n_sampled])
-    return inside, stack.columns(inside)[:, :, None]
+    weight = None if pixel_weight is None else pixel_weight.ravel()[inside, None]
+    return features.of_pixels(inside), stack.columns(inside)[:, :, None], weight
 
 
 class StreamedInterpolation:
@@ -60,7 +66,7 @@ class StreamedInterpolation:
     stack : ImageStack
         All pixels.
 
-    random_state : int
+    random_state : RandomState
         Picks the photographs by which the kind of a pixel is told.
     """
 
@@ -98,10 +104,10 @@ class StreamedInterpolation:
             if pixels.start not in orders:
                 orders[pixels.start] = np.argsort(kinds, kind="stable").astype(np.int32)
             ends = np.bincount(kinds, minlength=len(weights)).cumsum()
-            values = values.take(orders[pixels.start], axis=1)
+            ordered = values.take(orders[pixels.start], axis=1)
             for kind, (first, last) in enumerate(pairwise([0, *ends])):
                 if first < last:
-                    sums[:, first:last] += _product(weights[kind][:, rows], values[:, first:last])
+                    sums[:, first:last] += _product(weights[kind][:, rows], ordered[:, first:last])
         for image in images:
             for start, order in orders.items():
                 stretch = image[start : start + len(order)]
@@ -123,7 +129,7 @@ class StreamedInterpolation:
         if len(found) == 1:
             return kinds
         n_photographs = max(16, _KIND_VALUES // self.stack.n_channels)
-        rows = np.sort(check_random_state(random_state).permutation(len(sample))[:n_photographs])
+        rows = np.sort(random_state.permutation(len(sample))[:n_photographs])
         means = [sample[rows[:, None], np.flatnonzero(labels == label), 0].mean(axis=1).ravel() for label in found]
         for pixels in self.stack.stretches(len(rows)):
             table = self.stack.read(rows, pixels).swapaxes(0, 1).reshape(-1, len(means[0]))
