@@ -296,7 +296,7 @@ class PixelLightFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         if self.scaling == "standard":
             mean = StandardScaler().fit(mean[inside]).transform(mean)
         columns = [self._pixel_coordinates(), mean, components]
-        self.pixel_table_ = np.hstack(columns).astype(np.float32)
+        self.pixel_table_ = np.hstack(columns, dtype=np.float32, casting="same_kind")
         self._n_channels = n_channels
         return self
 

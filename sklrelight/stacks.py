@@ -15,8 +15,8 @@ __all__ = ["ImageStack", "as_stack", "fit_to_stack", "in_memory"]
 
 # Stacks of fewer values are read as a whole: in float32 they take 256 MB, and a fit of them the usual path.
 _IN_MEMORY_VALUES = 2**26
-# Values that are read at a time: 16 MB in float32; and the photographs that they are of, at least.
-_BLOCK_VALUES = 2**22
+# Values that are read at a time: 8 MB in float32; and the photographs that they are of, at least.
+_BLOCK_VALUES = 2**21
 _BLOCK_PHOTOGRAPHS = 16
 _HDF5_SUFFIXES = {".h5", ".hdf5", ".mat"}
 

@@ -17,8 +17,8 @@ _TILE_PIXELS = 4096
 # width, so that a visit's pixels lie in different columns.
 _VISITS = 61
 _VISIT_PIXELS = 64
-# Observations in the buffer: 29 MB of three channels.
-_BUFFERED = 2**20
+# Observations in the buffer: 15 MB of three channels, and as much again while it is refilled.
+_BUFFERED = 2**19
 # What the moments of the targets are estimated from: observations, and visits at most.
 _MEASURED = 2**16
 _MEASURED_VISITS = 2**14
@@ -182,8 +182,8 @@ class ShuffleBuffer:
 
     A visit reads one pixel in 61 of a tile, a stretch of pixels of one photograph, evenly spaced: 67 observations for
     some pages of the disk. Visits come in the order of :class:`~sklrelight.sampling.TrainingBatches`, with tiles for
-    pixels: in each round all places of the image once, each under a light of its own. So the million observations in
-    the buffer, from 15,600 tiles, cover the image and the lights evenly. Batches are drawn from all of the buffer. When
+    pixels: in each round all places of the image once, each under a light of its own. So the half million observations in
+    the buffer, from 7,800 tiles, cover the image and the lights evenly. Batches are drawn from all of the buffer. When
     half of it is used up the next half, which has been read meanwhile by another thread, takes its place. What is drawn
     depends on torch's generator alone, not on the thread.
 
@@ -199,7 +199,7 @@ class ShuffleBuffer:
         Nothing is read beyond the batch that reaches it.
 
     buffered : int or None, default=None
-        Observations in the buffer; None: 1,048,576. At least two batches.
+        Observations in the buffer; None: 524,288. At least two batches.
     """
 
     def __init__(self, observations, batch_length, limit=math.inf, buffered=None):

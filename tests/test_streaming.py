@@ -162,7 +162,7 @@ def strays(batches, data, n_batches=12):
 
 
 def test_batches_are_distributed_like_the_data(scenes, monkeypatch):
-    """A buffer of one in 19 of all observations, from 2,000 tiles where the default has 15,600."""
+    """A buffer of one in 19 of all observations, from 2,000 tiles where the default has 7,800."""
     whole, on_disk = scenes
     monkeypatch.setattr(streaming, "_BUFFERED", 2**17)
     data = np.concatenate(
