@@ -2,13 +2,16 @@
 
 from .features import PixelLightFeatures, PixelLightFeaturizer
 from .model_files import load_model, save_model
+from .prediction import predict_to_stack
 from .preprocessing import LogExposureScaler
 from .regressor import RelightingMLPRegressor
 from .relighter import Relighter, make_relighter
+from .stacks import ImageStack
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ImageStack",
     "LogExposureScaler",
     "PixelLightFeatures",
     "PixelLightFeaturizer",
@@ -16,5 +19,6 @@ __all__ = [
     "RelightingMLPRegressor",
     "load_model",
     "make_relighter",
+    "predict_to_stack",
     "save_model",
 ]

@@ -12,10 +12,12 @@ from .callbacks import BatchSizeStages, TrainingProgress, stage_batch_size
 from .losses import CompositeLoss
 from .networks import RelightingMLP
 from .optimizers import MuonAdamW
-from .sampling import TrainingBatches
-from .training import RelightingNet
+from .sampling import Observations, TrainingBatches
+from .stacks import ImageStack
+from .streaming import StackObservations
+from .training import RelightingNet, as_tensor
 
-__all__ = ["TimedCosine", "make_net", "split_lights"]
+__all__ = ["TimedCosine", "make_net", "make_observations", "split_lights", "target_range"]
 
 # Floating-point operations of a fit from which on ``compile="auto"`` compiles: they take minutes on two cores, some ten
 # times as long as compiling. On CUDA they take some ten seconds.
@@ -23,6 +25,64 @@ _REPAY_COMPILING = {"cpu": 2e14, "cuda": 5e15}
 
 # Observations of a batch of the validation set.
 _VALID_OBSERVATIONS = 16384
+
+
+def target_range(targets, pixel_weight):
+    """Find what predicted photographs are kept within.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (n_lights, H, W, ...), or ImageStack
+        Encoded photographs.
+
+    pixel_weight : ndarray of shape (H, W) or None
+        Pixels of weight 0 do not count.
+
+    Returns
+    -------
+    tuple of float
+        Least and greatest value.
+    """
+    if isinstance(targets, ImageStack):
+        return targets.within(None if pixel_weight is None else pixel_weight > 0).extent()
+    inside = targets if pixel_weight is None else targets[:, pixel_weight > 0]
+    return inside.min(), inside.max()
+
+
+def make_observations(features, targets, pixel_weight, saturation, device):
+    """Put what is trained on on the device; photographs on disk stay there.
+
+    Parameters
+    ----------
+    features : PixelLightFeatures
+        Every pixel under every light.
+
+    targets : ndarray of shape (n_lights, ...), or ImageStack
+        Encoded photographs, or a table's targets.
+
+    pixel_weight : ndarray of shape (H, W) or None
+        Weights of the pixels.
+
+    saturation : float or None
+        Values at or above it have no weight.
+
+    device : torch.device
+        Where it is trained.
+
+    Returns
+    -------
+    Observations
+        All there are.
+    """
+    on_disk = isinstance(targets, ImageStack)
+    return (StackObservations if on_disk else Observations)(
+        lights=as_tensor(features.lights, device),
+        pixels=as_tensor(features.pixels, device),
+        targets=targets if on_disk else as_tensor(targets.reshape(*features.shape[:2], -1), device),
+        image_shape=features.image_shape,
+        pixel_weight=None if pixel_weight is None else as_tensor(pixel_weight.ravel(), device),
+        saturation=saturation,
+    )
 
 
 def split_lights(observations, fraction, rng):
@@ -117,7 +177,7 @@ def make_net(parameters, train, valid, device, half_precision, clock, max_observ
         RelightingMLP,
         CompositeLoss,
         module__n_features=train.lights.shape[1] + train.pixels.shape[1],
-        module__n_outputs=train.targets.shape[2],
+        module__n_outputs=train.n_channels,
         module__hidden_layer_sizes=tuple(parameters.hidden_layer_sizes),
         module__activation=parameters.activation,
         module__output_activation=parameters.output_activation,
@@ -150,7 +210,7 @@ def _compile_step(parameters, n_planned, train, device):
     if parameters.compile != "auto":
         return bool(parameters.compile)
     n_features = train.lights.shape[1] + train.pixels.shape[1]
-    widths = [n_features, *parameters.hidden_layer_sizes, train.targets.shape[2]]
+    widths = [n_features, *parameters.hidden_layer_sizes, train.n_channels]
     # A weight takes a multiplication and an addition, forwards and twice backwards.
     n_operations = 6 * n_planned * sum(n_in * n_out for n_in, n_out in pairwise(widths))
     return "auto" if n_operations >= _REPAY_COMPILING.get(device.type, math.inf) else False

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 from .arguments import FLOAT32_SAFE, check_magnitude, naming
 from .features import PixelLightFeatures
 from .networks import ACTIVATIONS, NORMALIZATIONS
+from .stacks import ImageStack
 from .weights import check_pixel_weight
 
 __all__ = ["ObservationChecks"]
@@ -91,15 +92,16 @@ class ObservationChecks:
             check_magnitude(y, "y", FLOAT32_SAFE)
             return self._as_features(X), y
         features = self._check_features(X, reset=True)
-        with naming("y"):
-            y = check_array(
-                y, dtype=np.float32, order="C", ensure_2d=False, allow_nd=True, ensure_min_samples=2, input_name="y"
-            )
+        if not isinstance(y, ImageStack):
+            with naming("y"):
+                y = check_array(
+                    y, dtype=np.float32, order="C", ensure_2d=False, allow_nd=True, ensure_min_samples=2, input_name="y"
+                )
+            check_magnitude(y, "y", FLOAT32_SAFE)
         with naming("X, y"):
             check_consistent_length(features, y)
-        check_magnitude(y, "y", FLOAT32_SAFE)
         n_pixels = len(features.pixels)
-        if y[0].size % n_pixels or (features.image_shape and y.shape[1:3] != features.image_shape):
+        if int(np.prod(y.shape[1:])) % n_pixels or (features.image_shape and y.shape[1:3] != features.image_shape):
             raise ValueError(f"y of shape {y.shape} does not fit features of image shape {features.image_shape}")
         return features, y
 

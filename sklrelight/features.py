@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 from .arguments import check_magnitude, naming, safe_unit
 from .documentation import DocumentedEstimator
+from .stacks import ImageStack
 from .versions import VersionedState
 from .weights import check_pixel_weight
 
@@ -125,6 +126,21 @@ class PixelLightFeatures:
         if isinstance(rows, tuple) or lights.ndim != 2:
             raise IndexError(f"PixelLightFeatures is indexed by lights only, got {key!r}")
         return PixelLightFeatures(lights, self.pixels, self.image_shape, light_vectors)
+
+    def of_pixels(self, pixels):
+        """Keep some pixels.
+
+        Parameters
+        ----------
+        pixels : ndarray of int of shape (n_kept,)
+            Which ones.
+
+        Returns
+        -------
+        PixelLightFeatures
+            Of images of the shape (n_kept, 1).
+        """
+        return PixelLightFeatures(self.lights, self.pixels[pixels], (len(pixels), 1), self.light_vectors)
 
     def to_table(self):
         """Write all observations out.
@@ -243,7 +259,7 @@ class PixelLightFeaturizer(
         X : array-like of shape (n_lights, n_light_features)
             The lights of the training photographs.
 
-        y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_lights, k) or (n_lights,)
+        y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_lights, k) or (n_lights,), or ImageStack
             The training photographs, encoded.
 
         pixel_weight : array-like of shape (H, W) or None, default=None
@@ -266,27 +282,33 @@ class PixelLightFeaturizer(
         with naming("X"):
             X = validate_data(self, X, dtype=np.float64)
         # check_array alone would warn of a y of shape (n, 1) or refuse none of the shapes that are wanted here.
-        with naming("y"):
-            y = check_array(y, dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y")
+        on_disk = isinstance(y, ImageStack)
+        if not on_disk:
+            with naming("y"):
+                y = check_array(y, dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y")
         with naming("X, y"):
             check_consistent_length(X, y)
         with naming("y"):
             self.image_shape_, n_channels = split_target_shape(y.shape)
         check_magnitude(X, "X")
-        check_magnitude(y, "y")
+        if not on_disk:
+            check_magnitude(y, "y")
         self.light_scaler_ = self._fit_light_scaler(X)
 
-        values = y.reshape(len(y), -1, n_channels)
-        inside = np.arange(values.shape[1])
+        inside = np.arange(int(np.prod(self.image_shape_)))
         if pixel_weight is not None:
             inside = np.flatnonzero(check_pixel_weight(pixel_weight, self.image_shape_))
-        mean = values.mean(axis=0, dtype=np.float64)
-        components = self._principal_components(values, inside)
+        if on_disk:
+            mean, components = self._salient_images(y, inside)
+        else:
+            values = y.reshape(len(y), -1, n_channels)
+            mean = values.mean(axis=0, dtype=np.float64)
+            components = self._principal_components(values, inside)
         self.n_components_ = components.shape[1]
         if self.scaling == "standard":
             mean = StandardScaler().fit(mean[inside]).transform(mean)
         columns = [self._pixel_coordinates(), mean, components]
-        self.pixel_table_ = np.hstack(columns).astype(np.float32)
+        self.pixel_table_ = np.hstack(columns, dtype=np.float32, casting="same_kind")
         self._n_channels = n_channels
         return self
 
@@ -380,9 +402,6 @@ class PixelLightFeaturizer(
             Components without variance are left out.
         """
         n_lights, n_pixels, n_channels = values.shape
-        n_components = min(self.n_components, n_lights * n_channels, len(inside) - 1)
-        if n_components <= 0:
-            return np.empty((n_pixels, 0), np.float32)
 
         unit = safe_unit(values)
 
@@ -390,6 +409,70 @@ class PixelLightFeaturizer(
             some = values[:, pixels].swapaxes(0, 1).reshape(-1, n_lights * n_channels)
             return some if unit == 1 else some / unit
 
+        mean, axes = self._principal_axes(rows, inside, n_lights * n_channels)
+        coefficients = np.empty((n_pixels, len(axes)), np.float32)
+        if len(axes) == 0:
+            return coefficients
+        for block in gen_batches(n_pixels, _PCA_PIXELS):
+            coefficients[block] = (rows(block) - mean) @ axes.T
+        return StandardScaler().fit(coefficients[inside]).transform(coefficients)
+
+    def _salient_images(self, stack, inside):
+        """Mean image and coefficients, as for photographs in memory but in one pass over a stack on disk.
+
+        Parameters
+        ----------
+        stack : ImageStack
+            The encoded photographs.
+
+        inside : ndarray of int
+            The pixels that they are the components of.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_pixels, n_channels)
+            Mean image.
+
+        coefficients : ndarray of shape (n_pixels, n_components_)
+            As of `_principal_components`.
+        """
+        n_lights, n_pixels, n_channels = len(stack), stack.n_pixels, stack.n_channels
+
+        def rows(pixels):
+            return stack.columns(pixels).swapaxes(0, 1).reshape(-1, n_lights * n_channels)
+
+        center, axes = self._principal_axes(rows, inside, n_lights * n_channels)
+        mean = np.zeros((n_pixels, n_channels))
+        coefficients = np.zeros((n_pixels, len(axes)), np.float32)
+        by_light = axes.T.reshape(n_lights, -1, len(axes)).astype(np.float32)
+        for lights, pixels, values in stack.blocks():
+            mean[pixels] += values.sum(axis=0, dtype=np.float64)
+            if len(axes):
+                table = values.swapaxes(0, 1).reshape(values.shape[1], -1)
+                coefficients[pixels] += table @ by_light[lights].reshape(-1, len(axes))
+        mean /= n_lights
+        if len(axes) == 0:
+            return mean, coefficients
+        coefficients -= center @ axes.T
+        return mean, StandardScaler(copy=False).fit(coefficients[inside]).transform(coefficients)
+
+    def _principal_axes(self, rows, inside, n_values):
+        """Mean of some pixels' values under all lights, and principal axes, of shape (n_components_, n_values).
+
+        Parameters
+        ----------
+        rows : callable
+            From indices of pixels, rising, to their values, of shape (n, n_values).
+
+        inside : ndarray of int
+            The pixels to choose from.
+
+        n_values : int
+            Values of a pixel: one for each light and channel.
+        """
+        n_components = min(self.n_components, n_values, len(inside) - 1)
+        if n_components <= 0:
+            return None, np.empty((0, n_values))
         rng = check_random_state(self.random_state)
         if len(inside) > _PCA_PIXELS:
             sample = rows(np.sort(rng.choice(inside, _PCA_PIXELS, replace=False)))
@@ -402,13 +485,7 @@ class PixelLightFeaturizer(
             pca.fit(sample)
         # Below the rounding of float32, a direction is noise of the arithmetic, not of the scene.
         kept = pca.singular_values_ > 1e-5 * np.linalg.norm(sample) / np.sqrt(sample.shape[1])
-        axes = pca.components_[kept]
-        if len(axes) == 0:
-            return np.empty((n_pixels, 0), np.float32)
-        coefficients = np.empty((n_pixels, len(axes)), np.float32)
-        for block in gen_batches(n_pixels, _PCA_PIXELS):
-            coefficients[block] = (rows(block) - pca.mean_) @ axes.T
-        return StandardScaler().fit(coefficients[inside]).transform(coefficients)
+        return pca.mean_, pca.components_[kept]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,17 +1,18 @@
 """The stages of a fit: photographs to observations, an interpolation, networks, and the networks' share beside it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from .allocation import freed_memory_kept
 from .blending import choose_n_networks, cluster_shares, fit_interpolation, hold_out_lights, leave_out, network_share
-from .building import make_net, split_lights
+from .building import make_net, make_observations, split_lights, target_range
 from .features import PixelLightFeatures
+from .interpolation.streamed import sample_pixels
 from .predicting import clip, predict_networks
-from .sampling import Observations
-from .training import as_tensor, has_bfloat16_units
+from .training import has_bfloat16_units
 
 __all__ = ["TrainingData", "choose_precision", "fit_first_stage", "measure_share", "train_networks"]
 
@@ -28,7 +29,7 @@ class TrainingData:
     features : PixelLightFeatures
         Of all observations.
 
-    y : ndarray of shape (n_lights, ...), float32
+    y : ndarray of shape (n_lights, ...), float32, or ImageStack
         Encoded photographs, or a table's targets.
 
     pixel_weight : ndarray of shape (H, W), float32, or None
@@ -42,17 +43,14 @@ class TrainingData:
     """
 
     features: PixelLightFeatures
-    y: np.ndarray
+    y: Any
     pixel_weight: np.ndarray | None
     saturation: float | None
     is_table: bool
 
     def target_range(self):
         """Find the least and the greatest value of the pixels that have weight; None for a plain table."""
-        if self.is_table:
-            return None
-        inside = self.y if self.pixel_weight is None else self.y[:, self.pixel_weight > 0]
-        return inside.min(), inside.max()
+        return None if self.is_table else target_range(self.y, self.pixel_weight)
 
     def unsaturated(self):
         """Give the targets, at most as bright as `saturation`: of what lies above no more is known."""
@@ -60,14 +58,12 @@ class TrainingData:
 
     def observations(self, device):
         """Hand the data to torch, without a copy where that is possible."""
-        return Observations(
-            lights=as_tensor(self.features.lights, device),
-            pixels=as_tensor(self.features.pixels, device),
-            targets=as_tensor(self.y.reshape(*self.features.shape[:2], -1), device),
-            image_shape=self.features.image_shape,
-            pixel_weight=None if self.pixel_weight is None else as_tensor(self.pixel_weight.ravel(), device),
-            saturation=self.saturation,
-        )
+        return make_observations(self.features, self.y, self.pixel_weight, self.saturation, device)
+
+    def sample(self, rng):
+        """Read some pixels of photographs on disk."""
+        features, images, weight = sample_pixels(self.features, self.y, self.pixel_weight, rng)
+        return TrainingData(features, images, weight, self.saturation, self.is_table)
 
 
 def choose_precision(precision, device, n_observations):

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .arguments import check_magnitude, naming
 from .documentation import DocumentedEstimator
+from .stacks import ImageStack
 from .versions import VersionedState
 
 __all__ = ["LogExposureScaler"]
@@ -96,6 +97,9 @@ class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixi
         "curve": [StrOptions({"log", "power"})],
     }
 
+    # `fit` reads photographs on disk by itself.
+    takes_stacks = True
+
     def __init__(self, exposure="auto", gamma=2.2, curve="log"):
         self.exposure = exposure
         self.gamma = gamma
@@ -107,7 +111,7 @@ class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixi
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, ...)
+        X : array-like of shape (n_samples, ...), or ImageStack
             Radiance, linear, finite and not negative; any number of dimensions from 2 on.
 
         y : None
@@ -123,10 +127,12 @@ class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixi
         ValueError
             If `X` holds NaN, an infinity or a negative value.
         """
+        if isinstance(X, ImageStack):
+            return self._fit_summary(X.summary(_METERED_VALUES))
         X = self._check_radiance(X, reset=True)
         self.data_min_ = float(X.min())
         self.data_max_ = float(X.max())
-        self.exposure_ = self._meter(X) if self.exposure == "auto" else float(self.exposure)
+        self.exposure_ = self._meter(X.reshape(-1)) if self.exposure == "auto" else float(self.exposure)
         return self
 
     def transform(self, X):
@@ -185,8 +191,13 @@ class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixi
             radiance += self.data_min_
         return np.clip(radiance, 0, np.finfo(radiance.dtype).max, out=radiance)
 
-    def _meter(self, X):
-        flat = X.reshape(-1)
+    def _fit_summary(self, summary):
+        self._check_sign(summary.minimum_of_all)
+        self.data_min_, self.data_max_ = summary.minimum, summary.maximum
+        self.exposure_ = self._meter(summary.sample) if self.exposure == "auto" else float(self.exposure)
+        return self
+
+    def _meter(self, flat):
         if flat.size > _METERED_VALUES:
             # Multiples of the golden ratio: evenly spread, and in step with no row, column or channel.
             spread = np.arange(_METERED_VALUES) * ((np.sqrt(5) - 1) / 2) % 1
@@ -250,13 +261,15 @@ class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixi
 
     def _check_radiance(self, X, *, reset, copy=False):
         X = self._check(X, reset=reset, copy=copy)
-        least = X.min()
+        self._check_sign(X.min())
+        return X
+
+    def _check_sign(self, least):
         if least < 0:
             raise ValueError(
                 f"Negative values in data passed to {type(self).__name__}: X is radiance, which is not negative; got"
                 f" {least:g}"
             )
-        return X
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -8,8 +8,10 @@ from .checks import ObservationChecks
 from .documentation import DocumentedEstimator
 from .features import PixelLightFeatures
 from .fitting import TrainingData, choose_precision, fit_first_stage, measure_share, train_networks
+from .interpolation.streamed import StreamedInterpolation
 from .predicting import predict_blend
 from .resuming import FitCheckpoint
+from .stacks import ImageStack
 from .training import Clock, resolve_device
 from .versions import VersionedState
 
@@ -300,7 +302,7 @@ class RelightingMLPRegressor(
             Every pixel under every light, or a plain table.
 
         y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_samples, n_channels) or (n_samples,)
-            Encoded photographs, or the table's targets.
+            Encoded photographs, or the table's targets. An :class:`~sklrelight.ImageStack` stays on disk.
 
         pixel_weight : array-like of shape (H, W) or None, default=None
             Weights of the pixels in the loss. Those of weight 0 are never sampled; windows that reach over them are
@@ -342,8 +344,14 @@ class RelightingMLPRegressor(
         rng = check_random_state(self.random_state)
         checkpoint = None
         if self.checkpoint is not None:
+            if isinstance(y, ImageStack):
+                raise ValueError("checkpoint is for photographs in memory, y is a stack on disk: set it to None")
             checkpoint = FitCheckpoint(self, data, device, self.precision_, clock, rng)
             rng = checkpoint.generator(self.random_state, rng)
+        on_disk = isinstance(y, ImageStack)
+        if on_disk and self.interpolation is not None:
+            # What takes memory for each light is done on a sample of the pixels, as on small photographs.
+            data = data.sample(rng)
         interpolation, held_out = fit_first_stage(self, data, rng)
         half_precision = self.precision_ == "bfloat16"
         nets = train_networks(self, observations, held_out, half_precision, clock, rng, checkpoint)
@@ -358,6 +366,8 @@ class RelightingMLPRegressor(
         if interpolation is not None:
             shares = measure_share(nets, interpolation, held_out, data, self.target_range_)
             self.network_share_, self.cluster_shares_ = shares
+            if on_disk:
+                interpolation = StreamedInterpolation(interpolation, y.clipped(saturation), rng)
             self.interpolation_ = interpolation
         if self.interrupted_:
             raise KeyboardInterrupt

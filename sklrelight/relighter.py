@@ -3,6 +3,7 @@
 import warnings
 from itertools import chain
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -20,6 +21,8 @@ from .documentation import DocumentedEstimator
 from .features import split_target_shape
 from .preprocessing import LogExposureScaler
 from .recipes import RECIPES, make_pipeline
+from .scoring import StreamedR2
+from .stacks import as_stack, fit_to_stack, in_memory
 from .versions import VersionedState
 from .weights import check_pixel_weight, value_weights
 
@@ -87,6 +90,8 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
     (2, 12, 16, 3)
     """
 
+    regressor_: Any
+
     # The parent's pair of functions is one more way of saying what FunctionTransformer says.
     func = None
     inverse_func = None
@@ -111,7 +116,9 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             Lights: grid positions, 3-D positions, unit directions, sun positions, ...
 
         y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_lights, k) or (n_lights,)
-            A photograph for each light, linear radiance in any unit.
+            A photograph for each light, linear radiance in any unit. An :class:`~sklrelight.ImageStack`, np.memmap,
+            h5py dataset or zarr array of photographs that would take more than 256 MB in float32 stays on disk, see
+            Notes.
 
         pixel_weight : array-like of shape (H, W) or None, default=None
             Weights of the pixels, such as a mask of bool or the solid angles of a panorama. Pixels of weight 0 reach no
@@ -137,6 +144,15 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             NaN or infinities, a photograph is negative somewhere, or the dimensions are others.
         KeyboardInterrupt
             On Ctrl-C. Once training has begun, the model is fitted as far as that got, and `interrupted_` is True.
+
+        Notes
+        -----
+        Of photographs that stay on disk, memory is taken for some photographs' pixels (the features), for some pixels
+        of all photographs, and for blocks of bounded size, whatever their number. The transformer has to map each value
+        by itself, and has ``partial_fit`` or needs no data, or is a :class:`~sklrelight.LogExposureScaler`. An
+        interpolation is fitted to a sample of the pixels, and the fitted model refers to the file: it is needed in
+        `predict`, but not where there is no interpolation, or the networks have all of the share. A regressor that does
+        not know of stacks, unlike the recipes' ones, reads all photographs into memory.
         """
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
@@ -156,8 +172,11 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         self.lights_ = lights
         self._target_shape = tuple(shape[1:])
         self.interrupted_ = False
+        stack = as_stack(y)
+        if stack is not None:
+            return self._fit_stack(X, stack, fit_params)
         with naming("y"):
-            y = check_array(y, ensure_2d=False, allow_nd=True, input_name="y")
+            y = check_array(in_memory(y), ensure_2d=False, allow_nd=True, input_name="y")
         columns = y.reshape(len(y), -1) if y.ndim == 1 else y
         inside = self._inside(columns)
         if saturation is not None and inside.min() >= saturation:
@@ -175,6 +194,69 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         except KeyboardInterrupt:
             self.interrupted_ = self.__sklearn_is_fitted__()
             raise
+
+    def _fit_stack(self, X, stack, fit_params):
+        """Do what the parent does, without a copy of the photographs in memory."""
+        inside = stack.within(None if self.pixel_weight_ is None else self.pixel_weight_ > 0)
+        if self.saturation_ is not None and inside.extent()[0] >= self.saturation_:
+            raise ValueError(
+                f"all values are at or above saturation={self.saturation_!r}: there is nothing to learn from"
+            )
+        if hasattr(self, "regressor_"):
+            del self.regressor_
+        self.transformer_ = fit_to_stack(self._get_transformer(get_clone=True), inside)
+        for row in range(0, len(stack), max(1, len(stack) // 10)):
+            self._fit_transformer(np.asarray(stack[row : row + 1]))
+        self._training_dim = stack.ndim
+        # A function of single values that has an inverse rises or falls throughout.
+        ends = np.array(inside.extent(), np.float64).reshape(2, *[1] * (stack.ndim - 1))
+        extent = tuple(np.sort(np.asarray(self.transformer_.transform(ends), np.float32).ravel()))
+        self.regressor_ = self._get_regressor(get_clone=True)
+        try:
+            self.regressor_.fit(X, stack.encoded(self.transformer_, extent), **self._weight_params(stack), **fit_params)
+        except KeyboardInterrupt:
+            self.interrupted_ = self.__sklearn_is_fitted__()
+            raise
+        if hasattr(self.regressor_, "feature_names_in_"):
+            self.feature_names_in_ = self.regressor_.feature_names_in_
+        return self
+
+    def iter_predict(self, X):
+        """Predict photographs one by one, in constant memory whatever their number.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_light_features)
+            Lights, in the units that `fit` saw.
+
+        Yields
+        ------
+        image : ndarray of shape (H, W, C), or of a single photograph as in `fit`
+            The photographs that `predict` returns, in their order.
+
+        Raises
+        ------
+        ValueError
+            If the lights have another width than in `fit`, or are not finite.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklrelight import Relighter
+        >>> from sklrelight.interpolation import NearestPhotograph
+        >>> relighter = Relighter(NearestPhotograph()).fit([[0.0], [1.0]], np.ones((2, 4, 6, 3)))
+        >>> hours = np.linspace(0, 1, 8760)[:, None]
+        >>> sum(1 for image in relighter.iter_predict(hours))
+        8760
+        """
+        check_is_fitted(self)
+        return self._iter_predict(X)
+
+    def _iter_predict(self, X):
+        for block in self._predict_blocks(X):
+            for image in block:
+                # Not a view, which would keep all of the block.
+                yield image.copy()
 
     def predict(self, X, **predict_params):
         """Predict photographs.
@@ -297,7 +379,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             Lights.
 
         y : array-like of shape (n_lights, H, W, C), or as in `fit`
-            Their photographs, linear radiance.
+            Their photographs, linear radiance. Those on disk are read and predicted some at a time.
 
         sample_weight : array-like of shape (n_lights,) or None, default=None
             Weight of each photograph.
@@ -313,20 +395,36 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         float
             1 for a perfect prediction, 0 for one as good as the mean of all values.
         """
+        check_is_fitted(self)
+        pixel_weight = self.pixel_weight_ if pixel_weight is None else pixel_weight
+        saturation = self.saturation_ if saturation is None else saturation
+        expected = (_num_samples(X), *self._target_shape)
+        stack = as_stack(y)
+        if stack is not None and stack.shape == expected:
+            return self._score_stack(X, stack, sample_weight, pixel_weight, saturation)
+        y = in_memory(y)
         with naming("y"):
             y = check_array(y, dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y")
         predicted = self.predict(X)
         if y.shape != predicted.shape:
             raise ValueError(f"y has the shape {y.shape}, the photographs predicted for X have {predicted.shape}")
-        weights = value_weights(
-            y,
-            self.pixel_weight_ if pixel_weight is None else pixel_weight,
-            self.saturation_ if saturation is None else saturation,
-        )
+        weights = value_weights(y, pixel_weight, saturation)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, y).reshape(-1, *[1] * (y.ndim - 1))
             weights = np.broadcast_to(sample_weight, y.shape) * (1 if weights is None else weights)
         return r2_score(y.ravel(), predicted.ravel(), sample_weight=None if weights is None else weights.ravel())
+
+    def _score_stack(self, X, stack, sample_weight, pixel_weight, saturation):
+        r2 = StreamedR2()
+        sample_weight = None if sample_weight is None else _check_sample_weight(sample_weight, stack)
+        start = 0
+        for predicted in self._predict_blocks(X):
+            for image in predicted:
+                true = np.asarray(stack[start : start + 1])
+                weights = value_weights(true, pixel_weight, saturation)
+                r2.add(true, image[None], weights, 1.0 if sample_weight is None else sample_weight[start])
+                start += 1
+        return r2.value
 
     def _inside(self, y):
         """Leave out the pixels of weight 0."""

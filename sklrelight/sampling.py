@@ -62,7 +62,7 @@ class Observations(Dataset):
         Observations
             A view: it shares all tensors.
         """
-        return Observations(
+        return type(self)(
             self.lights,
             self.pixels,
             self.targets,
@@ -81,6 +81,11 @@ class Observations(Dataset):
     def n_pixels(self):
         """Number of pixels that have weight."""
         return len(self.pixel_rows)
+
+    @property
+    def n_channels(self):
+        """Number of channels."""
+        return self.targets.shape[2]
 
     def __len__(self):
         return self.n_lights * self.n_pixels
@@ -125,19 +130,27 @@ class Observations(Dataset):
         y : Tensor of shape (n_observations, n_channels)
             Encoded colours.
         """
-        row = self.rows[light]
-        X = torch.cat([self.lights[row], self.pixels[pixel]], dim=-1)
-        # One flat index is several times faster to gather by than a pair of them.
-        y = self.targets.flatten(0, 1)[row * len(self.pixels) + pixel]
-        return X, y
+        return self.features(light, pixel), self.colours(light, pixel)
 
-    def batch(self, light, pixel):
+    def features(self, light, pixel):
+        """Write the features of some observations out."""
+        return torch.cat([self.lights[self.rows[light]], self.pixels[pixel]], dim=-1)
+
+    def colours(self, light, pixel):
+        """Gather the colours of some observations."""
+        # One flat index is several times faster to gather by than a pair of them.
+        return self.targets.flatten(0, 1)[self.rows[light] * len(self.pixels) + pixel]
+
+    def batch(self, light, pixel, y=None):
         """Write some observations out, with their weights where there are any.
 
         Parameters
         ----------
         light, pixel : Tensor of int of shape (n_observations,)
             As in `gather`.
+
+        y : Tensor of shape (n_observations, n_channels) or None, default=None
+            Their colours, where they are known already.
 
         Returns
         -------
@@ -147,7 +160,7 @@ class Observations(Dataset):
         y : Tensor of shape (n_observations, n_channels), or two of them
             Encoded colours; and, if some values weigh more than others, the values' weights.
         """
-        X, y = self.gather(light, pixel)
+        X, y = self.gather(light, pixel) if y is None else (self.features(light, pixel), y)
         if self.pixel_weight is None and self.saturation is None:
             return X, y
         weight = torch.ones_like(y) if self.saturation is None else (y < self.saturation).to(y.dtype)
@@ -203,6 +216,8 @@ class TrainingBatches:
             raise ValueError(
                 f"window_size={window_size} is larger than the image, which has the shape {observations.image_shape}"
             )
+        if window_size > 1 and hasattr(observations, "random_batches"):
+            raise ValueError(f"window_size={window_size}: photographs on disk are sampled by single pixels, 1")
         self.observations = observations
         self.batch_size = batch_size
         self.window_size = window_size
@@ -274,13 +289,18 @@ class TrainingBatches:
     def __iter__(self):
         if self.exhausted:
             return
-        resumed, self._resumed = self._resumed, None
-        source = self._single_pixels(resumed) if self.window_size == 1 else self._windows(resumed)
-        for light, pixel in source:
+        if hasattr(self.observations, "random_batches"):
+            # From a disk, it is not for this class to say what is read next.
+            batches = self.observations.random_batches(self.batch_length, self.max_observations - self.n_drawn)
+        else:
+            resumed, self._resumed = self._resumed, None
+            source = self._single_pixels(resumed) if self.window_size == 1 else self._windows(resumed)
+            batches = (self.observations.batch(light, pixel) for light, pixel in source)
+        for batch in batches:
             if self.exhausted:
                 return
-            self.n_drawn += len(light)
-            yield self.observations.batch(light, pixel)
+            self.n_drawn += len(batch[0])
+            yield batch
         self._position = None
 
     def _single_pixels(self, resumed):

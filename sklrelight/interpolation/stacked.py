@@ -228,6 +228,22 @@ class StackedRBFInterpolation(LightRegressor):
         ValueError
             If the lights have another width than in `fit`, or are not finite.
         """
+        return self._predict(self.weights_by_cluster(X), self.stacking_weights_.sum(axis=2))
+
+    def weights_by_cluster(self, X):
+        """Give the weights of the training photographs in predicted ones.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_light_features)
+            Lights.
+
+        Returns
+        -------
+        weights : ndarray of shape (n_clusters, n_curves, m, n_lights)
+            For the pixels of each cluster, bent by each curve; some are negative. Their sum for each light is the
+            curve's share, the sum of its `stacking_weights_`.
+        """
         X = self._check_lights(X)
         weights = np.zeros((*self.stacking_weights_.shape[:2], len(X), len(self.images_)))
         for equations, used in self._used():
@@ -236,7 +252,7 @@ class StackedRBFInterpolation(LightRegressor):
                 # The product with the matrix that averages, which many lights in many groups would make large.
                 spread = (own * (1 / equations.points.merged.counts))[:, equations.points.merged.groups]
                 self._add(weights, index, spread)
-        return self._combine(weights, self.stacking_weights_.sum(axis=2))
+        return weights
 
     def leave_out(self, rows):
         """Predict training photographs by models fitted to the others, with the clusters and weights as they are.
@@ -280,7 +296,7 @@ class StackedRBFInterpolation(LightRegressor):
         shares[none, 1] = 1
         weights[none, 1] = kept / kept.sum()
         weights /= shares.sum(axis=1)[:, None, None, None]
-        return self._combine(weights, shares / shares.sum(axis=1, keepdims=True))
+        return self._predict(weights, shares / shares.sum(axis=1, keepdims=True))
 
     def _used(self):
         """Equations that some cluster uses, with the indices of the candidates that are solutions of them."""
@@ -302,13 +318,38 @@ class StackedRBFInterpolation(LightRegressor):
         values /= values.dtype.type((greatest - least) or 1.0)
         return values
 
-    def _combine(self, weights, shares):
-        """Predict by sums of bent photographs.
+    def _predict(self, weights, shares):
+        images = self.combine(_pixels(self.images_), self.clusters_.ravel(), weights, shares)
+        return images.reshape(len(images), *self.images_.shape[1:])
 
-        The weights, of shape (n_clusters, n_curves, m, n), are for each curve of the sum that is its share.
+    def combine(self, columns, labels, weights, shares):
+        """Predict some pixels by sums of bent photographs.
+
+        Parameters
+        ----------
+        columns : ndarray of shape (n_lights, n_pixels, n_channels)
+            The photographs.
+
+        labels : ndarray of shape (n_pixels,), int
+            The cluster of each pixel.
+
+        weights : ndarray of shape (n_clusters, n_curves, m, n_lights)
+            As of `weights_by_cluster`.
+
+        shares : ndarray of shape (n_clusters, n_curves)
+            Of the curves.
+
+        Returns
+        -------
+        images : ndarray of shape (m, n_pixels, n_channels)
+            float32 where the photographs are float32 or float16, else float64.
+
+        Raises
+        ------
+        ValueError
+            If what is predicted is not finite.
         """
-        dtype = np.float32 if self.images_.dtype in (np.float32, np.float16) else np.float64
-        columns, labels = _pixels(self.images_), self.clusters_.ravel()
+        dtype = np.float32 if columns.dtype in (np.float32, np.float16) else np.float64
         n_lights, n_pixels, n_channels = columns.shape
         images = np.empty((weights.shape[2], n_pixels, n_channels), dtype)
         width = max(1, _BLOCK_VALUES // (max(n_lights, len(images)) * n_channels))
@@ -329,7 +370,7 @@ class StackedRBFInterpolation(LightRegressor):
                     mean += dtype(least)
                 images[:, pixels[block]] = mean.reshape(len(images), -1, n_channels)
         check_finite(images)
-        return images.reshape(len(images), *self.images_.shape[1:])
+        return images
 
 
 def _pixels(images):

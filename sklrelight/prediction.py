@@ -1,0 +1,99 @@
+"""Predicting many photographs into a file, by several workers: :func:`predict_to_stack`."""
+
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from sklearn.utils import check_array, gen_even_slices
+
+from .datasets.atomic import replacing
+from .datasets.extras import import_extra
+from .datasets.stack import check_stack_dtype
+from .stacks import ImageStack
+
+__all__ = ["predict_to_stack"]
+
+# Parts that each worker's share is divided into, so that little is lost where one of them ends.
+_PARTS = 4
+
+
+def predict_to_stack(relighter, lights, path, *, dtype="float32", n_jobs=None):
+    """Predict photographs into a ``.npy`` file or a zarr array.
+
+    The workers are those of joblib: processes of this machine, or, under ``joblib.parallel_config(backend="dask")``,
+    those of a cluster, all of which must see the folder of `path` under that name. Each writes what it predicts, so
+    that no process holds more than some photographs, and what a lost worker has not written another one writes.
+
+    Parameters
+    ----------
+    relighter : Relighter
+        Fitted.
+
+    lights : array-like of shape (m, n_light_features)
+        Lights, in the units that `fit` saw.
+
+    path : path-like
+        Of the file. It appears there when it is whole; one that exists is replaced. The suffix ``.zarr`` makes it a
+        zarr array with a chunk for each photograph, any other a ``.npy`` file.
+
+    dtype : "float32" or "float16", default="float32"
+        Of the values in the file. What float16 does not hold becomes its largest value, 65504.
+
+    n_jobs : int or None, default=None
+        Number of workers, as in joblib.
+
+    Returns
+    -------
+    ImageStack
+        The photographs, of shape (m, H, W, C) or (m, H, W).
+
+    Raises
+    ------
+    ValueError
+        If the lights do not suit, or the model is not one of photographs.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from sklrelight import Relighter, predict_to_stack
+    >>> from sklrelight.interpolation import NearestPhotograph
+    >>> relighter = Relighter(NearestPhotograph()).fit([[0.0], [1.0]], np.ones((2, 4, 6, 3)))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     predict_to_stack(relighter, [[0.2], [0.4], [0.9]], folder + "/predicted.npy")
+    ImageStack(shape=(3, 4, 6, 3), dtype=float32)
+    """
+    dtype = check_stack_dtype(dtype)
+    lights = check_array(lights, input_name="lights")
+    image_shape = relighter.predict(lights[:1]).shape[1:]
+    if len(image_shape) < 2:
+        raise ValueError(f"the model predicts values of shape {image_shape}, expected photographs, (H, W) or (H, W, C)")
+    n_parts = min(len(lights), _PARTS * effective_n_jobs(n_jobs))
+    with replacing(path) as temporary:
+        _create(temporary, (len(lights), *image_shape), dtype)
+        Parallel(n_jobs=n_jobs)(
+            delayed(_predict_part)(relighter, lights[part], str(temporary), part.start)
+            for part in gen_even_slices(len(lights), n_parts)
+        )
+    return ImageStack(path)
+
+
+def _create(path, shape, dtype):
+    if path.suffix == ".zarr":
+        zarr = import_extra("zarr", "zarr", f"To write {path}")
+        zarr.create_array(path, shape=shape, dtype=dtype, chunks=(1, *shape[1:]))
+    else:
+        np.lib.format.open_memmap(path, "w+", dtype, shape).flush()
+
+
+def _predict_part(relighter, lights, path, first):
+    """Predict some photographs and write them to their places."""
+    if Path(path).suffix == ".zarr":
+        file = import_extra("zarr", "zarr", f"To write {path}").open_array(path, mode="r+")
+    else:
+        file = np.load(path, mmap_mode="r+")
+    largest = np.finfo(file.dtype).max
+    for number, image in enumerate(relighter.iter_predict(lights), first):
+        file[number] = np.minimum(image, largest).astype(file.dtype)
+    if isinstance(file, np.memmap):
+        file.flush()

@@ -1,0 +1,542 @@
+"""Photographs that stay on disk: :class:`ImageStack`."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.utils import gen_batches
+from sklearn.utils._tags import get_tags
+
+from .datasets.extras import import_extra
+
+__all__ = ["ImageStack", "as_stack", "fit_to_stack", "in_memory"]
+
+# Stacks of fewer values are read as a whole: in float32 they take 256 MB, and a fit of them the usual path.
+_IN_MEMORY_VALUES = 2**26
+# Values that are read at a time: 8 MB in float32; and the photographs that they are of, at least.
+_BLOCK_VALUES = 2**21
+_BLOCK_PHOTOGRAPHS = 16
+_HDF5_SUFFIXES = {".h5", ".hdf5", ".mat"}
+
+
+class ImageStack:
+    """Photographs on disk, of which only what is asked for is read.
+
+    It goes where an array of photographs goes: into `Relighter.fit` and `score`, and into a search. Indexing picks
+    lights and stays lazy, so that scikit-learn's splitters copy no fold, and another process gets the name of the file
+    instead of the photographs.
+
+    Parameters
+    ----------
+    source : path-like, numpy.memmap, h5py.Dataset or zarr.Array
+        A ``.npy`` file, a zarr array, an HDF5 file (``.h5``, ``.hdf5``, ``.mat``), or one of these opened already. Of
+        shape (n, H, W, C) or (n, H, W), real numbers. A zarr array or an HDF5 dataset in chunks is read a chunk's rows
+        at a time: best are chunks of one photograph, or of some rows of one.
+
+    dataset : str or None, default=None
+        Name of the dataset within an HDF5 file. None: the only one.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        That of the photographs.
+
+    dtype : numpy.dtype
+        Of the values in the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it holds something else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from sklrelight import ImageStack
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(folder + "/stack.npy", np.zeros((20, 4, 6, 3), np.float16))
+    ...     stack = ImageStack(folder + "/stack.npy")
+    ...     stack, stack[::2], stack[3].shape
+    (ImageStack(shape=(20, 4, 6, 3), dtype=float16), ImageStack(shape=(10, 4, 6, 3), dtype=float16), (4, 6, 3))
+    """
+
+    def __init__(self, source, dataset=None):
+        is_path = isinstance(source, str | Path)
+        self._place = _Place.of_path(Path(source), dataset) if is_path else _Place.of_array(source)
+        self._opened = None if is_path else source
+        array = self._array
+        if array.dtype.kind not in "fiub" or not 3 <= array.ndim <= 4 or 0 in array.shape:
+            raise ValueError(
+                f"{source if is_path else type(source).__name__} holds {array.dtype} of shape {tuple(array.shape)};"
+                " expected photographs of real numbers, (n, H, W, C) or (n, H, W), none of them 0"
+            )
+        self._rows = np.arange(array.shape[0])
+        self._image_shape = tuple(array.shape[1:])
+        self.dtype = np.dtype(array.dtype)
+        self._transformer, self._extent, self._ceiling = None, None, None
+        self._inside, self._summary = None, None
+
+    @property
+    def shape(self):
+        """Shape of the photographs."""
+        return (len(self._rows), *self._image_shape)
+
+    @property
+    def ndim(self):
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self):
+        """Number of values."""
+        return int(np.prod(self.shape))
+
+    @property
+    def n_pixels(self):
+        """Pixels of a photograph."""
+        return self.shape[1] * self.shape[2]
+
+    @property
+    def n_channels(self):
+        """Channels of a pixel."""
+        return int(np.prod(self.shape[3:]))
+
+    @property
+    def rows_at_a_time(self):
+        """Rows of a photograph that are stored together: 1, or those of a chunk."""
+        chunks = getattr(self._array, "chunks", None)
+        return chunks[1] if chunks else 1
+
+    def __len__(self):
+        return len(self._rows)
+
+    def __getitem__(self, key):
+        # scikit-learn asks for [rows, ...].
+        rows = key[0] if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis else key
+        if isinstance(rows, tuple):
+            raise IndexError(f"ImageStack is indexed by lights only, got {key!r}")
+        chosen = self._rows[rows]
+        if chosen.ndim == 0:
+            return self._with(_rows=chosen[None]).read(slice(0, 1)).reshape(self.shape[1:])
+        return self._with(_rows=chosen)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __array__(self, dtype=None, copy=None):
+        if copy is False:
+            raise ValueError("ImageStack is on disk: an array of it is always a copy")
+        values = np.empty(self.shape, dtype or self._value_dtype)
+        flat = values.reshape(len(self), self.n_pixels, self.n_channels)
+        for rows, pixels, block in self.blocks():
+            flat[rows, pixels] = block
+        return values
+
+    def __repr__(self):
+        return f"ImageStack(shape={self.shape}, dtype={self.dtype})"
+
+    def encoded(self, transformer, extent=None):
+        """See the photographs through a transformer.
+
+        Parameters
+        ----------
+        transformer : transformer
+            Fitted; maps each value by itself.
+
+        extent : tuple of float or None, default=None
+            Least and greatest encoded value, where they are known.
+
+        Returns
+        -------
+        ImageStack
+            Lazy; its values are float32.
+        """
+        return self._with(_transformer=transformer, _extent=extent)
+
+    def clipped(self, ceiling):
+        """See the photographs with no value above `ceiling`; None leaves them."""
+        return self if ceiling is None else self._with(_ceiling=np.float32(ceiling))
+
+    def read(self, rows=slice(None), pixels=slice(None)):
+        """Read some photographs, or a stretch of each.
+
+        Parameters
+        ----------
+        rows : slice or array of int, default=slice(None)
+            Which photographs.
+
+        pixels : slice, default=slice(None)
+            Which pixels, row by row of the image, in a stretch.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_pixels, n_channels)
+            float32; float64 where the file has that and they are not encoded.
+        """
+        first, last, step = pixels.indices(self.n_pixels)
+        chosen = self._rows[rows]
+        if len(chosen) == 1:
+            return self._encode(self._run(chosen[0], first, last)[None, ::step])
+        return self._encode(np.stack([self._run(row, first, last)[::step] for row in chosen]))
+
+    def read_tiles(self, rows, starts, ends, step):
+        """Read every `step`-th pixel of some stretches.
+
+        Parameters
+        ----------
+        rows, starts, ends : ndarray of int of shape (n,)
+            Photograph, first pixel and end of each stretch.
+
+        step : int
+            From one pixel to the next.
+
+        Returns
+        -------
+        values : ndarray of shape (n_read, n_channels), float32
+            Stretch after stretch.
+
+        pixels : ndarray of int of shape (n_read,)
+            Where they lie.
+
+        counts : ndarray of int of shape (n,)
+            Pixels read of each stretch.
+        """
+        stretches = zip(self._rows[rows], starts, ends, strict=True)
+        values = np.concatenate([self._run(row, start, end)[::step] for row, start, end in stretches])
+        counts = -(-(ends - starts) // step)
+        # Of each stretch, 0, 1, 2, ...
+        numbers = np.arange(len(values)) - np.repeat(counts.cumsum() - counts, counts)
+        return self._encode(values).astype(np.float32, copy=False), np.repeat(starts, counts) + step * numbers, counts
+
+    def columns(self, pixels):
+        """Read some pixels of all photographs.
+
+        Parameters
+        ----------
+        pixels : ndarray of int
+            Rising.
+
+        Returns
+        -------
+        ndarray of shape (n, len(pixels), n_channels)
+            As `read`.
+        """
+        values = np.empty((len(self), len(pixels), self.n_channels), self._value_dtype)
+        first, last = (int(pixels[0]), int(pixels[-1]) + 1) if len(pixels) else (0, 0)
+        for i, row in enumerate(self._rows):
+            values[i] = self._encode(self._run(row, first, last)[pixels - first])
+        return values
+
+    def blocks(self):
+        """Go through everything once, in blocks of bounded size: stretches of some photographs.
+
+        Yields
+        ------
+        rows, pixels : slice
+            Where the block lies.
+
+        values : ndarray of shape (n_rows, n_pixels, n_channels)
+            As `read`.
+        """
+        n_photographs = max(_BLOCK_PHOTOGRAPHS, _BLOCK_VALUES // (self.n_pixels * self.n_channels))
+        for rows in gen_batches(len(self), n_photographs):
+            # The same stretches in the last, smaller block: sums go over them.
+            for pixels in self.stretches(n_photographs):
+                yield rows, pixels, self.read(rows, pixels)
+
+    def stretches(self, n_photographs):
+        """Divide the pixels into stretches of whole rows, which bounds the values of so many photographs there.
+
+        Parameters
+        ----------
+        n_photographs : int
+            That are read together.
+
+        Returns
+        -------
+        iterable of slice
+            Pixels: one row, or those of a chunk, at least.
+        """
+        row_values = n_photographs * self.shape[2] * self.n_channels
+        n_rows = max(1, _BLOCK_VALUES // (row_values * self.rows_at_a_time)) * self.rows_at_a_time
+        return gen_batches(self.n_pixels, n_rows * self.shape[2])
+
+    def within(self, inside):
+        """Let only the pixels in a mask of shape (H, W) count for `summary` and `extent`; None: all of them."""
+        return self if inside is None else self._with(_inside=np.asarray(inside, bool).ravel())
+
+    def summary(self, n_sampled=2**20):
+        """Find the range of the values that count, and spread a sample over them, in one pass.
+
+        Parameters
+        ----------
+        n_sampled : int, default=2**20
+            Values of the sample, at most.
+
+        Returns
+        -------
+        Summary
+            Kept: the next call costs nothing.
+
+        Raises
+        ------
+        ValueError
+            If a value is NaN or infinite; with the photograph.
+        """
+        if self._summary is not None and self._summary[0] == n_sampled:
+            return self._summary[1]
+        mask = np.ones(self.n_pixels, bool) if self._inside is None else self._inside
+        before = np.concatenate([[0], np.cumsum(mask)])
+        per_photograph = int(before[-1]) * self.n_channels
+        size = len(self) * per_photograph
+        # Multiples of the golden ratio: evenly spread, and in step with no row, column or channel.
+        spread = np.arange(n_sampled) * ((np.sqrt(5) - 1) / 2) % 1
+        positions = np.sort((spread * size).astype(np.int64)) if size > n_sampled else np.arange(size)
+        sample = np.empty(len(positions), self._value_dtype)
+        least_of_all, least, greatest = np.inf, np.inf, -np.inf
+        for rows, pixels, values in self.blocks():
+            lowest, highest = float(values.min()), float(values.max())
+            if not np.isfinite([lowest, highest]).all():
+                bad = rows.start + int(np.argmin(np.isfinite(values).all(axis=(1, 2))))
+                # A NaN is the least and the greatest.
+                kind = "NaN" if np.isnan(lowest) else "infinity"
+                raise ValueError(f"Input y contains {kind}: photograph {bad}")
+            least_of_all = min(least_of_all, lowest)
+            counted = values if self._inside is None else values[:, mask[pixels]]
+            if not counted.size:
+                continue
+            least, greatest = min(least, float(counted.min())), max(greatest, float(counted.max()))
+            for row, photograph in zip(range(rows.start, rows.stop), counted, strict=True):
+                start = row * per_photograph + int(before[pixels.start]) * self.n_channels
+                some = slice(*np.searchsorted(positions, [start, start + photograph.size]))
+                sample[some] = photograph.reshape(-1)[positions[some] - start]
+        summary = Summary(least, greatest, least_of_all, sample)
+        self._summary = n_sampled, summary
+        return summary
+
+    def extent(self):
+        """Least and greatest value of the pixels that count."""
+        if self._extent is not None:
+            return self._extent
+        summary = self.summary()
+        return summary.minimum, summary.maximum
+
+    @property
+    def _value_dtype(self):
+        if self._transformer is None and self.dtype == np.float64:
+            return np.dtype(np.float64)
+        return np.dtype(np.float32)
+
+    @property
+    def _array(self):
+        if self._opened is None:
+            self._opened = self._place.open()
+        return self._opened
+
+    @cached_property
+    def _flat(self):
+        """The file as a plain array of shape (n_in_file, n_pixels, n_channels), where it can be had without reading."""
+        array = self._array
+        if not isinstance(array, np.ndarray) or not array.flags.c_contiguous:
+            return None
+        return np.asarray(array).reshape(len(array), self.n_pixels, self.n_channels)
+
+    def _run(self, row, first, last):
+        """Raw values of a stretch of pixels of a photograph in the file, of shape (last - first, n_channels)."""
+        if self._flat is not None:
+            return self._flat[row, first:last]
+        width = self.shape[2]
+        top, bottom = first // width, -(-last // width)
+        values = np.asarray(self._array[int(row), top:bottom]).reshape(-1, self.n_channels)
+        return values[first - top * width : last - top * width]
+
+    def _encode(self, values):
+        # Its own arithmetic would overflow in float16, or truncate in integers.
+        values = values.astype(np.float64 if values.dtype == np.float64 else np.float32)
+        if self._transformer is not None and values.size:
+            flat = values.reshape(1, -1, 1, self.n_channels)
+            values = np.asarray(self._transformer.transform(flat), np.float32).reshape(values.shape)
+        return values if self._ceiling is None else np.minimum(values, self._ceiling, out=values)
+
+    def _with(self, **changed):
+        other = object.__new__(ImageStack)
+        other.__dict__.update(self.__dict__)
+        other.__dict__.update(changed, _summary=None)
+        return other
+
+    def __getstate__(self):
+        state = self.__dict__.copy()
+        state.pop("_flat", None)
+        state["_summary"] = None
+        if self._place is not None:
+            state["_opened"] = None
+        elif not isinstance(self._opened, np.ndarray):
+            raise TypeError(f"an ImageStack of a {type(self._opened).__name__} that is no file cannot be pickled")
+        return state
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a pass over a stack finds.
+
+    Attributes
+    ----------
+    minimum, maximum : float
+        Of the pixels that count.
+
+    minimum_of_all : float
+        Of all pixels.
+
+    sample : ndarray of shape (n_sampled,)
+        Values evenly spread over the pixels that count.
+    """
+
+    minimum: float
+    maximum: float
+    minimum_of_all: float
+    sample: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an array lies on disk, to be opened there again by any process."""
+
+    kind: str
+    path: str
+    # Name of a dataset; offset, type and shape of a raw file.
+    detail: Any = None
+
+    @classmethod
+    def of_path(cls, path, dataset):
+        if not path.exists():
+            raise FileNotFoundError(f"there is no stack of photographs at {path}")
+        path = path.absolute()
+        if path.suffix == ".npy":
+            return cls("npy", str(path))
+        if path.suffix in _HDF5_SUFFIXES:
+            h5py = import_extra("h5py", "matlab", f"To read {path}")
+            with h5py.File(path, "r") as file:
+                names = [name for name, item in file.items() if isinstance(item, h5py.Dataset)]
+                if dataset is None and len(names) != 1:
+                    raise ValueError(f"{path} has the datasets {names}: say which one with dataset=")
+                if dataset is not None and dataset not in file:
+                    raise ValueError(f"{path} has no dataset {dataset!r}, but {names}")
+                return cls("hdf5", str(path), dataset or names[0])
+        if path.is_dir():
+            return cls("zarr", str(path))
+        raise ValueError(f"{path} is no .npy file, no zarr array and no HDF5 file ({', '.join(_HDF5_SUFFIXES)})")
+
+    @classmethod
+    def of_array(cls, array):
+        """Find the place of an opened array; None where it has none that can be told."""
+        if isinstance(array, np.memmap):
+            root: Any = array
+            while isinstance(root.base, np.memmap):
+                root = root.base
+            if not root.filename or root.mode == "c" or not array.flags.c_contiguous:
+                return None
+            offset = root.offset + array.ctypes.data - root.ctypes.data
+            return cls("raw", str(Path(root.filename).absolute()), (offset, array.dtype.str, array.shape))
+        if _is_of(array, "h5py") and Path(array.file.filename).exists():
+            return cls("hdf5", str(Path(array.file.filename).absolute()), array.name)
+        if _is_of(array, "zarr"):
+            root = getattr(array.store, "root", None)
+            path = None if root is None else Path(root, array.path)
+            if path is not None and path.is_dir():
+                return cls("zarr", str(path.absolute()))
+        elif not isinstance(array, np.ndarray) and not _is_of(array, "h5py"):
+            raise ValueError(
+                f"an ImageStack is of a path, an np.memmap, an h5py dataset or a zarr array, got {type(array).__name__}"
+            )
+        return None
+
+    def open(self):
+        if not Path(self.path).exists():
+            raise FileNotFoundError(
+                f"the stack of photographs {self.path} is gone; a model with an interpolation that was fitted to it"
+                " needs it to predict"
+            )
+        if self.kind == "npy":
+            return np.load(self.path, mmap_mode="r")
+        if self.kind == "raw":
+            offset, dtype, shape = self.detail
+            return np.memmap(self.path, dtype, "r", offset, shape)
+        if self.kind == "hdf5":
+            h5py = import_extra("h5py", "matlab", f"To read {self.path}")
+            return h5py.File(self.path, "r")[self.detail]
+        zarr = import_extra("zarr", "zarr", f"To read {self.path}")
+        return zarr.open_array(self.path, mode="r")
+
+
+def _is_of(array, package):
+    return type(array).__module__.split(".")[0] == package and hasattr(array, "shape")
+
+
+def as_stack(images):
+    """Take photographs that are on disk, and too many to be read, as an :class:`ImageStack`.
+
+    Parameters
+    ----------
+    images : object
+        What a user passed as photographs.
+
+    Returns
+    -------
+    ImageStack or None
+        None for what is in memory, and for what takes less than 256 MB there in float32.
+    """
+    on_disk = isinstance(images, ImageStack | np.memmap) or _is_of(images, "h5py") or _is_of(images, "zarr")
+    if isinstance(images, np.memmap) and "joblib_memmapping_folder" in str(images.filename):
+        # What was in memory, on its way through joblib to another process: the file is gone when that one ends.
+        return None
+    if not on_disk or len(images.shape) < 3 or np.prod(images.shape, dtype=float) <= _IN_MEMORY_VALUES:
+        return None
+    return images if isinstance(images, ImageStack) else ImageStack(images)
+
+
+def fit_to_stack(transformer, stack):
+    """Fit a transformer to photographs on disk.
+
+    Parameters
+    ----------
+    transformer : transformer
+        One that takes an ImageStack, such as LogExposureScaler; else one that has `partial_fit` or learns nothing.
+
+    stack : ImageStack
+        Photographs.
+
+    Returns
+    -------
+    transformer
+        Fitted.
+
+    Raises
+    ------
+    ValueError
+        If it can only be fitted to all photographs at once, or if values are not finite.
+    """
+    if getattr(transformer, "takes_stacks", False):
+        return transformer.fit(stack)
+    # Values are checked once, as those in memory are.
+    stack.summary()
+    if hasattr(transformer, "partial_fit"):
+        for _, _, values in stack.blocks():
+            transformer.partial_fit(values)
+        return transformer
+    if get_tags(transformer).requires_fit:
+        raise ValueError(
+            f"transformer={transformer!r} has no partial_fit, and cannot be fitted to photographs that stay on disk"
+        )
+    return transformer.fit(np.asarray(stack[:1]))
+
+
+def in_memory(images):
+    """Read photographs that are on disk; what is in memory stays as it is."""
+    if isinstance(images, ImageStack):
+        return np.asarray(images)
+    return images[...] if _is_of(images, "h5py") or _is_of(images, "zarr") else images

@@ -1,0 +1,271 @@
+"""Observations of photographs on disk: single pixels from a shuffle buffer that is refilled while a net trains."""
+
+import math
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from .sampling import Observations
+
+__all__ = ["ShuffleBuffer", "StackObservations"]
+
+# Pixels of a tile where a photograph can be read from anywhere: 24 KB in float16, some pages of a disk.
+_TILE_PIXELS = 4096
+# A visit takes one pixel in so many of a tile, but not less than so many pixels. A prime is in step with no image's
+# width, so that a visit's pixels lie in different columns.
+_VISITS = 61
+_VISIT_PIXELS = 64
+# Observations in the buffer: 15 MB of three channels, and as much again while it is refilled.
+_BUFFERED = 2**19
+# What the moments of the targets are estimated from: observations, and visits at most.
+_MEASURED = 2**16
+_MEASURED_VISITS = 2**14
+
+
+class StackObservations(Observations):
+    """Pixels under lights, whose colours are read from an :class:`~sklrelight.ImageStack` when they are wanted.
+
+    Parameters
+    ----------
+    lights, pixels, image_shape, rows, pixel_weight, saturation
+        As of :class:`~sklrelight.sampling.Observations`.
+
+    targets : ImageStack
+        Encoded photographs.
+    """
+
+    @property
+    def n_channels(self):
+        """Number of channels."""
+        return self.targets.n_channels
+
+    def colours(self, light, pixel):
+        """Read the colours of some observations: fast where they come light by light.
+
+        Parameters
+        ----------
+        light, pixel : Tensor of int of shape (n_observations,)
+            Which light, among those kept, and which pixel.
+
+        Returns
+        -------
+        Tensor of shape (n_observations, n_channels)
+            Encoded colours.
+        """
+        rows, pixels = self.rows[light].cpu().numpy().reshape(-1), pixel.cpu().numpy().reshape(-1)
+        values = np.empty((len(rows), self.n_channels), np.float32)
+        for row in np.unique(rows):
+            some = np.flatnonzero(rows == row)
+            first, last = pixels[some].min(), pixels[some].max() + 1
+            stretch = self.targets.read(slice(row, row + 1), slice(int(first), int(last)))[0]
+            values[some] = stretch[pixels[some] - first]
+        return torch.from_numpy(values).to(self.lights.device).reshape(*light.shape, self.n_channels)
+
+    def target_moments(self):
+        """Mean and standard deviation of the colours that have weight, estimated from a sample of them.
+
+        Returns
+        -------
+        mean, deviation : float
+            Of 65,536 observations that are spread evenly. Without spread, 1 for the deviation.
+        """
+        tiles = Tiles(self)
+        n_all = self.n_lights * tiles.n_places * tiles.n_visits
+        n_wanted = min(_MEASURED_VISITS, math.ceil(_MEASURED / tiles.counts.mean()))
+        visits = np.arange(n_all)
+        if n_all > n_wanted:
+            # Multiples of the golden ratio: evenly spread, and no draw from torch's generator.
+            visits = np.unique((np.arange(n_wanted) * ((np.sqrt(5) - 1) / 2) % 1 * n_all).astype(np.int64))
+        place, visit, light = np.unravel_index(visits, (tiles.n_places, tiles.n_visits, self.n_lights))
+        values = tiles.read(light, place, visit)[2].astype(np.float64)
+        if self.saturation is not None:
+            values = values[values < self.saturation]
+        if not values.size or values.std() <= 1e-6 * abs(values.mean()):
+            return (float(values.mean()) if values.size else 0.0), 1.0
+        return float(values.mean()), float(values.std())
+
+    def random_batches(self, batch_length, limit):
+        """Draw an epoch from a buffer, see :class:`ShuffleBuffer`.
+
+        Parameters
+        ----------
+        batch_length : int
+            Observations of a batch.
+
+        limit : float
+            No more batches are wanted than reach so many observations.
+
+        Yields
+        ------
+        X, y : Tensor
+            As `batch`.
+        """
+        for light, pixel, y in ShuffleBuffer(self, batch_length, limit):
+            device = self.lights.device
+            yield self.batch(light.to(device), pixel.to(device), y.to(device))
+
+
+class Tiles:
+    """Stretches of pixels of single photographs, of which each visit reads an equal part.
+
+    Parameters
+    ----------
+    observations : StackObservations
+        Of which photographs.
+
+    Attributes
+    ----------
+    n_places : int
+        Stretches of a photograph that hold an observation.
+
+    n_visits : int
+        After so many visits, each pixel of a tile has come up once.
+    """
+
+    def __init__(self, observations):
+        stack = observations.targets
+        self.stack, self.rows = stack, observations.rows.cpu().numpy()
+        width = min(_TILE_PIXELS, stack.n_pixels)
+        if stack.rows_at_a_time > 1:
+            # A chunk is read as a whole, whatever is wanted of it.
+            width = min(stack.n_pixels, stack.rows_at_a_time * stack.shape[2])
+        self.n_visits = max(1, min(_VISITS, width // _VISIT_PIXELS))
+        self.inside = None
+        inside = np.ones(stack.n_pixels, bool)
+        if observations.n_pixels < stack.n_pixels:
+            inside[:] = False
+            inside[observations.pixel_rows.cpu().numpy()] = True
+            self.inside = inside
+        starts = np.arange(0, stack.n_pixels, width)
+        counts = np.zeros((len(starts), self.n_visits), np.int64)
+        for place, start in enumerate(starts):
+            stretch = inside[start : start + width]
+            for visit in range(min(self.n_visits, len(stretch))):
+                counts[place, visit] = stretch[visit :: self.n_visits].sum()
+        held = counts.any(axis=1)
+        self.starts, self.counts = starts[held], counts[held]
+        self.ends = np.minimum(self.starts + width, stack.n_pixels)
+        self.n_places = len(self.starts)
+
+    def read(self, light, place, visit):
+        """Read the observations of some visits.
+
+        Parameters
+        ----------
+        light, place, visit : ndarray of int of shape (n,)
+            Which tile, and which part of it.
+
+        Returns
+        -------
+        light, pixel : ndarray of int of shape (n_observations,)
+            Of each observation.
+
+        values : ndarray of shape (n_observations, n_channels), float32
+            Encoded colours.
+        """
+        # In the order in which they lie on the disk.
+        order = np.lexsort([place, self.rows[light]])
+        light, place, visit = light[order], place[order], visit[order]
+        starts = self.starts[place] + visit
+        values, pixels, counts = self.stack.read_tiles(self.rows[light], starts, self.ends[place], self.n_visits)
+        light = np.repeat(light, counts)
+        if self.inside is not None:
+            kept = self.inside[pixels]
+            light, pixels, values = light[kept], pixels[kept], values[kept]
+        return light, pixels, values
+
+
+class ShuffleBuffer:
+    """Random observations of photographs on disk, each once an epoch.
+
+    A visit reads one pixel in 61 of a tile, a stretch of pixels of one photograph, evenly spaced: 67 observations for
+    some pages of the disk. Visits come in the order of :class:`~sklrelight.sampling.TrainingBatches`, with tiles for
+    pixels: in each round all places of the image once, each under a light of its own. So the half million observations
+    in the buffer, from 7,800 tiles, cover the image and the lights evenly. Batches are drawn from all of the buffer.
+    When half of it is used up the next half, which has been read meanwhile by another thread, takes its place. What is
+    drawn depends on torch's generator alone, not on the thread.
+
+    Parameters
+    ----------
+    observations : StackObservations
+        What to draw from.
+
+    batch_length : int
+        Observations of a batch.
+
+    limit : float, default=inf
+        Nothing is read beyond the batch that reaches it.
+
+    buffered : int or None, default=None
+        Observations in the buffer; None: 524,288. At least two batches.
+    """
+
+    def __init__(self, observations, batch_length, limit=math.inf, buffered=None):
+        self.tiles = Tiles(observations)
+        self.n_lights = observations.n_lights
+        self.batch_length = batch_length
+        self.limit = math.ceil(limit / batch_length) * batch_length if limit < math.inf else limit
+        self.half = max(batch_length, (_BUFFERED if buffered is None else buffered) // 2)
+
+    def __iter__(self):
+        plans = self._plans()
+        with ThreadPoolExecutor(1) as reader:
+            coming: Future | None = reader.submit(self._read, next(plans))
+            buffer = None
+            while coming is not None:
+                read = coming.result()
+                buffer = read if buffer is None else [torch.cat(pair) for pair in zip(buffer, read, strict=True)]
+                plan = next(plans, None)
+                coming = None if plan is None else reader.submit(self._read, plan)
+                n_left = 0 if coming is None else self.half
+                order = torch.randperm(len(buffer[0]))
+                n_out = max(0, len(order) - n_left)
+                if coming is not None:
+                    n_out -= n_out % self.batch_length
+                for batch in order[:n_out].split(self.batch_length):
+                    if len(batch):
+                        yield [column[batch] for column in buffer]
+                buffer = [column[order[n_out:]] for column in buffer]
+
+    def _read(self, plan):
+        return [torch.from_numpy(column) for column in self.tiles.read(*plan)]
+
+    def _plans(self) -> Iterator[list[np.ndarray]]:
+        """Divide the visits of an epoch into halves of a buffer."""
+        plan, n_planned, n_all = [], 0, 0
+        for light, place, visit in self._rounds():
+            counts = self.tiles.counts[place, visit]
+            start = 0
+            while start < len(counts):
+                # As many visits as fill up the half, or reach the limit.
+                wanted = min(self.half - n_planned, self.limit - n_all)
+                stop = start + int(np.searchsorted(counts[start:].cumsum(), wanted)) + 1
+                some = slice(start, stop)
+                plan.append((light[some], place[some], visit[some]))
+                n_planned += int(counts[some].sum())
+                n_all += int(counts[some].sum())
+                start = stop
+                if n_planned >= self.half or n_all >= self.limit:
+                    yield [np.concatenate(column) for column in zip(*plan, strict=True)]
+                    plan, n_planned = [], 0
+                if n_all >= self.limit:
+                    return
+        if plan:
+            yield [np.concatenate(column) for column in zip(*plan, strict=True)]
+
+    def _rounds(self):
+        n_places, n_visits = self.tiles.n_places, self.tiles.n_visits
+        # The first pixel of a visit, so that no part of the image has a phase of its own.
+        phase_of_light = torch.randint(n_visits, (self.n_lights,))
+        phase_of_place = torch.randint(n_visits, (n_places,))
+        for first in range(n_visits):
+            light_order = torch.randperm(self.n_lights)
+            shift = torch.randint(self.n_lights, (n_places,))
+            for i in range(self.n_lights):
+                place = torch.randperm(n_places)
+                light = light_order[(i + shift[place]) % self.n_lights]
+                visit = (first + phase_of_light[light] + phase_of_place[place]) % n_visits
+                taken = self.tiles.counts[place.numpy(), visit.numpy()] > 0
+                yield light.numpy()[taken], place.numpy()[taken], visit.numpy()[taken]
