@@ -69,7 +69,7 @@ def hold_out_lights(n_lights, n_networks, rng, lights=None):
     return held_out
 
 
-def fit_interpolation(interpolation, lights, images, pixel_weight, rng):
+def fit_interpolation(interpolation, lights, images, pixel_weight, rng, value_range=None):
     """Fit the interpolation that the networks are averaged with.
 
     Parameters
@@ -89,6 +89,9 @@ def fit_interpolation(interpolation, lights, images, pixel_weight, rng):
     rng : RandomState
         Seeds the default.
 
+    value_range : tuple of float or None, default=None
+        Of all pixels, where `images` are a sample; passed on where the estimator takes it.
+
     Returns
     -------
     estimator
@@ -96,10 +99,12 @@ def fit_interpolation(interpolation, lights, images, pixel_weight, rng):
     """
     seed = rng.randint(2**31 - 1)
     model = StackedRBFInterpolation(random_state=seed) if interpolation == "auto" else clone(interpolation)
-    weights = {}
+    given = {}
     if pixel_weight is not None and has_fit_parameter(model, "pixel_weight"):
-        weights["pixel_weight"] = pixel_weight
-    return model.fit(lights, images, **weights)
+        given["pixel_weight"] = pixel_weight
+    if value_range is not None and has_fit_parameter(model, "value_range"):
+        given["value_range"] = value_range
+    return model.fit(lights, images, **given)
 
 
 def leave_out(model, rows, lights, images):

@@ -40,6 +40,9 @@ class TrainingData:
 
     is_table : bool
         Whether it is a plain table.
+
+    value_range : tuple of float or None, default=None
+        Of all pixels, where these are a sample.
     """
 
     features: PixelLightFeatures
@@ -47,6 +50,7 @@ class TrainingData:
     pixel_weight: np.ndarray | None
     saturation: float | None
     is_table: bool
+    value_range: tuple | None = None
 
     def target_range(self):
         """Find the least and the greatest value of the pixels that have weight; None for a plain table."""
@@ -63,7 +67,10 @@ class TrainingData:
     def sample(self, rng):
         """Read some pixels of photographs on disk."""
         features, images, weight = sample_pixels(self.features, self.y, self.pixel_weight, rng)
-        return TrainingData(features, images, weight, self.saturation, self.is_table)
+        least, greatest = self.target_range()
+        if self.saturation is not None:
+            greatest = min(greatest, self.saturation)
+        return TrainingData(features, images, weight, self.saturation, self.is_table, (least, greatest))
 
 
 def choose_precision(precision, device, n_observations):
@@ -116,7 +123,12 @@ def fit_first_stage(parameters, data, rng):
     interpolation = None
     if parameters.interpolation is not None and not (data.is_table and parameters.interpolation == "auto"):
         interpolation = fit_interpolation(
-            parameters.interpolation, data.features.light_vectors, data.unsaturated(), data.pixel_weight, rng
+            parameters.interpolation,
+            data.features.light_vectors,
+            data.unsaturated(),
+            data.pixel_weight,
+            rng,
+            data.value_range,
         )
     n_networks = parameters.n_networks
     if n_networks == "auto":

@@ -286,7 +286,7 @@ class TestRelighter:
         for images in (scene.images[~test], memmap(tmp_path, scene.images[~test])):
             model = quick().fit(scene.lights[~test], images)
             errors.append(relative_error(scene.images[test], model.predict(scene.lights[test])))
-        assert errors[1] == pytest.approx(errors[0], rel=0.05)
+        assert errors[1] < errors[0] * 1.05
 
     def test_score_is_that_of_photographs_in_memory(self, tmp_path, scene, all_on_disk):
         model = quick().fit(scene.lights[::2], scene.images[::2])
@@ -302,7 +302,7 @@ class TestRelighter:
         [
             (np.nan, "Input y contains NaN: photograph 7"),
             (np.inf, "Input y contains infinity: photograph 7"),
-            (-1, "Negative values .* radiance is not negative, got -1"),
+            (-1, "Negative values .* X is radiance, which is not negative; got -1"),
         ],
     )
     def test_refuses_bad_values_before_training(self, tmp_path, scene, all_on_disk, value, message):

@@ -142,7 +142,7 @@ class StackedRBFInterpolation(LightRegressor):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, pixel_weight=None):
+    def fit(self, X, y, pixel_weight=None, value_range=None):
         """Find clusters and weights, and keep the photographs.
 
         Parameters
@@ -156,6 +156,10 @@ class StackedRBFInterpolation(LightRegressor):
         pixel_weight : array-like of shape (H, W) or None, default=None
             Weights of the pixels in the leave-one-out errors, such as a mask of bool; those of weight 0 have no part in
             finding the clusters either. Photographs are predicted whole.
+
+        value_range : tuple of float or None, default=None
+            The least and the greatest value of all photographs, where `y` is a sample of their pixels. None: those of
+            the weighted pixels of `y`.
 
         Returns
         -------
@@ -184,7 +188,8 @@ class StackedRBFInterpolation(LightRegressor):
         )
         weighted = np.ones(len(labels), bool) if weight is None else weight > 0
         inside = y if weighted.all() or not weighted.any() else columns[:, weighted]
-        self.value_range_ = (float(inside.min()), float(inside.max()))
+        extent = (inside.min(), inside.max()) if value_range is None else value_range
+        self.value_range_ = (float(extent[0]), float(extent[1]))
 
         stacking = []
         for cluster in range(labels.max() + 1):
@@ -319,16 +324,20 @@ class StackedRBFInterpolation(LightRegressor):
         return values
 
     def _predict(self, weights, shares):
-        images = self.combine(_pixels(self.images_), self.clusters_.ravel(), weights, shares)
+        columns, labels = _pixels(self.images_), self.clusters_.ravel()
+        n_lights, n_pixels, n_channels = columns.shape
+        images = np.empty((weights.shape[2], n_pixels, n_channels), self._dtype)
+        for block in gen_batches(n_pixels, max(1, _BLOCK_VALUES // (max(n_lights, len(images)) * n_channels))):
+            images[:, block] = self.combine([(slice(None), columns[:, block])], labels[block], weights, shares)
         return images.reshape(len(images), *self.images_.shape[1:])
 
-    def combine(self, columns, labels, weights, shares):
+    def combine(self, parts, labels, weights, shares):
         """Predict some pixels by sums of bent photographs.
 
         Parameters
         ----------
-        columns : ndarray of shape (n_lights, n_pixels, n_channels)
-            The photographs.
+        parts : iterable of (slice, ndarray of shape (n_rows, n_pixels, n_channels))
+            Training photographs, some at a time, with their rows.
 
         labels : ndarray of shape (n_pixels,), int
             The cluster of each pixel.
@@ -342,35 +351,42 @@ class StackedRBFInterpolation(LightRegressor):
         Returns
         -------
         images : ndarray of shape (m, n_pixels, n_channels)
-            float32 where the photographs are float32 or float16, else float64.
+            float32 where the training photographs are float32 or float16, else float64.
 
         Raises
         ------
         ValueError
             If what is predicted is not finite.
         """
-        dtype = np.float32 if columns.dtype in (np.float32, np.float16) else np.float64
-        n_lights, n_pixels, n_channels = columns.shape
-        images = np.empty((weights.shape[2], n_pixels, n_channels), dtype)
-        width = max(1, _BLOCK_VALUES // (max(n_lights, len(images)) * n_channels))
-        least, greatest = self.value_range_
-        with np.errstate(over="ignore"):
-            weights = weights.astype(dtype)
-        for cluster, (of_curves, share_of_curves) in enumerate(zip(weights, shares, strict=True)):
-            pixels = np.flatnonzero(labels == cluster)
-            for block in gen_batches(len(pixels), width):
-                some = self._normalize(columns[:, pixels[block]].reshape(n_lights, -1).astype(dtype))
-                mean = np.zeros((len(images), some.shape[1]), dtype)
-                for curve, matrix, share in zip(CURVES, of_curves, share_of_curves.astype(dtype), strict=True):
-                    if share:
-                        with np.errstate(over="ignore", invalid="ignore"):
-                            mean += share * curve.unbend(matrix / share @ curve.bend(some))
-                with np.errstate(over="ignore", invalid="ignore"):
-                    mean *= dtype((greatest - least) or 1.0)
-                    mean += dtype(least)
-                images[:, pixels[block]] = mean.reshape(len(images), -1, n_channels)
+        dtype = self._dtype
+        kinds = [(cluster, np.flatnonzero(labels == cluster)) for cluster in np.unique(labels)]
+        used = np.flatnonzero(shares[np.unique(labels)].any(axis=0))
+        sums = {}
+        with np.errstate(over="ignore", invalid="ignore"):
+            for rows, columns in parts:
+                some = self._normalize(columns.astype(dtype))
+                n_channels = some.shape[2]
+                for curve in used:
+                    if curve not in sums:
+                        sums[curve] = np.zeros((weights.shape[2], len(labels), n_channels), dtype)
+                    for cluster, pixels in kinds:
+                        if shares[cluster, curve]:
+                            bent = CURVES[curve].bend(some[:, pixels]).reshape(len(some), -1)
+                            own = weights[cluster, curve][:, rows].astype(dtype) @ bent
+                            sums[curve][:, pixels] += own.reshape(len(own), -1, n_channels)
+            images = np.zeros((weights.shape[2], len(labels), n_channels), dtype)
+            for curve, of_curve in sums.items():
+                share = shares[labels, curve].astype(dtype)[:, None]
+                images += share * CURVES[curve].unbend(of_curve / np.where(share > 0, share, 1))
+            least, greatest = self.value_range_
+            images *= dtype((greatest - least) or 1.0)
+            images += dtype(least)
         check_finite(images)
         return images
+
+    @property
+    def _dtype(self):
+        return np.float32 if self.images_.dtype in (np.float32, np.float16) else np.float64
 
 
 def _pixels(images):

@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
+from sklearn.utils import gen_batches
 
 __all__ = ["StreamedInterpolation", "sample_pixels"]
 
@@ -10,6 +11,8 @@ _SAMPLE_PIXELS = 2**16
 _SAMPLE_VALUES = 2**25
 # Values of a pixel by which its kind is told.
 _KIND_VALUES = 256
+# Values read at a time, at least a chunk.
+_BLOCK_VALUES = 2**22
 
 
 def sample_pixels(features, stack, pixel_weight, random_state):
@@ -93,11 +96,13 @@ class StreamedInterpolation:
         else:
             weights, shares = model.weights_by_cluster(lights), model.stacking_weights_.sum(axis=2)
         for pixels in stack.stretches(len(stack)):
-            values = stack.read(pixels=pixels)
+            # A stretch is a chunk at least, and a chunk may be a whole photograph.
+            n_photographs = max(1, _BLOCK_VALUES // ((pixels.stop - pixels.start) * stack.n_channels))
+            parts = ((rows, stack.read(rows, pixels)) for rows in gen_batches(len(stack), n_photographs))
             if self.kinds is None:
-                images[:, pixels] = (weights @ values.reshape(len(values), -1)).reshape(images[:, pixels].shape)
+                images[:, pixels] = sum(_product(weights[:, rows], values) for rows, values in parts)
             else:
-                images[:, pixels] = model.combine(values, self.kinds[pixels], weights, shares)
+                images[:, pixels] = model.combine(parts, self.kinds[pixels], weights, shares)
         return images.reshape(len(lights), *stack.shape[1:])
 
     @property
@@ -128,3 +133,8 @@ class StreamedInterpolation:
             table = self.stack.read(rows, pixels).swapaxes(0, 1).reshape(-1, len(means[0]))
             kinds[pixels] = found[pairwise_distances_argmin(table, np.array(means))]
         return kinds
+
+
+def _product(weights, values):
+    """Sums of photographs of shape (n, n_pixels, n_channels), with weights of shape (m, n)."""
+    return (weights @ values.reshape(len(values), -1)).reshape(len(weights), *values.shape[1:])
