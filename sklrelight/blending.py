@@ -149,8 +149,8 @@ def network_share(true, network, interpolated, pixel_weight=None, saturation=Non
     Returns
     -------
     float
-        In [0, 1]; a half where nothing can be told. Least squares, in which a photograph that is hard to interpolate
-        counts less: by the root of its error, so that one odd photograph does not decide.
+        In [0, 1]; a half where nothing can be told. Least squares of errors relative to the interpolation's of each
+        photograph, so that those at the rim of the lights, which are hard to interpolate, do not decide for all.
 
     Examples
     --------
@@ -212,7 +212,7 @@ def _moments(true, network, interpolated, pixel_weight, saturation):
         for sums, values in ((products, gap * error), (squares, gap * gap), (errors, error * error)):
             sums.append((weights * values).reshape(n_pixels, -1).sum(axis=1))
     error = np.array([values.sum() for values in errors])
-    scale = (error + 1e-3 * error.mean()) ** -0.5 if error.any() else np.ones(len(error))
+    scale = 1 / (error + 1e-3 * error.mean()) if error.any() else np.ones(len(error))
     return scale @ np.array(products), scale @ np.array(squares)
 
 
