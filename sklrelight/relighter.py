@@ -63,7 +63,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
     transformer_ : transformer
         The fitted transformer.
 
-    lights_ : ndarray of shape (n_lights, n_features_in_)
+    lights_ : ndarray of shape (n_lights, `n_features_in_`)
         The lights of the photographs.
 
     interrupted_ : bool
