@@ -1,10 +1,10 @@
-"""Keep freed memory for the next step, rather than hand it back to the system and ask for it anew."""
+"""Keep freed memory for the next step, or hand it back to the system."""
 
 import ctypes
 import threading
 from contextlib import contextmanager
 
-__all__ = ["freed_memory_kept"]
+__all__ = ["freed_memory_kept", "return_freed_memory"]
 
 # Of glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -33,6 +33,17 @@ def freed_memory_kept():
         yield
     finally:
         _leave(libc)
+
+
+def return_freed_memory():
+    """Hand free memory back to the system, in the midst of the heap too: after work by blocks, little else is left.
+
+    Elsewhere than on glibc, or while `freed_memory_kept`, nothing is done.
+    """
+    libc = _glibc()
+    with _lock:
+        if libc is not None and not _users:
+            libc.malloc_trim(0)
 
 
 def _enter(libc):

@@ -454,7 +454,8 @@ class PixelLightFeaturizer(
         if len(axes) == 0:
             return mean, coefficients
         coefficients -= center @ axes.T
-        return mean, StandardScaler(copy=False).fit(coefficients[inside]).transform(coefficients)
+        some = coefficients if len(inside) == n_pixels else coefficients[inside]
+        return mean, StandardScaler(copy=False).fit(some).transform(coefficients)
 
     def _principal_axes(self, rows, inside, n_values):
         """Mean of some pixels' values under all lights, and principal axes, of shape (n_components_, n_values).

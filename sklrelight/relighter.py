@@ -16,6 +16,7 @@ from sklearn.utils._repr_html.estimator import _VisualBlock
 from sklearn.utils._tags import get_tags
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted, has_fit_parameter
 
+from .allocation import return_freed_memory
 from .arguments import naming
 from .documentation import DocumentedEstimator
 from .features import split_target_shape
@@ -207,6 +208,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         self.transformer_ = fit_to_stack(self._get_transformer(get_clone=True), inside)
         for row in range(0, len(stack), max(1, len(stack) // 10)):
             self._fit_transformer(np.asarray(stack[row : row + 1]))
+        return_freed_memory()
         self._training_dim = stack.ndim
         # A function of single values that has an inverse rises or falls throughout.
         ends = np.array(inside.extent(), np.float64).reshape(2, *[1] * (stack.ndim - 1))
@@ -250,13 +252,13 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         8760
         """
         check_is_fitted(self)
-        return self._iter_predict(X)
-
-    def _iter_predict(self, X):
-        for block in self._predict_blocks(X):
-            for image in block:
-                # Not a view, which would keep all of the block.
-                yield image.copy()
+        with naming("X"):
+            check_array(X, dtype=np.float64, input_name="X")
+        blocks = self._predict_blocks(X)
+        # Bad lights are refused here, not when the first photograph is asked for.
+        blocks = chain([next(blocks)], blocks)
+        # Not views, which would keep all of a block.
+        return (image.copy() for block in blocks for image in block)
 
     def predict(self, X, **predict_params):
         """Predict photographs.
@@ -400,11 +402,14 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         saturation = self.saturation_ if saturation is None else saturation
         expected = (_num_samples(X), *self._target_shape)
         stack = as_stack(y)
-        if stack is not None and stack.shape == expected:
+        if stack is not None:
+            if stack.shape != expected:
+                raise ValueError(f"y has the shape {stack.shape}, the photographs predicted for X have {expected}")
             return self._score_stack(X, stack, sample_weight, pixel_weight, saturation)
-        y = in_memory(y)
         with naming("y"):
-            y = check_array(y, dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y")
+            y = check_array(
+                in_memory(y), dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y"
+            )
         predicted = self.predict(X)
         if y.shape != predicted.shape:
             raise ValueError(f"y has the shape {y.shape}, the photographs predicted for X have {predicted.shape}")
@@ -424,6 +429,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
                 weights = value_weights(true, pixel_weight, saturation)
                 r2.add(true, image[None], weights, 1.0 if sample_weight is None else sample_weight[start])
                 start += 1
+        return_freed_memory()
         return r2.value
 
     def _inside(self, y):

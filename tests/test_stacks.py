@@ -16,7 +16,15 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, QuantileTransformer
 
-from sklrelight import ImageStack, LogExposureScaler, PixelLightFeaturizer, Relighter, make_relighter, stacks
+from sklrelight import (
+    ImageStack,
+    LogExposureScaler,
+    PixelLightFeaturizer,
+    Relighter,
+    make_relighter,
+    save_model,
+    stacks,
+)
 from sklrelight.datasets import make_scene
 from sklrelight.interpolation import RBFInterpolation
 from sklrelight.interpolation import streamed as streamed_module
@@ -261,6 +269,9 @@ class TestRelighter:
         loaded = joblib.load(path)
         assert loaded.predict(scene.lights[:2]).tobytes() == model.predict(scene.lights[:2]).tobytes()
         assert path.stat().st_size < scene.images.nbytes
+        with pytest.raises(ValueError, match=r"interpolation_ predicts from photographs that stay on disk"):
+            save_model(model, tmp_path / "model")
+        assert not (tmp_path / "model").exists()
         (tmp_path / "stack.npy").unlink()
         with pytest.raises(FileNotFoundError, match=r"stack\.npy is gone; a model with an interpolation"):
             joblib.load(path).predict(scene.lights[:2])
@@ -368,5 +379,7 @@ def test_iter_predict_yields_what_predict_returns(scene):
     streamed = model.iter_predict(scene.lights)
     assert np.array([*streamed]).tobytes() == model.predict(scene.lights).tobytes()
     with pytest.raises(ValueError, match="features"):
-        next(model.iter_predict(scene.lights[:, :2]))
+        model.iter_predict(scene.lights[:, :2])
+    with pytest.raises(ValueError, match="X contains NaN"):
+        model.iter_predict(np.full((2, 3), np.nan))
     assert re.search("generator", type(streamed).__name__)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from skorch.history import History
 
+from ..interpolation.streamed import StreamedInterpolation
 from ..losses import CompositeLoss
 from ..networks import ACTIVATIONS, NORMALIZATIONS, RelightingMLP
 from ..training import RelightingNet, resolve_device
@@ -43,9 +44,19 @@ def write_regressor(regressor, arrays, where):
     -------
     dict
         What :func:`read_regressor` takes.
+
+    Raises
+    ------
+    ValueError
+        If a part is not one that can be saved.
     """
     template = write_template(regressor, where, ("RelightingMLPRegressor",))
     interpolation = regressor.interpolation_
+    if isinstance(interpolation, StreamedInterpolation):
+        raise ValueError(
+            f"{where}.interpolation_ predicts from photographs that stay on disk, and a model file holds all that it"
+            " needs: fit with interpolation=None, or photographs in memory, or use joblib, which keeps their path"
+        )
     state = {
         "n_features_in": int(regressor.n_features_in_),
         **write_names(regressor),
