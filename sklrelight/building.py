@@ -23,6 +23,9 @@ __all__ = ["TimedCosine", "make_net", "make_observations", "split_lights", "targ
 # times as long as compiling. On CUDA they take some ten seconds.
 _REPAY_COMPILING = {"cpu": 2e14, "cuda": 5e15}
 
+# Between few lights, more steps make a network fit the noise; between many, it is steps that it is short of.
+_LIGHTS_TIMES_BATCH_SIZE = 100_000
+
 # Observations of a batch of the validation set.
 _VALID_OBSERVATIONS = 16384
 
@@ -152,7 +155,8 @@ def make_net(parameters, train, valid, device, half_precision, clock, max_observ
     """
     batch_size = parameters.batch_size
     if batch_size == "auto":
-        batch_size = min(5000, max(32, len(train) // 8))
+        batch_size = 5000 if train.n_pixels == 1 else min(5000, max(1000, _LIGHTS_TIMES_BATCH_SIZE // train.n_lights))
+        batch_size = min(batch_size, max(32, len(train) // 8))
     n_epochs = parameters.n_stages * parameters.max_epochs
     offset, scale = train.target_moments() if parameters.scale_targets else (0.0, 1.0)
     options = {"window_size": parameters.window_size, "max_observations": max_observations}
@@ -190,7 +194,11 @@ def make_net(parameters, train, valid, device, half_precision, clock, max_observ
         criterion__luminance_weight=parameters.luminance_weight,
         criterion__relative_weight=parameters.relative_weight,
         optimizer=MuonAdamW if parameters.optimizer == "muon" else torch.optim.Adam,
-        **({} if parameters.optimizer == "muon" else {"optimizer__fused": True}),
+        **(
+            {"optimizer__half_precision": half_precision}
+            if parameters.optimizer == "muon"
+            else {"optimizer__fused": True}
+        ),
         lr=parameters.learning_rate_init,
         max_epochs=n_epochs,
         batch_size=batch_size,

@@ -63,8 +63,8 @@ class RelightingMLPRegressor(
         The plateau schedule does not go below.
 
     batch_size : int or "auto", default="auto"
-        Observations of a batch, in the first stage. ``"auto"``: 5,000, or, with less than 40,000 observations, an
-        eighth of them, but not less than 32.
+        Observations of a batch, in the first stage. ``"auto"``: 100,000 / the number of lights, from 1,000 to 5,000;
+        5,000 for a plain table; or, where that is less, an eighth of the observations, but not less than 32.
 
     n_stages : int, default=1
         Number of stages, each with a smaller batch than the one before
@@ -92,7 +92,7 @@ class RelightingMLPRegressor(
     scale_targets : bool, default=True
         Whether the output starts from mean and standard deviation of the targets, rather than from 0 and 1.
 
-    max_observations : int or None, default=10_000_000
+    max_observations : int or None, default=6_000_000
         Training ends after so many observations, those of all networks together, if not before. It bounds the time of
         a fit whatever the capture's size, and unlike a time it gives the same result everywhere.
 
@@ -121,8 +121,9 @@ class RelightingMLPRegressor(
         of the fit. Each fit needs one of its own, so that it is not for a search. See Notes.
 
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Of the hidden layers' products. ``"auto"``: bfloat16 where the device has units for it and there are at least
-        131,072 observations, else float32. Weights, loss and output are float32.
+        Of the hidden layers' products. ``"auto"``: bfloat16 where the device has units for it that are faster (AMX,
+        AVX512-bf16 other than Intel's, CUDA) and there are at least 131,072 observations, else float32. Weights, loss
+        and output are float32.
 
     compile : bool or "auto", default="auto"
         Whether the step of training is compiled by torch. ``"auto"``: where the fit is long enough to repay that, by
@@ -244,7 +245,7 @@ class RelightingMLPRegressor(
         n_networks=1,
         interpolation=None,
         scale_targets=True,
-        max_observations=10_000_000,
+        max_observations=6_000_000,
         max_time=None,
         validation_fraction=0.0,
         stage_patience=3,

@@ -4,6 +4,8 @@ import math
 import sys
 import time
 import warnings
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -325,11 +327,18 @@ def has_bfloat16_units(device):
     Returns
     -------
     bool
-        On the CPU, whether it reports AMX or AVX512-bf16; on CUDA, whether the card computes bfloat16 itself.
+        On the CPU, whether it reports AMX, or AVX512-bf16 without being Intel's: those compute it at the rate of
+        float32, and lose by the conversions. On CUDA, whether the card computes bfloat16 itself.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
         capabilities = torch.cpu.get_capabilities()
-        return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+        return bool(capabilities.get("amx_bf16") or (capabilities.get("avx512_bf16") and not _is_intel()))
     return False
+
+
+@cache
+def _is_intel():
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.exists() and "GenuineIntel" in cpuinfo.read_text()

@@ -54,6 +54,16 @@ def test_muon_takes_the_matrices_between_hidden_layers_and_adamw_the_rest(normal
     assert names(network, adamw) == {name for name, _ in network.named_parameters()} - set(matrices[1:-1])
 
 
+def test_steps_in_single_precision_are_those_of_torch_but_for_rounding():
+    network = make_network((8, 16, 10))
+    other, start = copy.deepcopy(network), weights(network)
+    train(network, MuonAdamW(network.parameters(), lr=1e-3), 5)
+    train(other, MuonAdamW(other.parameters(), lr=1e-3, half_precision=False), 5)
+    steps = weights(network) - start, weights(other) - start
+    assert (steps[0] - steps[1]).norm() < 0.05 * steps[0].norm()
+    assert not torch.equal(*steps)
+
+
 @pytest.mark.parametrize("sizes", [(), (8,)])
 def test_a_network_without_hidden_matrices_is_trained_by_adamw_alone(sizes):
     network = make_network(sizes)

@@ -74,8 +74,8 @@ def test_a_search_with_two_workers_shares_memory_and_cores(tmp_path):
         stack.unlink()
     for name, found in (("n_jobs=2", two), ("n_jobs=1", one), ("n_jobs=1, two threads", one_with_two)):
         print(f"{name}: {found['pss'] / 1e6:.0f} MB (PSS), {found['seconds']:.0f} s")
-    # 600 MB are aimed at and not reached: the second worker and the process that searches take 240 MB each to import the
-    # libraries, and torch 75 MB more for its first optimizer, before anything is read.
+    # 600 MB are aimed at and not reached: the second worker and the process that searches take 240 MB each to import
+    # the libraries, and torch 75 MB more for its first optimizer, before anything is read.
     assert two["pss"] <= one["pss"] + 900e6
     assert two["seconds"] <= 0.6 * one["seconds"]
     assert two["seconds"] <= 1.05 * one_with_two["seconds"]
