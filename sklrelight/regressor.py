@@ -92,7 +92,7 @@ class RelightingMLPRegressor(
     scale_targets : bool, default=True
         Whether the output starts from mean and standard deviation of the targets, rather than from 0 and 1.
 
-    max_observations : int or None, default=6_000_000
+    max_observations : int or None, default=10_000_000
         Training ends after so many observations, those of all networks together, if not before. It bounds the time of
         a fit whatever the capture's size, and unlike a time it gives the same result everywhere.
 
@@ -245,7 +245,7 @@ class RelightingMLPRegressor(
         n_networks=1,
         interpolation=None,
         scale_targets=True,
-        max_observations=6_000_000,
+        max_observations=10_000_000,
         max_time=None,
         validation_fraction=0.0,
         stage_patience=3,

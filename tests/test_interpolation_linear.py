@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import LinearNDInterpolator
 from sklearn.exceptions import NotFittedError
@@ -54,6 +54,7 @@ def test_on_a_line_it_is_the_one_of_numpy(rng):
     ),
     scale=st.sampled_from([1e-3, 7.0, 1e3]),
 )
+@example(lights=np.array([(0, 0), (4, 0), (0, 0), (1, 0), (0, -2), (0, 1), (0, 1), (0, 4)]), scale=1e-3)
 @settings(max_examples=150, deadline=None)
 def test_a_linear_change_is_reproduced_between_whatever_lights(lights, scale):
     # Small integers: many are equal, on a line or in a plane. None has a length of 1, so that they are no directions.
@@ -64,8 +65,9 @@ def test_a_linear_change_is_reproduced_between_whatever_lights(lights, scale):
     weights = model.weights(scale * asked)
     assert weights.min() >= 0
     np.testing.assert_allclose(weights.sum(axis=1), 1)
-    np.testing.assert_allclose(model.predict(scale * asked), 5 + asked @ slope, atol=1e-6)
-    np.testing.assert_allclose(weights @ lights, asked, atol=1e-6)
+    # A point counts as within a triangle, however thin, that it lies outside of by 1e-5 of the triangle's size.
+    np.testing.assert_allclose(model.predict(scale * asked), 5 + asked @ slope, atol=1e-3)
+    np.testing.assert_allclose(weights @ lights, asked, atol=2e-4)
 
 
 def test_of_directions_x_and_y_are_triangulated(rng):
