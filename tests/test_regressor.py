@@ -26,6 +26,17 @@ def capture():
     return PixelLightFeaturizer(n_components=3, random_state=0).fit(lights, images).transform(lights), images
 
 
+@pytest.mark.parametrize(
+    ("n_lights", "side", "expected"), [(10, 70, 5000), (40, 50, 2500), (200, 20, 1000), (8, 8, 64)]
+)
+def test_between_few_lights_batches_are_larger(n_lights, side, expected):
+    lights = np.random.default_rng(0).uniform(-1, 1, (n_lights, 2))
+    images = np.full((n_lights, side, side), 0.5, np.float32) + lights[:, :1, None].astype(np.float32)
+    features = PixelLightFeaturizer(n_components=0).fit(lights, images).transform(lights)
+    regressor = RelightingMLPRegressor((4,), max_observations=expected, random_state=0).fit(features, images)
+    assert regressor.history_[-1, "batch_size"] == expected
+
+
 @pytest.mark.parametrize("target", ["colour", "grey", "pixel", "value"])
 def test_predicts_the_shape_of_the_targets(target):
     rng = np.random.default_rng(0)
