@@ -65,9 +65,8 @@ def test_a_linear_change_is_reproduced_between_whatever_lights(lights, scale):
     weights = model.weights(scale * asked)
     assert weights.min() >= 0
     np.testing.assert_allclose(weights.sum(axis=1), 1)
-    # A point counts as within a triangle, however thin, that it lies outside of by 1e-5 of the triangle's size.
-    np.testing.assert_allclose(model.predict(scale * asked), 5 + asked @ slope, atol=1e-3)
-    np.testing.assert_allclose(weights @ lights, asked, atol=2e-4)
+    np.testing.assert_allclose(model.predict(scale * asked), 5 + asked @ slope, atol=1e-6)
+    np.testing.assert_allclose(weights @ lights, asked, atol=1e-6)
 
 
 def test_of_directions_x_and_y_are_triangulated(rng):

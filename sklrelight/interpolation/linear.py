@@ -162,8 +162,10 @@ class LinearInterpolation(LightRegressor):
     def _in_triangles(self, triangulation, points):
         """Give the corners of the triangle around each point, and their shares in it."""
         rank = points.shape[1]
-        # Points on the border may be outside by rounding.
-        triangles = triangulation.find_simplex(points, tol=ROUNDING)
+        triangles = triangulation.find_simplex(points)
+        # Points on the border may be outside by rounding. Of all points, this would put some in a sliver beside theirs.
+        lost = np.flatnonzero(triangles < 0)
+        triangles[lost] = triangulation.find_simplex(points[lost], tol=ROUNDING)
         corners = triangulation.simplices[triangles].astype(int)
         transform = triangulation.transform[triangles]
         shares = np.einsum("mij,mj->mi", transform[:, :rank], points - transform[:, rank])
