@@ -177,6 +177,7 @@ def make_net(parameters, train, valid, device, half_precision, clock, max_observ
     callbacks = [*([("schedule", schedule)] if schedule else []), ("stages", stages)]
     if parameters.verbose:
         callbacks.append(("progress", TrainingProgress(total=n_planned)))
+    products = parameters.light_pixel_products and len(parameters.hidden_layer_sizes) and train.pixels.shape[1]
     return RelightingNet(
         RelightingMLP,
         CompositeLoss,
@@ -190,6 +191,7 @@ def make_net(parameters, train, valid, device, half_precision, clock, max_observ
         module__half_precision=half_precision,
         module__output_offset=offset,
         module__output_scale=scale,
+        module__n_light_features=train.lights.shape[1] if products else None,
         criterion__mse_weight=parameters.mse_weight,
         criterion__luminance_weight=parameters.luminance_weight,
         criterion__relative_weight=parameters.relative_weight,

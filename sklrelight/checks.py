@@ -28,6 +28,7 @@ class ObservationChecks:
         "hidden_layer_sizes": ["array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "output_activation": [StrOptions(set(ACTIVATIONS))],
+        "light_pixel_products": ["boolean"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "normalization": [StrOptions(set(NORMALIZATIONS)), None],
         "mse_weight": [Interval(Real, 0, None, closed="left")],

@@ -1,4 +1,4 @@
-"""The network: dense layers from an observation's features to its colour."""
+"""The network: from an observation's features, by products of light and pixel and by dense layers, to its colour."""
 
 from itertools import pairwise
 from typing import Any
@@ -53,6 +53,34 @@ class _Rescale(nn.Module):
         return input * self.scale + self.offset
 
 
+class _LightPixelLayer(nn.Linear):
+    """A dense layer that adds to each unit the product of a function of the light and one of the pixel, both linear.
+
+    The first half of its outputs are the dense layer's, the second half the functions that are multiplied.
+    """
+
+    def __init__(self, n_light_features, n_features, n_outputs):
+        self.n_light_features = n_light_features
+        super().__init__(n_features, 2 * n_outputs)
+
+    @torch.no_grad()
+    def reset_parameters(self):
+        for rows in self.weight.chunk(2):
+            nn.init.xavier_uniform_(rows[:, : self.n_light_features])
+            nn.init.xavier_uniform_(rows[:, self.n_light_features :])
+        nn.init.zeros_(self.bias)
+
+    def forward(self, input):
+        n = self.n_light_features
+        light_part = nn.functional.linear(input[:, :n], self.weight[:, :n], self.bias)
+        return self.join(light_part, nn.functional.linear(input[:, n:], self.weight[:, n:]))
+
+    @staticmethod
+    def join(light_part, pixel_part):
+        (light, light_factor), (pixel, pixel_factor) = light_part.chunk(2, -1), pixel_part.chunk(2, -1)
+        return light + pixel + light_factor * pixel_factor
+
+
 NORMALIZATIONS = {"batch": _BatchNorm, "layer": nn.LayerNorm}
 
 
@@ -88,6 +116,11 @@ class RelightingMLP(nn.Module):
         and the standard deviation of the targets, it need not learn them, and its weights keep the size that the
         learning rate is made for.
 
+    n_light_features : int or None, default=None
+        The first so many features are the light's, and each unit of the first hidden layer is given the product of a
+        linear function of the light and one of the pixel, too. Shading is made of such products, as of a normal with
+        the light's direction, which dense layers have to piece together. None: dense layers alone.
+
     Notes
     -----
     Weights start as Glorot uniform, biases as 0: Keras's defaults, which Colburn 2019 used.
@@ -111,13 +144,17 @@ class RelightingMLP(nn.Module):
         half_precision=False,
         output_offset=0.0,
         output_scale=1.0,
+        n_light_features=None,
     ):
         super().__init__()
         self.half_precision = half_precision
         widths = [n_features, *hidden_layer_sizes]
         hidden: list[nn.Module] = []
         for n_in, n_out in pairwise(widths):
-            hidden.append(nn.Linear(n_in, n_out))
+            if n_light_features is not None and not hidden:
+                hidden.append(_LightPixelLayer(n_light_features, n_in, n_out))
+            else:
+                hidden.append(nn.Linear(n_in, n_out))
             if normalization is not None:
                 hidden.append(NORMALIZATIONS[normalization](n_out))
             hidden.append(ACTIVATIONS[activation]())
@@ -150,7 +187,7 @@ class RelightingMLP(nn.Module):
     def forward_product(self, lights, pixels):
         """Predict every pixel under every light.
 
-        The first layer is linear in its input, so its light part and its pixel part are computed once each and added.
+        What the first layer makes of the lights, and of the pixels, is computed once each.
 
         Parameters
         ----------
@@ -214,22 +251,27 @@ class RelightingMLP(nn.Module):
 
     def _forward_parts(self, light_part, pixel_part):
         """Go on from the first layer's two parts."""
-        values = (light_part[:, None] + pixel_part).flatten(0, 1)
+        first = self._first()
+        light_part = light_part[:, None]
+        joined = first.join(light_part, pixel_part) if hasattr(first, "join") else light_part + pixel_part
+        values = joined.flatten(0, 1)
         if not len(self.hidden):
-            return self.output[1:](values).unflatten(0, (len(light_part), len(pixel_part)))
+            return self.output[1:](values).unflatten(0, joined.shape[:2])
         with self._autocast(values):
             if self.half_precision:
                 values = values.bfloat16()
             for layer in [*self.hidden][1:]:
                 values = layer(values)
         with self._autocast(values, enabled=False):
-            return self.output(values.float()).unflatten(0, (len(light_part), len(pixel_part)))
+            return self.output(values.float()).unflatten(0, joined.shape[:2])
 
     def _autocast(self, tensor, enabled=True):
         return torch.autocast(tensor.device.type, torch.bfloat16, enabled=enabled and self.half_precision)
 
 
 def _initialize(module):
-    if isinstance(module, nn.Linear):
+    if isinstance(module, _LightPixelLayer):
+        module.reset_parameters()
+    elif isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         nn.init.zeros_(module.bias)

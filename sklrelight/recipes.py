@@ -22,6 +22,7 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
         "featurizer": {"n_components": 0, "scaling": "unit"},
         "mlp": {
             "hidden_layer_sizes": (600,) * 5,
+            "light_pixel_products": False,
             "optimizer": "adam",
             "learning_rate_init": 1e-3,
             "learning_rate": "plateau",

@@ -34,6 +34,10 @@ class RelightingMLPRegressor(
     output_activation : str, default="identity"
         Activation of the output, one of the above. A ReLU there can kill a channel for good.
 
+    light_pixel_products : bool, default=True
+        Give the first hidden layer products of light and pixel, too: for each of its units, of a function of the light
+        and one of the pixel, both linear and learnt. A plain table, which does not say what is which, has none.
+
     dropout : float, default=0.0
         Share of hidden units dropped in training, in [0, 1).
 
@@ -226,6 +230,7 @@ class RelightingMLPRegressor(
         *,
         activation="relu",
         output_activation="identity",
+        light_pixel_products=True,
         dropout=0.0,
         normalization=None,
         mse_weight=1.0,
@@ -261,6 +266,7 @@ class RelightingMLPRegressor(
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.output_activation = output_activation
+        self.light_pixel_products = light_pixel_products
         self.dropout = dropout
         self.normalization = normalization
         self.mse_weight = mse_weight

@@ -133,10 +133,11 @@ def test_initial_weights_follow_torchs_seed():
 
 @pytest.mark.parametrize("half_precision", [False, True])
 @pytest.mark.parametrize("normalization", [None, *NORMALIZATIONS])
+@pytest.mark.parametrize("n_light_features", [None, 2])
 @pytest.mark.parametrize("sizes", [(), (16,), (16, 24), (16, 8, 16)])
-def test_forward_product_equals_forward_on_the_table(sizes, normalization, half_precision):
-    network = RelightingMLP(7, 3, sizes, normalization=normalization, dropout=0.5, half_precision=half_precision)
-    network = trained(network, 7)
+def test_forward_product_equals_forward_on_the_table(sizes, n_light_features, normalization, half_precision):
+    options = {"normalization": normalization, "dropout": 0.5, "half_precision": half_precision}
+    network = trained(RelightingMLP(7, 3, sizes, n_light_features=n_light_features, **options), 7)
     lights, pixels = torch.randn(5, 2), torch.randn(12, 5)
     with torch.no_grad():
         expected = network(product(lights, pixels)).unflatten(0, (5, 12))
@@ -145,6 +146,18 @@ def test_forward_product_equals_forward_on_the_table(sizes, normalization, half_
     assert values.dtype == expected.dtype == torch.float32
     tolerance = {"rtol": 0, "atol": 0.05 * expected.abs().max()} if half_precision else {"rtol": 1e-4, "atol": 1e-5}
     torch.testing.assert_close(values, expected, **tolerance)
+
+
+def test_a_single_unit_is_a_product_of_light_and_pixel():
+    # As the light's direction times an albedo: dense layers of a few units are nowhere near.
+    network = RelightingMLP(3, 1, (1,), activation="identity", n_light_features=1)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        network.hidden[0].weight[1] = torch.tensor([2.0, 3.0, 0.0])
+        network.output[0].weight.fill_(1.0)
+    light, pixel = torch.randn(5, 1), torch.randn(4, 2)
+    torch.testing.assert_close(network.forward_product(light, pixel)[:, :, 0], 6 * light * pixel[:, 0])
 
 
 @pytest.mark.parametrize("output_activation", ACTIVATIONS)

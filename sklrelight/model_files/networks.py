@@ -125,7 +125,7 @@ def read_regressor(node, light_width, n_pixel_features, target_shape):
         n_outputs = int(np.prod(target_shape))
     nodes = state.nodes("nets", _MOST_NETWORKS)
     check(len(nodes) > 0, f"{state.where} has no networks")
-    regressor.nets_ = [_read_net(net, regressor.n_features_in_, n_outputs, device) for net in nodes]
+    regressor.nets_ = [_read_net(net, light_width, regressor.n_features_in_, n_outputs, device) for net in nodes]
     regressor.net_ = regressor.nets_[0]
     regressor.history_ = regressor.net_.history
     regressor.interpolation_ = None
@@ -168,6 +168,7 @@ def _write_net(net, arrays, where):
                for name, value in net.module_.state_dict().items()}  # fmt: skip
     return {
         "hidden_layer_sizes": [int(size) for size in parameters["hidden_layer_sizes"]],
+        "light_pixel_products": parameters["n_light_features"] is not None,
         "activation": parameters["activation"],
         "output_activation": parameters["output_activation"],
         "dropout": float(parameters["dropout"]),
@@ -182,10 +183,13 @@ def _write_net(net, arrays, where):
     }
 
 
-def _read_net(node, n_features, n_outputs, device):
+def _read_net(node, light_width, n_features, n_outputs, device):
     sizes = node.integers("hidden_layer_sizes", 1, longest=_MOST_LAYERS)
+    products = node.flag("light_pixel_products")
+    check(not products or (light_width < n_features and len(sizes) > 0), f"{node.where} has no products to make")
     # Before a network is made: the file has to have its weights.
     n_weights = sum(n_in * n_out for n_in, n_out in pairwise((n_features, *sizes, n_outputs)))
+    n_weights += products * n_features * sum(sizes[:1])
     check(4 * n_weights <= node.arrays.n_bytes, f"{node.where} is of {n_weights} weights, which the file has not")
     normalization = node.text("normalization", tuple(NORMALIZATIONS)) if node.has("normalization") else None
     parameters = {
@@ -199,6 +203,7 @@ def _read_net(node, n_features, n_outputs, device):
         "half_precision": node.flag("half_precision"),
         "output_offset": node.number("output_offset"),
         "output_scale": node.number("output_scale"),
+        "n_light_features": light_width if products else None,
     }
     net = RelightingNet(
         RelightingMLP,
