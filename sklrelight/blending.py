@@ -8,7 +8,16 @@ from .interpolation import StackedRBFInterpolation
 from .interpolation.equations import Points
 from .weights import value_weights
 
-__all__ = ["choose_n_networks", "cluster_shares", "fit_interpolation", "hold_out_lights", "leave_out", "network_share"]
+__all__ = [
+    "blend",
+    "choose_n_networks",
+    "cluster_shares",
+    "fit_interpolation",
+    "hold_out_lights",
+    "leave_out",
+    "network_change",
+    "network_share",
+]
 
 # Between few lights a network makes up what it likes, and several networks' mean is steadier. Between many, one is as
 # good, and has all of the observations to itself.
@@ -197,6 +206,78 @@ def cluster_shares(true, network, interpolated, clusters, pixel_weight=None, sat
     products_of = np.bincount(labels, products, n_clusters) + prior * _share(products.sum(), squares.sum())
     squares_of = np.bincount(labels, squares, n_clusters) + prior
     return np.array([_share(*sums) for sums in zip(products_of, squares_of, strict=True)])
+
+
+def network_change(network, interpolated, share):
+    """Find by how much networks change an interpolation on photographs that neither has seen.
+
+    Parameters
+    ----------
+    network, interpolated : ndarray of shape (n_held_out, ...)
+        What was predicted of them.
+
+    share : float or ndarray of shape (H, W)
+        Of the networks.
+
+    Returns
+    -------
+    float
+        Root mean square over all photographs.
+
+    Examples
+    --------
+    >>> network_change(np.full((2, 4), 3.0), np.ones((2, 4)), 0.25)
+    0.5
+    """
+    share = _beside(share, interpolated)
+    changes = (share * (one - other) for one, other in zip(network, interpolated, strict=True))
+    return float(np.sqrt(np.mean([np.square(change).mean() for change in changes])))
+
+
+def blend(network, interpolated, share, largest_change=None):
+    """Predict the weighted mean of networks and an interpolation.
+
+    How far networks can be trusted was measured on lights that may be unlike these: held-out lights of a dome lie on
+    rings with others, and none between two rings. Where networks are wrong there, they differ from an interpolation by
+    more than they ever did.
+
+    Parameters
+    ----------
+    network, interpolated : ndarray of shape (n_lights, ...), float32
+        What both predict. `network` is overwritten.
+
+    share : float or ndarray of shape (H, W)
+        Of the networks, in [0, 1].
+
+    largest_change : float or None, default=None
+        Root mean square that the change of a photograph by the networks is scaled down to, where it is larger.
+
+    Returns
+    -------
+    ndarray of shape (n_lights, ...), float32
+        `network`.
+
+    Examples
+    --------
+    >>> blend(np.full((2, 3), [[2.0], [8.0]]), np.zeros((2, 3)), 0.5, largest_change=2.0)
+    array([[1., 1., 1.],
+           [2., 2., 2.]])
+    """
+    network -= interpolated
+    network *= _beside(share, network).astype(network.dtype)
+    if largest_change is not None:
+        for i, change in enumerate(network):
+            size = np.sqrt(np.square(change).mean())
+            if size > largest_change:
+                network[i] *= network.dtype.type(largest_change / size)
+    network += interpolated
+    return network
+
+
+def _beside(share, images):
+    """Give shares of pixels the axes of a photograph."""
+    share = np.asarray(share)
+    return share.reshape(share.shape + (1,) * (images.ndim - 1 - share.ndim)) if share.ndim else share
 
 
 def _moments(true, network, interpolated, pixel_weight, saturation):

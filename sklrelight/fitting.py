@@ -7,7 +7,15 @@ import numpy as np
 import torch
 
 from .allocation import freed_memory_kept
-from .blending import choose_n_networks, cluster_shares, fit_interpolation, hold_out_lights, leave_out, network_share
+from .blending import (
+    choose_n_networks,
+    cluster_shares,
+    fit_interpolation,
+    hold_out_lights,
+    leave_out,
+    network_change,
+    network_share,
+)
 from .building import make_net, make_observations, split_lights, target_range
 from .features import PixelLightFeatures
 from .interpolation.streamed import sample_pixels
@@ -227,6 +235,9 @@ def measure_share(nets, interpolation, held_out, data, target_range):
 
     shares : ndarray of shape (n_clusters,) or None
         Those of the interpolation's clusters of pixels, if it has some.
+
+    change : float or None
+        Root mean square by which the networks change the interpolation with these shares.
     """
     features, y, images = data.features, data.y, data.unsaturated()
     clusters = getattr(interpolation, "clusters_", None)
@@ -240,9 +251,10 @@ def measure_share(nets, interpolation, held_out, data, target_range):
             predicted.append(predict_networks([net], features[rows], y.shape[1:], target_range))
             interpolated.append(clip(leave_out(interpolation, rows, features.light_vectors, images), target_range))
     if not true:
-        return 0.5, None if clusters is None else np.full(clusters.max() + 1, 0.5)
+        return 0.5, None if clusters is None else np.full(clusters.max() + 1, 0.5), None
     known = np.concatenate(true), np.concatenate(predicted), np.concatenate(interpolated)
     share = network_share(*known, data.pixel_weight, data.saturation)
     if clusters is None:
-        return share, None
-    return share, cluster_shares(*known, clusters, data.pixel_weight, data.saturation)
+        return share, None, network_change(*known[1:], share)
+    shares = cluster_shares(*known, clusters, data.pixel_weight, data.saturation)
+    return share, shares, network_change(*known[1:], shares[clusters])

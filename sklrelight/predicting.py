@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .blending import blend
 from .training import as_tensor
 
 __all__ = ["clip", "predict_blend", "predict_networks"]
@@ -61,7 +62,7 @@ def predict_networks(nets, features, target_shape, target_range):
     return mean
 
 
-def predict_blend(nets, interpolation, network_share, features, target_shape, target_range):
+def predict_blend(nets, interpolation, network_share, largest_change, features, target_shape, target_range):
     """Predict the weighted mean of networks and an interpolation.
 
     Parameters
@@ -75,6 +76,9 @@ def predict_blend(nets, interpolation, network_share, features, target_shape, ta
     network_share : float or ndarray
         Part of the networks, in [0, 1]: one number, or those of the interpolation's clusters of pixels.
 
+    largest_change : float or None
+        As in `blend`.
+
     Returns
     -------
     ndarray of shape (n_lights, *target_shape), float32
@@ -86,12 +90,6 @@ def predict_blend(nets, interpolation, network_share, features, target_shape, ta
     interpolated = interpolated.reshape(len(features), *target_shape)
     if not np.any(network_share):
         return interpolated
-    share = np.float32(network_share)
-    if share.ndim:
-        share = share[interpolation.clusters_]
-        share = share.reshape(share.shape + (1,) * (len(target_shape) - share.ndim))
-    encoded = predict_networks(nets, features, target_shape, target_range)
-    encoded -= interpolated
-    encoded *= share
-    encoded += interpolated
-    return encoded
+    share = np.asarray(network_share)
+    share = share[interpolation.clusters_] if share.ndim else share
+    return blend(predict_networks(nets, features, target_shape, target_range), interpolated, share, largest_change)

@@ -162,6 +162,11 @@ class RelightingMLPRegressor(
         The same for each of the clusters of pixels that the interpolation has, as the default does; predictions are
         made with these, then.
 
+    largest_change_ : float or None
+        Root mean square by which the networks changed the interpolation in photographs of held-out lights. No predicted
+        photograph is changed by more: where networks differ from it by more than they were seen to, it is they that
+        are wrong, as between the rings of a dome. None where there were no such photographs.
+
     history_ : skorch.history.History
         That of `net_`: a row an epoch (the last one lacks its losses where Ctrl-C ended it):
         ``train_loss``, ``valid_loss`` (with validation), ``event_lr``, ``batch_size``, ``stage``,
@@ -362,7 +367,7 @@ class RelightingMLPRegressor(
         interpolation, held_out = fit_first_stage(self, data, rng)
         half_precision = self.precision_ == "bfloat16"
         nets = train_networks(self, observations, held_out, half_precision, clock, rng, checkpoint)
-        self.interpolation_, self.network_share_, self.cluster_shares_ = None, 1.0, None
+        self.interpolation_, self.network_share_, self.cluster_shares_, self.largest_change_ = None, 1.0, None, None
         self.nets_, self.net_ = nets, nets[0]
         self.compiled_ = any(net.compiled_ for net in nets)
         self.interrupted_ = nets[-1].interrupted_
@@ -372,7 +377,7 @@ class RelightingMLPRegressor(
         self.history_ = nets[0].history
         if interpolation is not None:
             shares = measure_share(nets, interpolation, held_out, data, self.target_range_)
-            self.network_share_, self.cluster_shares_ = shares
+            self.network_share_, self.cluster_shares_, self.largest_change_ = shares
             if on_disk:
                 interpolation = StreamedInterpolation(interpolation, y.clipped(saturation), rng)
             self.interpolation_ = interpolation
@@ -403,7 +408,8 @@ class RelightingMLPRegressor(
         check_is_fitted(self)
         features = self._check_features(X, reset=False)
         share = self.network_share_ if self.cluster_shares_ is None else self.cluster_shares_
-        return predict_blend(self.nets_, self.interpolation_, share, features, self.target_shape_, self.target_range_)
+        limits = self.largest_change_, features, self.target_shape_, self.target_range_
+        return predict_blend(self.nets_, self.interpolation_, share, *limits)
 
     def __sklearn_is_fitted__(self):
         # A fit that failed half-way has left other attributes behind.

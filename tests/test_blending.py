@@ -9,11 +9,13 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.neighbors import KNeighborsRegressor
 
 from sklrelight.blending import (
+    blend,
     choose_n_networks,
     cluster_shares,
     fit_interpolation,
     hold_out_lights,
     leave_out,
+    network_change,
     network_share,
 )
 from sklrelight.interpolation import NearestPhotograph, RBFInterpolation, StackedRBFInterpolation
@@ -220,3 +222,36 @@ class TestClusterShares:
     def test_an_interpolation_that_is_exact_has_all(self):
         true = np.random.default_rng(4).random((3, 8))
         assert network_share(true, true + 1, true) == 0
+
+
+class TestBlend:
+    @settings(deadline=None)
+    @given(arrays(np.float64, (2, 3, 2, 2), elements=st.floats(-10, 10)), st.floats(0, 1))
+    def test_is_the_weighted_mean(self, predicted, share):
+        network, interpolated = predicted
+        expected = share * network + (1 - share) * interpolated
+        np.testing.assert_allclose(blend(network.copy(), interpolated, share), expected, atol=1e-12)
+
+    def test_has_the_share_of_each_pixel(self):
+        share = np.array([[0.0, 1.0]])
+        mean = blend(np.ones((3, 1, 2, 3)), np.zeros((3, 1, 2, 3)), share)
+        np.testing.assert_array_equal(mean, np.broadcast_to(share[..., None], mean.shape))
+
+    @settings(deadline=None)
+    @given(arrays(np.float64, (2, 5, 4), elements=st.floats(-10, 10)), st.floats(0, 1), st.floats(1e-3, 10))
+    def test_changes_no_photograph_by_more_than_the_limit_and_in_no_other_direction(self, predicted, share, limit):
+        network, interpolated = predicted
+        free = blend(network.copy(), interpolated, share) - interpolated
+        change = blend(network.copy(), interpolated, share, limit) - interpolated
+        size, free_size = (np.sqrt(np.square(of).mean(axis=1, keepdims=True)) for of in (change, free))
+        assert (size <= limit * (1 + 1e-9)).all()
+        within = (free_size <= limit)[:, 0]
+        np.testing.assert_array_equal(change[within], free[within])
+        np.testing.assert_allclose(change * free_size, free * size, atol=1e-9)
+
+    def test_is_exact_where_the_limit_is_what_was_measured(self):
+        rng = np.random.default_rng(0)
+        network, interpolated, share = rng.random((1, 4, 5, 3)), rng.random((1, 4, 5, 3)), rng.random((4, 5))
+        limit = network_change(network, interpolated, share)
+        limited = blend(network.copy(), interpolated, share, limit)
+        np.testing.assert_allclose(limited, blend(network.copy(), interpolated, share))

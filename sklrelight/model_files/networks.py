@@ -63,6 +63,7 @@ def write_regressor(regressor, arrays, where):
         "target_shape": [int(n) for n in regressor.target_shape_],
         "target_range": write_plain(regressor.target_range_, f"{where}.target_range_"),
         "network_share": float(regressor.network_share_),
+        "largest_change": None if regressor.largest_change_ is None else float(regressor.largest_change_),
         "n_observations": int(regressor.n_observations_),
         "precision": str(regressor.precision_),
         "compiled": bool(regressor.compiled_),
@@ -114,6 +115,7 @@ def read_regressor(node, light_width, n_pixel_features, target_shape):
     if regressor.target_range_ is not None:
         _check_range(regressor.target_range_, state.where)
     regressor.network_share_ = state.number("network_share", 0, 1)
+    regressor.largest_change_ = state.number("largest_change", 0) if state.has("largest_change") else None
     regressor.n_observations_ = state.integer("n_observations", 0, 2**62)
     regressor.precision_ = state.text("precision", ("float32", "bfloat16"))
     regressor.compiled_ = state.flag("compiled")
