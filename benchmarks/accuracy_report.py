@@ -1,5 +1,6 @@
 """Ratios to the best classical model, and the tables that show them."""
 
+import math
 from collections import defaultdict
 from statistics import fmean
 from typing import NamedTuple
@@ -66,17 +67,24 @@ class Spread(NamedTuple):
 def best_classical(records):
     """Find the classical model of the lowest encoded error, by capture, lights and seed.
 
+    Rows that lack one of the classical models have no best: it might have been that one.
+
     >>> row = {"capture": "a", "lights": 60, "seed": 0}
-    >>> records = [row | {"model": "rbf", "error": 0.2}, row | {"model": "ptm", "error": 0.1}]
-    >>> best_classical([*records, row | {"model": "default", "error": 0.05}])
+    >>> records = [row | {"model": model, "error": 0.2} for model in CLASSICAL]
+    >>> best_classical([*records, row | {"model": "ptm", "error": 0.1}, row | {"model": "default", "error": 0.05}])
     {('a', 60, 0): ('ptm', 0.1)}
+    >>> best_classical(records[1:])
+    {}
     """
-    best: dict[tuple, tuple[str, float]] = {}
+    classical: dict[tuple, dict[str, float]] = defaultdict(dict)
     for record in records:
-        if record["model"] in CLASSICAL and record.get("error") is not None:
-            row = _row(record)
-            best[row] = min(best.get(row, (record["model"], float("inf"))), _named_error(record), key=lambda b: b[1])
-    return best
+        if record["model"] in CLASSICAL:
+            # Models that are not defined for these lights have no error.
+            error = record.get("error")
+            classical[_row(record)][record["model"]] = math.inf if error is None else error
+    complete = {row: errors for row, errors in classical.items() if len(errors) == len(CLASSICAL)}
+    best = {row: min(errors.items(), key=lambda named: named[1]) for row, errors in complete.items()}
+    return {row: named for row, named in best.items() if named[1] < math.inf}
 
 
 def ratios(records, model="default"):
@@ -127,10 +135,6 @@ def rows_of(records):
 
 def _row(record):
     return record["capture"], record["lights"], record["seed"]
-
-
-def _named_error(record):
-    return record["model"], record["error"]
 
 
 def _head(records, command):
@@ -191,6 +195,7 @@ def _summary(records):
         if n_wanted > 1:
             name += f", mean of {n_wanted}" if n_found == n_wanted else f", mean of {n_found} of {n_wanted}"
         verdict = "reached" if spread.mean <= target.ratio else "missed"
+        verdict = verdict if n_found == n_wanted else ""
         lines.append(f"| {name} | {show_lights(target.lights)} | {spread.show(3)} | {target.ratio:.2f} | {verdict} |")
     means = {row: fmean(by_seed.values()) for row, by_seed in of_rows.items()}
     if means:
