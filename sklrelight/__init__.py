@@ -1,6 +1,7 @@
 """scikit-learn compatible estimators for image-based relighting."""
 
-from .features import PixelLightFeatures, PixelLightFeaturizer
+from .features import PixelLightFeatures
+from .featurizer import PixelLightFeaturizer
 from .model_files import load_model, save_model
 from .prediction import predict_to_stack
 from .preprocessing import LogExposureScaler

@@ -4,7 +4,7 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
-from .features import PixelLightFeaturizer
+from .featurizer import PixelLightFeaturizer
 from .regressor import RelightingMLPRegressor
 
 __all__ = ["RECIPES", "make_pipeline"]

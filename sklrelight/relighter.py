@@ -23,7 +23,7 @@ from .features import split_target_shape
 from .preprocessing import LogExposureScaler
 from .recipes import RECIPES, make_pipeline
 from .scoring import StreamedR2
-from .stacks import as_stack, fit_to_stack, in_memory
+from .stack_inputs import as_stack, fit_to_stack, in_memory
 from .versions import VersionedState
 from .weights import check_pixel_weight, value_weights
 

@@ -3,22 +3,17 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from sklearn.utils import gen_batches
-from sklearn.utils._tags import get_tags
 
-from .datasets.extras import import_extra
+from .stack_places import StackPlace
 
-__all__ = ["ImageStack", "as_stack", "fit_to_stack", "in_memory"]
+__all__ = ["ImageStack", "Summary"]
 
-# Stacks of fewer values are read as a whole: in float32 they take 256 MB, and a fit of them the usual path.
-_IN_MEMORY_VALUES = 2**26
 # Values that are read at a time: 8 MB in float32; and the photographs that they are of, at least.
 _BLOCK_VALUES = 2**21
 _BLOCK_PHOTOGRAPHS = 16
-_HDF5_SUFFIXES = {".h5", ".hdf5", ".mat"}
 
 
 class ImageStack:
@@ -67,7 +62,7 @@ class ImageStack:
 
     def __init__(self, source, dataset=None):
         is_path = isinstance(source, str | Path)
-        self._place = _Place.of_path(Path(source), dataset) if is_path else _Place.of_array(source)
+        self._place = StackPlace.of_path(Path(source), dataset) if is_path else StackPlace.of_array(source)
         self._opened = None if is_path else source
         array = self._array
         if array.dtype.kind not in "fiub" or not 3 <= array.ndim <= 4 or 0 in array.shape:
@@ -400,143 +395,3 @@ class Summary:
     maximum: float
     minimum_of_all: float
     sample: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where an array lies on disk, to be opened there again by any process."""
-
-    kind: str
-    path: str
-    # Name of a dataset; offset, type and shape of a raw file.
-    detail: Any = None
-
-    @classmethod
-    def of_path(cls, path, dataset):
-        if not path.exists():
-            raise FileNotFoundError(f"there is no stack of photographs at {path}")
-        path = path.absolute()
-        if path.suffix == ".npy":
-            return cls("npy", str(path))
-        if path.suffix in _HDF5_SUFFIXES:
-            h5py = import_extra("h5py", "matlab", f"To read {path}")
-            with h5py.File(path, "r") as file:
-                names = [name for name, item in file.items() if isinstance(item, h5py.Dataset)]
-                if dataset is None and len(names) != 1:
-                    raise ValueError(f"{path} has the datasets {names}: say which one with dataset=")
-                if dataset is not None and dataset not in file:
-                    raise ValueError(f"{path} has no dataset {dataset!r}, but {names}")
-                return cls("hdf5", str(path), dataset or names[0])
-        if path.is_dir():
-            return cls("zarr", str(path))
-        raise ValueError(f"{path} is no .npy file, no zarr array and no HDF5 file ({', '.join(_HDF5_SUFFIXES)})")
-
-    @classmethod
-    def of_array(cls, array):
-        """Find the place of an opened array; None where it has none that can be told."""
-        if isinstance(array, np.memmap):
-            root: Any = array
-            while isinstance(root.base, np.memmap):
-                root = root.base
-            if not root.filename or root.mode == "c" or not array.flags.c_contiguous:
-                return None
-            offset = root.offset + array.ctypes.data - root.ctypes.data
-            return cls("raw", str(Path(root.filename).absolute()), (offset, array.dtype.str, array.shape))
-        if _is_of(array, "h5py") and Path(array.file.filename).exists():
-            return cls("hdf5", str(Path(array.file.filename).absolute()), array.name)
-        if _is_of(array, "zarr"):
-            root = getattr(array.store, "root", None)
-            path = None if root is None else Path(root, array.path)
-            if path is not None and path.is_dir():
-                return cls("zarr", str(path.absolute()))
-        elif not isinstance(array, np.ndarray) and not _is_of(array, "h5py"):
-            raise ValueError(
-                f"an ImageStack is of a path, an np.memmap, an h5py dataset or a zarr array, got {type(array).__name__}"
-            )
-        return None
-
-    def open(self):
-        if not Path(self.path).exists():
-            raise FileNotFoundError(
-                f"the stack of photographs {self.path} is gone; a model with an interpolation that was fitted to it"
-                " needs it to predict"
-            )
-        if self.kind == "npy":
-            return np.load(self.path, mmap_mode="r")
-        if self.kind == "raw":
-            offset, dtype, shape = self.detail
-            return np.memmap(self.path, dtype, "r", offset, shape)
-        if self.kind == "hdf5":
-            h5py = import_extra("h5py", "matlab", f"To read {self.path}")
-            return h5py.File(self.path, "r")[self.detail]
-        zarr = import_extra("zarr", "zarr", f"To read {self.path}")
-        return zarr.open_array(self.path, mode="r")
-
-
-def _is_of(array, package):
-    return type(array).__module__.split(".")[0] == package and hasattr(array, "shape")
-
-
-def as_stack(images):
-    """Take photographs that are on disk, and too many to be read, as an :class:`ImageStack`.
-
-    Parameters
-    ----------
-    images : object
-        What a user passed as photographs.
-
-    Returns
-    -------
-    ImageStack or None
-        None for what is in memory, and for what takes less than 256 MB there in float32.
-    """
-    on_disk = isinstance(images, ImageStack | np.memmap) or _is_of(images, "h5py") or _is_of(images, "zarr")
-    if isinstance(images, np.memmap) and "joblib_memmapping_folder" in str(images.filename):
-        # What was in memory, on its way through joblib to another process: the file is gone when that one ends.
-        return None
-    if not on_disk or len(images.shape) < 3 or np.prod(images.shape, dtype=float) <= _IN_MEMORY_VALUES:
-        return None
-    return images if isinstance(images, ImageStack) else ImageStack(images)
-
-
-def fit_to_stack(transformer, stack):
-    """Fit a transformer to photographs on disk.
-
-    Parameters
-    ----------
-    transformer : transformer
-        One that takes an ImageStack, such as LogExposureScaler; else one that has `partial_fit` or learns nothing.
-
-    stack : ImageStack
-        Photographs.
-
-    Returns
-    -------
-    transformer
-        Fitted.
-
-    Raises
-    ------
-    ValueError
-        If it can only be fitted to all photographs at once, or if values are not finite.
-    """
-    if getattr(transformer, "takes_stacks", False):
-        return transformer.fit(stack)
-    # Values are checked once, as those in memory are.
-    stack.summary()
-    if hasattr(transformer, "partial_fit"):
-        for _, _, values in stack.blocks():
-            transformer.partial_fit(values)
-        return transformer
-    if get_tags(transformer).requires_fit:
-        raise ValueError(
-            f"transformer={transformer!r} has no partial_fit, and cannot be fitted to photographs that stay on disk"
-        )
-    return transformer.fit(np.asarray(stack[:1]))
-
-
-def in_memory(images):
-    """Read photographs that are on disk; what is in memory stays as it is."""
-    if isinstance(images, ImageStack):
-        return np.asarray(images)
-    return images[...] if _is_of(images, "h5py") or _is_of(images, "zarr") else images

@@ -12,7 +12,7 @@ from joblib import Parallel, cpu_count, delayed
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold, RandomizedSearchCV
 
-from sklrelight import ImageStack, make_relighter, predict_to_stack, stacks
+from sklrelight import ImageStack, make_relighter, predict_to_stack, stack_inputs
 from sklrelight.datasets import make_scene
 
 SEARCH = Path(__file__).with_name("search_stack.py")
@@ -114,7 +114,7 @@ def test_a_failure_leaves_no_file(tmp_path, scene):
 
 def test_large_arrays_that_joblib_maps_are_fitted_as_in_memory(scene, monkeypatch):
     """A map of what was in memory goes the way of what is: the file is gone after the search."""
-    monkeypatch.setattr(stacks, "_IN_MEMORY_VALUES", 10)
+    monkeypatch.setattr(stack_inputs, "_IN_MEMORY_VALUES", 10)
     fitted = Parallel(n_jobs=2, max_nbytes=1000, mmap_mode="r")(
         delayed(_fit)(scene.lights, scene.images) for _ in range(2)
     )
@@ -124,5 +124,5 @@ def test_large_arrays_that_joblib_maps_are_fitted_as_in_memory(scene, monkeypatc
 
 
 def _fit(lights, images):
-    stacks._IN_MEMORY_VALUES = 10
+    stack_inputs._IN_MEMORY_VALUES = 10
     return quick().fit(lights, images)

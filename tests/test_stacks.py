@@ -23,6 +23,7 @@ from sklrelight import (
     Relighter,
     make_relighter,
     save_model,
+    stack_inputs,
     stacks,
 )
 from sklrelight.datasets import make_scene
@@ -125,12 +126,12 @@ class TestReading:
             pickle.loads(pickle.dumps(picked))[0]
 
     def test_joblibs_copies_of_arrays_are_no_stacks(self, tmp_path, images, monkeypatch):
-        monkeypatch.setattr(stacks, "_IN_MEMORY_VALUES", 10)
+        monkeypatch.setattr(stack_inputs, "_IN_MEMORY_VALUES", 10)
         folder = tmp_path / "joblib_memmapping_folder_1"
         folder.mkdir()
-        assert stacks.as_stack(memmap(folder, images)) is None
-        assert stacks.as_stack(memmap(tmp_path, images)) is not None
-        assert stacks.as_stack(images) is None
+        assert stack_inputs.as_stack(memmap(folder, images)) is None
+        assert stack_inputs.as_stack(memmap(tmp_path, images)) is not None
+        assert stack_inputs.as_stack(images) is None
 
     @pytest.mark.parametrize(
         ("make", "message"),
@@ -176,12 +177,12 @@ class TestFittingByBlocks:
     def test_transformers_are_fitted_by_parts_or_refused(self, tmp_path, images, small_blocks):
         stack = ImageStack(npy(tmp_path, images))
         root = FunctionTransformer(np.sqrt, np.square, check_inverse=False)
-        assert stacks.fit_to_stack(root, stack).transform([[4.0]])[0, 0] == 2
+        assert stack_inputs.fit_to_stack(root, stack).transform([[4.0]])[0, 0] == 2
         with pytest.raises(ValueError, match=r"QuantileTransformer.* has no partial_fit"):
-            stacks.fit_to_stack(QuantileTransformer(), stack)
+            stack_inputs.fit_to_stack(QuantileTransformer(), stack)
         with pytest.raises(ValueError, match="dim"):
             # It scales columns, which photographs do not have.
-            stacks.fit_to_stack(MaxAbsScaler(), stack)
+            stack_inputs.fit_to_stack(MaxAbsScaler(), stack)
 
     def test_r2_is_scikit_learns(self):
         rng = np.random.default_rng(0)
@@ -204,7 +205,7 @@ def scene():
 @pytest.fixture
 def all_on_disk(monkeypatch):
     """Nothing on disk is small enough to be read as a whole."""
-    monkeypatch.setattr(stacks, "_IN_MEMORY_VALUES", 10)
+    monkeypatch.setattr(stack_inputs, "_IN_MEMORY_VALUES", 10)
     monkeypatch.setattr(stacks, "_BLOCK_VALUES", 20_000)
 
 

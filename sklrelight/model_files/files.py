@@ -5,7 +5,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from ..features import PixelLightFeaturizer, split_target_shape
+from ..features import split_target_shape
+from ..featurizer import PixelLightFeaturizer
 from ..regressor import RelightingMLPRegressor
 from ..versions import library_versions, warn_of_other_versions
 from .container import open_container, write_container

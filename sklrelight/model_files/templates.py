@@ -5,7 +5,7 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
-from ..features import PixelLightFeaturizer
+from ..featurizer import PixelLightFeaturizer
 from ..interpolation import (
     HemisphericalHarmonics,
     LinearInterpolation,

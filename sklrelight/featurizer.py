@@ -1,0 +1,359 @@
+"""What a network is told of an observation: the light, the pixel's position, the pixel's salient images."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.utils import check_array, check_random_state, gen_batches
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+
+from .arguments import check_magnitude, naming, safe_unit
+from .documentation import DocumentedEstimator
+from .features import PixelLightFeatures, split_target_shape
+from .stacks import ImageStack
+from .versions import VersionedState
+from .weights import check_pixel_weight
+
+__all__ = ["PixelLightFeaturizer"]
+
+# Pixels that the principal axes are estimated from. The coefficients are then computed for every pixel, as many at a
+# time, so that temporaries stay far below the size of a stack.
+_PCA_PIXELS = 4096
+
+
+# Without output keys scikit-learn leaves the result alone when transform_output="pandas" is set: it is no table.
+class PixelLightFeaturizer(
+    DocumentedEstimator, VersionedState, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):  # type: ignore[call-arg]
+    """Describe each pixel and each light to a network.
+
+    The features of an observation are its light, the position of its pixel, and the pixel's *salient images*: its
+    colour in the mean of the training photographs and, for `n_components` > 0, its coefficients in the principal
+    components of them. The latter tell apart pixels of like colour that shade differently.
+
+    Parameters
+    ----------
+    n_components : int, default=12
+        Number of principal components, at most; there are never more than the training photographs allow. 0 leaves
+        the mean image alone, the features of [1]_.
+
+    scaling : {"standard", "unit"}, default="standard"
+        ``"standard"``: lights, mean image and components have mean 0 and variance 1, column by column; pixel
+        coordinates are x to the right and y up, in [-1, 1] over the longer side. ``"unit"``, as published with [1]_:
+        lights in [0, 1] (left as they are when the training lights lie there already, otherwise mapped by their
+        extent, axis by axis); the pixel's row and column in [0, 1), each over its own extent; the mean image as it is.
+        In both, a column of lights that varies by less than 1e-5 of its values counts as constant, and is only shifted.
+
+    random_state : int, RandomState instance or None, default=None
+        Picks the pixels that the principal components are estimated from, where there are more than 4,096, and starts
+        the randomised solver.
+
+    Attributes
+    ----------
+    pixel_table_ : ndarray of shape (n_pixels, n_pixel_features), float32
+        The features that depend on the pixel alone.
+
+    image_shape_ : tuple of int
+        (H, W), or () for targets without pixels.
+
+    n_components_ : int
+        Number of principal components in use.
+
+    light_scaler_ : transformer or None
+        scikit-learn's StandardScaler or MinMaxScaler, fitted on the training lights; None where they stay as given.
+
+    n_features_in_ : int
+        Width of the lights.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Column names of the lights, where they had some that are all strings.
+
+    See Also
+    --------
+    PixelLightFeatures : What `transform` returns.
+
+    Notes
+    -----
+    The principal components are those of the table with a row a pixel and a column for each training photograph's
+    channel (salient images as in Ren et al. [2]_, chosen by variance). Only training photographs enter: `fit` is
+    called with them alone, and `transform` sees lights only.
+
+    The features stay what they are under ``set_config(transform_output="pandas")``; `set_output` refuses, for they are
+    no table.
+
+    References
+    ----------
+    .. [1] A. Colburn, "Image Based Relighting Using Neural Networks", 2019,
+       https://github.com/alexcolburn/neural_relighting
+    .. [2] P. Ren, Y. Dong, S. Lin, X. Tong, B. Guo, "Image Based Relighting Using Neural Networks", ACM Transactions
+       on Graphics 34(4), 111, 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklrelight import PixelLightFeaturizer
+    >>> rng = np.random.default_rng(0)
+    >>> lights, images = rng.random((10, 2)), rng.random((10, 4, 6, 3))
+    >>> PixelLightFeaturizer(n_components=0).fit_transform(lights, images)
+    PixelLightFeatures(shape=(10, 24, 7), image_shape=(4, 6))
+    """
+
+    _parameter_constraints = {
+        "n_components": [Interval(Integral, 0, None, closed="left")],
+        "scaling": [StrOptions({"standard", "unit"})],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, n_components=12, scaling="standard", random_state=None):
+        self.n_components = n_components
+        self.scaling = scaling
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, pixel_weight=None):
+        """Learn the scale of the lights and the table of the pixels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_lights, n_light_features)
+            The lights of the training photographs.
+
+        y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_lights, k) or (n_lights,), or ImageStack
+            The training photographs, encoded.
+
+        pixel_weight : array-like of shape (H, W) or None, default=None
+            Pixels of weight 0 are left out of scales and principal components.
+
+        Returns
+        -------
+        self : PixelLightFeaturizer
+            The fitted featurizer.
+
+        Raises
+        ------
+        ValueError
+            If lights and photographs differ in number, hold NaN or infinities, or have other dimensions.
+        """
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None: it learns from photographs"
+            )
+        with naming("X"):
+            X = validate_data(self, X, dtype=np.float64)
+        # check_array alone would warn of a y of shape (n, 1) or refuse none of the shapes that are wanted here.
+        on_disk = isinstance(y, ImageStack)
+        if not on_disk:
+            with naming("y"):
+                y = check_array(y, dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y")
+        with naming("X, y"):
+            check_consistent_length(X, y)
+        with naming("y"):
+            self.image_shape_, n_channels = split_target_shape(y.shape)
+        check_magnitude(X, "X")
+        if not on_disk:
+            check_magnitude(y, "y")
+        self.light_scaler_ = self._fit_light_scaler(X)
+
+        inside = np.arange(int(np.prod(self.image_shape_)))
+        if pixel_weight is not None:
+            inside = np.flatnonzero(check_pixel_weight(pixel_weight, self.image_shape_))
+        if on_disk:
+            mean, components = self._salient_images(y, inside)
+        else:
+            values = y.reshape(len(y), -1, n_channels)
+            mean = values.mean(axis=0, dtype=np.float64)
+            components = self._principal_components(values, inside)
+        self.n_components_ = components.shape[1]
+        if self.scaling == "standard":
+            mean = StandardScaler().fit(mean[inside]).transform(mean)
+        columns = [self._pixel_coordinates(), mean, components]
+        self.pixel_table_ = np.hstack(columns, dtype=np.float32, casting="same_kind")
+        self._n_channels = n_channels
+        return self
+
+    def transform(self, X):
+        """Describe every pixel under the given lights.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_lights, n_light_features)
+            Lights in the units that `fit` saw.
+
+        Returns
+        -------
+        features : PixelLightFeatures
+            Of shape (n_lights, n_pixels, n_features), lazy.
+
+        Raises
+        ------
+        ValueError
+            If the lights have another width than in `fit`, or hold NaN or infinities.
+        """
+        check_is_fitted(self)
+        with naming("X"):
+            X = validate_data(self, X, dtype=np.float64, reset=False)
+        check_magnitude(X, "X")
+        lights = X if self.light_scaler_ is None else self.light_scaler_.transform(X)
+        # A data frame, where all transformers are told to give those.
+        lights = np.asarray(lights, np.float64)
+        check_magnitude(lights, "X, scaled like the training lights,", float(np.finfo(np.float32).max))
+        lights = lights.astype(np.float32)
+        return PixelLightFeatures(lights, self.pixel_table_, self.image_shape_, light_vectors=X)
+
+    def get_feature_names_out(self, input_features=None):
+        """Name the columns of an observation.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the lights' columns; by default those seen in `fit`, else light0, light1, ...
+
+        Returns
+        -------
+        names : ndarray of str
+            Light columns, pixel coordinates, mean image, components.
+        """
+        check_is_fitted(self)
+        if input_features is None:
+            input_features = getattr(self, "feature_names_in_", None)
+        if input_features is None:
+            input_features = [f"light{i}" for i in range(self.n_features_in_)]
+        elif len(input_features) != self.n_features_in_:
+            raise ValueError(f"input_features has {len(input_features)} names, expected {self.n_features_in_}")
+        coordinates = ["pixel_row", "pixel_column"] if self.scaling == "unit" else ["pixel_x", "pixel_y"]
+        mean = [f"mean{i}" for i in range(self._n_channels)]
+        components = [f"component{i}" for i in range(self.n_components_)]
+        return np.array([*input_features, *coordinates, *mean, *components], dtype=object)
+
+    def _fit_light_scaler(self, lights):
+        # Lights in a plane differ by rounding (of float32, of six printed digits), which is not to be blown up.
+        in_plane = np.ptp(lights, axis=0) <= 1e-5 * np.abs(lights).max(axis=0)
+        lights = np.where(in_plane, lights.mean(axis=0), lights)
+        if self.scaling == "standard":
+            return StandardScaler().fit(lights)
+        if lights.min() >= 0 and lights.max() <= 1:
+            return None
+        return MinMaxScaler().fit(lights)
+
+    def _pixel_coordinates(self):
+        height, width = self.image_shape_ or (1, 1)
+        rows, columns = (axis.ravel() for axis in np.mgrid[:height, :width])
+        if self.scaling == "unit":
+            return np.column_stack([rows / height, columns / width])
+        # Of pixel centres, so that the picture's borders are at -1 and 1 over the longer side.
+        half = max(height, width) / 2
+        return np.column_stack([(columns + 0.5 - width / 2) / half, (height / 2 - rows - 0.5) / half])
+
+    def _principal_components(self, values, inside):
+        """Coefficients of each pixel, of variance 1, in the principal components of the photographs.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_lights, n_pixels, n_channels)
+            The encoded photographs.
+
+        inside : ndarray of int
+            The pixels that they are the components of.
+
+        Returns
+        -------
+        coefficients : ndarray of shape (n_pixels, n_components_)
+            Components without variance are left out.
+        """
+        n_lights, n_pixels, n_channels = values.shape
+
+        unit = safe_unit(values)
+
+        def rows(pixels):
+            some = values[:, pixels].swapaxes(0, 1).reshape(-1, n_lights * n_channels)
+            return some if unit == 1 else some / unit
+
+        mean, axes = self._principal_axes(rows, inside, n_lights * n_channels)
+        coefficients = np.empty((n_pixels, len(axes)), np.float32)
+        if len(axes) == 0:
+            return coefficients
+        for block in gen_batches(n_pixels, _PCA_PIXELS):
+            coefficients[block] = (rows(block) - mean) @ axes.T
+        return StandardScaler().fit(coefficients[inside]).transform(coefficients)
+
+    def _salient_images(self, stack, inside):
+        """Mean image and coefficients, as for photographs in memory but in one pass over a stack on disk.
+
+        Parameters
+        ----------
+        stack : ImageStack
+            The encoded photographs.
+
+        inside : ndarray of int
+            The pixels that they are the components of.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_pixels, n_channels)
+            Mean image.
+
+        coefficients : ndarray of shape (n_pixels, n_components_)
+            As of `_principal_components`.
+        """
+        n_lights, n_pixels, n_channels = len(stack), stack.n_pixels, stack.n_channels
+
+        def rows(pixels):
+            return stack.columns(pixels).swapaxes(0, 1).reshape(-1, n_lights * n_channels)
+
+        center, axes = self._principal_axes(rows, inside, n_lights * n_channels)
+        mean = np.zeros((n_pixels, n_channels))
+        coefficients = np.zeros((n_pixels, len(axes)), np.float32)
+        by_light = axes.T.reshape(n_lights, -1, len(axes)).astype(np.float32)
+        for lights, pixels, values in stack.blocks():
+            mean[pixels] += values.sum(axis=0, dtype=np.float64)
+            if len(axes):
+                table = values.swapaxes(0, 1).reshape(values.shape[1], -1)
+                coefficients[pixels] += table @ by_light[lights].reshape(-1, len(axes))
+        mean /= n_lights
+        if len(axes) == 0:
+            return mean, coefficients
+        coefficients -= center @ axes.T
+        some = coefficients if len(inside) == n_pixels else coefficients[inside]
+        return mean, StandardScaler(copy=False).fit(some).transform(coefficients)
+
+    def _principal_axes(self, rows, inside, n_values):
+        """Mean of some pixels' values under all lights, and principal axes, of shape (n_components_, n_values).
+
+        Parameters
+        ----------
+        rows : callable
+            From indices of pixels, rising, to their values, of shape (n, n_values).
+
+        inside : ndarray of int
+            The pixels to choose from.
+
+        n_values : int
+            Values of a pixel: one for each light and channel.
+        """
+        n_components = min(self.n_components, n_values, len(inside) - 1)
+        if n_components <= 0:
+            return None, np.empty((0, n_values))
+        rng = check_random_state(self.random_state)
+        if len(inside) > _PCA_PIXELS:
+            sample = rows(np.sort(rng.choice(inside, _PCA_PIXELS, replace=False)))
+        else:
+            sample = rows(inside)
+        # The randomised solver, the only one whose cost does not grow with the square of the number of photographs.
+        pca = PCA(n_components, svd_solver="randomized", random_state=rng)
+        # Pixels that are all alike have no variance, of which PCA takes shares.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            pca.fit(sample)
+        # Below the rounding of float32, a direction is noise of the arithmetic, not of the scene.
+        kept = pca.singular_values_ > 1e-5 * np.linalg.norm(sample) / np.sqrt(sample.shape[1])
+        return pca.mean_, pca.components_[kept]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.one_d_labels = False
+        tags.target_tags.multi_output = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags

@@ -1,0 +1,77 @@
+"""What a user passes as photographs, in memory or on disk, and what is fitted to either."""
+
+import numpy as np
+from sklearn.utils._tags import get_tags
+
+from .stack_places import is_of
+from .stacks import ImageStack
+
+__all__ = ["as_stack", "fit_to_stack", "in_memory"]
+
+# Stacks of fewer values are read as a whole: in float32 they take 256 MB, and a fit of them the usual path.
+_IN_MEMORY_VALUES = 2**26
+
+
+def as_stack(images):
+    """Take photographs that are on disk, and too many to be read, as an :class:`ImageStack`.
+
+    Parameters
+    ----------
+    images : object
+        What a user passed as photographs.
+
+    Returns
+    -------
+    ImageStack or None
+        None for what is in memory, and for what takes less than 256 MB there in float32.
+    """
+    on_disk = isinstance(images, ImageStack | np.memmap) or is_of(images, "h5py") or is_of(images, "zarr")
+    if isinstance(images, np.memmap) and "joblib_memmapping_folder" in str(images.filename):
+        # What was in memory, on its way through joblib to another process: the file is gone when that one ends.
+        return None
+    if not on_disk or len(images.shape) < 3 or np.prod(images.shape, dtype=float) <= _IN_MEMORY_VALUES:
+        return None
+    return images if isinstance(images, ImageStack) else ImageStack(images)
+
+
+def fit_to_stack(transformer, stack):
+    """Fit a transformer to photographs on disk.
+
+    Parameters
+    ----------
+    transformer : transformer
+        One that takes an ImageStack, such as LogExposureScaler; else one that has `partial_fit` or learns nothing.
+
+    stack : ImageStack
+        Photographs.
+
+    Returns
+    -------
+    transformer
+        Fitted.
+
+    Raises
+    ------
+    ValueError
+        If it can only be fitted to all photographs at once, or if values are not finite.
+    """
+    if getattr(transformer, "takes_stacks", False):
+        return transformer.fit(stack)
+    # Values are checked once, as those in memory are.
+    stack.summary()
+    if hasattr(transformer, "partial_fit"):
+        for _, _, values in stack.blocks():
+            transformer.partial_fit(values)
+        return transformer
+    if get_tags(transformer).requires_fit:
+        raise ValueError(
+            f"transformer={transformer!r} has no partial_fit, and cannot be fitted to photographs that stay on disk"
+        )
+    return transformer.fit(np.asarray(stack[:1]))
+
+
+def in_memory(images):
+    """Read photographs that are on disk; what is in memory stays as it is."""
+    if isinstance(images, ImageStack):
+        return np.asarray(images)
+    return images[...] if is_of(images, "h5py") or is_of(images, "zarr") else images
