@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from .arguments import check_magnitude, naming, safe_unit
+from .brightness import BrightLights
 from .documentation import DocumentedEstimator
 from .features import PixelLightFeatures, split_target_shape
 from .stacks import ImageStack
@@ -22,6 +23,8 @@ __all__ = ["PixelLightFeaturizer"]
 # Pixels that the principal axes are estimated from. The coefficients are then computed for every pixel, as many at a
 # time, so that temporaries stay far below the size of a stack.
 _PCA_PIXELS = 4096
+# Brightnesses that are raised to a power at a time.
+_BRIGHTNESS_VALUES = 2**17
 
 
 # Without output keys scikit-learn leaves the result alone when transform_output="pandas" is set: it is no table.
@@ -32,7 +35,8 @@ class PixelLightFeaturizer(
 
     The features of an observation are its light, the position of its pixel, and the pixel's *salient images*: its
     colour in the mean of the training photographs and, for `n_components` > 0, its coefficients in the principal
-    components of them. The latter tell apart pixels of like colour that shade differently.
+    components of them. The latter tell apart pixels of like colour that shade differently. With `brightness_powers`, it
+    has the mean of the training lights too, weighted by how bright they make the pixel: where its highlight comes from.
 
     Parameters
     ----------
@@ -40,10 +44,15 @@ class PixelLightFeaturizer(
         Number of principal components, at most; there are never more than the training photographs allow. 0 leaves
         the mean image alone, the features of [1]_.
 
+    brightness_powers : tuple of float, default=(3.0, 10.0)
+        For each, above 0, the mean of the lights that is weighted by this power of the pixel's brightness, over the
+        darkest value of all pixels: the larger, the nearer to the brightest light. None are needed for the features
+        of [1]_: an empty tuple.
+
     scaling : {"standard", "unit"}, default="standard"
-        ``"standard"``: lights, mean image and components have mean 0 and variance 1, column by column; pixel
-        coordinates are x to the right and y up, in [-1, 1] over the longer side. ``"unit"``, as published with [1]_:
-        lights in [0, 1] (left as they are when the training lights lie there already, otherwise mapped by their
+        ``"standard"``: lights, mean image, components and mean lights have mean 0 and variance 1, column by column;
+        pixel coordinates are x to the right and y up, in [-1, 1] over the longer side. ``"unit"``, as published with
+        [1]_: lights in [0, 1] (left as they are when the training lights lie there already, otherwise mapped by their
         extent, axis by axis); the pixel's row and column in [0, 1), each over its own extent; the mean image as it is.
         In both, a column of lights that varies by less than 1e-5 of its values counts as constant, and is only shifted.
 
@@ -61,6 +70,9 @@ class PixelLightFeaturizer(
 
     n_components_ : int
         Number of principal components in use.
+
+    brightness_powers_ : ndarray of shape (n_powers,)
+        The powers of brightness in use.
 
     light_scaler_ : transformer or None
         scikit-learn's StandardScaler or MinMaxScaler, fitted on the training lights; None where they stay as given.
@@ -97,18 +109,20 @@ class PixelLightFeaturizer(
     >>> from sklrelight import PixelLightFeaturizer
     >>> rng = np.random.default_rng(0)
     >>> lights, images = rng.random((10, 2)), rng.random((10, 4, 6, 3))
-    >>> PixelLightFeaturizer(n_components=0).fit_transform(lights, images)
+    >>> PixelLightFeaturizer(n_components=0, brightness_powers=()).fit_transform(lights, images)
     PixelLightFeatures(shape=(10, 24, 7), image_shape=(4, 6))
     """
 
     _parameter_constraints = {
         "n_components": [Interval(Integral, 0, None, closed="left")],
+        "brightness_powers": ["array-like"],
         "scaling": [StrOptions({"standard", "unit"})],
         "random_state": ["random_state"],
     }
 
-    def __init__(self, n_components=12, scaling="standard", random_state=None):
+    def __init__(self, n_components=12, brightness_powers=(3.0, 10.0), scaling="standard", random_state=None):
         self.n_components = n_components
+        self.brightness_powers = brightness_powers
         self.scaling = scaling
         self.random_state = random_state
 
@@ -156,20 +170,35 @@ class PixelLightFeaturizer(
         if not on_disk:
             check_magnitude(y, "y")
         self.light_scaler_ = self._fit_light_scaler(X)
+        with naming("brightness_powers"):
+            powers = check_array(self.brightness_powers, ensure_2d=False, ensure_min_samples=0, dtype=np.float64)
+        if powers.ndim != 1 or (powers <= 0).any():
+            raise ValueError(f"brightness_powers={self.brightness_powers!r}: expected a tuple of numbers above 0")
+        self.brightness_powers_ = powers
 
-        inside = np.arange(int(np.prod(self.image_shape_)))
+        n_pixels = int(np.prod(self.image_shape_))
+        inside = np.arange(n_pixels)
         if pixel_weight is not None:
             inside = np.flatnonzero(check_pixel_weight(pixel_weight, self.image_shape_))
+        lights = self._scale(X)
         if on_disk:
-            mean, components = self._salient_images(y, inside)
+            bright_lights = BrightLights(powers, lights, n_pixels, y.extent())
+            mean, components = self._salient_images(y, inside, bright_lights)
         else:
             values = y.reshape(len(y), -1, n_channels)
+            extents = [(some.min(), some.max()) for some in (photograph[inside] for photograph in values)]
+            extent = min(least for least, _ in extents), max(greatest for _, greatest in extents)
+            bright_lights = BrightLights(powers, lights, n_pixels, extent)
             mean = values.mean(axis=0, dtype=np.float64)
             components = self._principal_components(values, inside)
+            for block in gen_batches(n_pixels, max(1, _BRIGHTNESS_VALUES // len(y))):
+                bright_lights.add(slice(None), block, values[:, block])
+        bright = bright_lights.means()
         self.n_components_ = components.shape[1]
         if self.scaling == "standard":
             mean = StandardScaler().fit(mean[inside]).transform(mean)
-        columns = [self._pixel_coordinates(), mean, components]
+            bright = StandardScaler().fit(bright[inside]).transform(bright) if bright.size else bright
+        columns = [self._pixel_coordinates(), mean, components, bright]
         self.pixel_table_ = np.hstack(columns, dtype=np.float32, casting="same_kind")
         self._n_channels = n_channels
         return self
@@ -196,9 +225,7 @@ class PixelLightFeaturizer(
         with naming("X"):
             X = validate_data(self, X, dtype=np.float64, reset=False)
         check_magnitude(X, "X")
-        lights = X if self.light_scaler_ is None else self.light_scaler_.transform(X)
-        # A data frame, where all transformers are told to give those.
-        lights = np.asarray(lights, np.float64)
+        lights = self._scale(X)
         check_magnitude(lights, "X, scaled like the training lights,", float(np.finfo(np.float32).max))
         lights = lights.astype(np.float32)
         return PixelLightFeatures(lights, self.pixel_table_, self.image_shape_, light_vectors=X)
@@ -214,7 +241,7 @@ class PixelLightFeaturizer(
         Returns
         -------
         names : ndarray of str
-            Light columns, pixel coordinates, mean image, components.
+            Light columns, pixel coordinates, mean image, components, mean lights by powers of brightness.
         """
         check_is_fitted(self)
         if input_features is None:
@@ -226,7 +253,8 @@ class PixelLightFeaturizer(
         coordinates = ["pixel_row", "pixel_column"] if self.scaling == "unit" else ["pixel_x", "pixel_y"]
         mean = [f"mean{i}" for i in range(self._n_channels)]
         components = [f"component{i}" for i in range(self.n_components_)]
-        return np.array([*input_features, *coordinates, *mean, *components], dtype=object)
+        bright = [f"bright{power:g}_{name}" for power in self.brightness_powers_ for name in input_features]
+        return np.array([*input_features, *coordinates, *mean, *components, *bright], dtype=object)
 
     def _fit_light_scaler(self, lights):
         # Lights in a plane differ by rounding (of float32, of six printed digits), which is not to be blown up.
@@ -237,6 +265,11 @@ class PixelLightFeaturizer(
         if lights.min() >= 0 and lights.max() <= 1:
             return None
         return MinMaxScaler().fit(lights)
+
+    def _scale(self, lights):
+        scaled = lights if self.light_scaler_ is None else self.light_scaler_.transform(lights)
+        # A data frame, where all transformers are told to give those.
+        return np.asarray(scaled, np.float64)
 
     def _pixel_coordinates(self):
         height, width = self.image_shape_ or (1, 1)
@@ -279,7 +312,7 @@ class PixelLightFeaturizer(
             coefficients[block] = (rows(block) - mean) @ axes.T
         return StandardScaler().fit(coefficients[inside]).transform(coefficients)
 
-    def _salient_images(self, stack, inside):
+    def _salient_images(self, stack, inside, bright_lights):
         """Mean image and coefficients, as for photographs in memory but in one pass over a stack on disk.
 
         Parameters
@@ -289,6 +322,9 @@ class PixelLightFeaturizer(
 
         inside : ndarray of int
             The pixels that they are the components of.
+
+        bright_lights : BrightLights
+            Gains what is read.
 
         Returns
         -------
@@ -309,6 +345,7 @@ class PixelLightFeaturizer(
         by_light = axes.T.reshape(n_lights, -1, len(axes)).astype(np.float32)
         for lights, pixels, values in stack.blocks():
             mean[pixels] += values.sum(axis=0, dtype=np.float64)
+            bright_lights.add(lights, pixels, values)
             if len(axes):
                 table = values.swapaxes(0, 1).reshape(values.shape[1], -1)
                 coefficients[pixels] += table @ by_light[lights].reshape(-1, len(axes))

@@ -19,7 +19,7 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     },
     "colburn2019": {
         "transformer": {"exposure": 4.0, "gamma": 2.2, "curve": "power"},
-        "featurizer": {"n_components": 0, "scaling": "unit"},
+        "featurizer": {"n_components": 0, "brightness_powers": (), "scaling": "unit"},
         "mlp": {
             "hidden_layer_sizes": (600,) * 5,
             "light_pixel_products": False,

@@ -35,6 +35,11 @@ def images(rng):
     return rng.random((10, HEIGHT, WIDTH, 3))
 
 
+def plain_featurizer(**parameters):
+    """Without the lights that pixels are brightest under."""
+    return PixelLightFeaturizer(brightness_powers=(), **parameters)
+
+
 def smooth_images(n_lights, height, width, n_channels=3, rank=6, seed=0):
     """Make photographs whose principal components are well apart: each has half the deviation of the one before."""
     rng = np.random.default_rng(seed)
@@ -162,7 +167,7 @@ def test_shapes_that_are_no_photographs_are_refused(shape):
 
 
 def test_the_seven_features_of_the_seed(lights, images):
-    features = PixelLightFeaturizer(n_components=0, scaling="unit").fit_transform(lights, images)
+    features = plain_featurizer(n_components=0, scaling="unit").fit_transform(lights, images)
     assert features.shape == (10, HEIGHT * WIDTH, 7)
     columns = np.asarray(features).reshape(10, HEIGHT, WIDTH, 7)
     for light in range(10):
@@ -174,14 +179,14 @@ def test_the_seven_features_of_the_seed(lights, images):
 
 def test_unit_lights_within_0_and_1_are_left_untouched():
     lights = np.array([[0.25, 0.5], [0.5, 0.75], [0.3, 0.3]])
-    featurizer = PixelLightFeaturizer(n_components=0, scaling="unit").fit(lights, np.ones((3, 2, 2)))
+    featurizer = plain_featurizer(n_components=0, scaling="unit").fit(lights, np.ones((3, 2, 2)))
     np.testing.assert_array_equal(featurizer.transform(lights).lights, lights.astype(np.float32))
     np.testing.assert_array_equal(featurizer.transform([[2.0, -1.0]]).lights, [[2, -1]])
 
 
 def test_unit_lights_beyond_0_and_1_are_mapped_by_their_extent_axis_by_axis():
     lights = np.array([[-1.0, 10.0, 5.0], [3.0, 20.0, 5.0], [0.0, 12.0, 5.0]])
-    featurizer = PixelLightFeaturizer(n_components=0, scaling="unit").fit(lights, np.ones((3, 2, 2)))
+    featurizer = plain_featurizer(n_components=0, scaling="unit").fit(lights, np.ones((3, 2, 2)))
     np.testing.assert_allclose(featurizer.transform(lights).lights, [[0, 0, 0], [1, 1, 0], [0.25, 0.2, 0]], rtol=1e-6)
     np.testing.assert_allclose(featurizer.transform([[5.0, 10.0, 5.0]]).lights, [[1.5, 0, 0]], rtol=1e-6)
 
@@ -201,7 +206,7 @@ def test_standard_columns_have_mean_0_and_variance_1(lights):
 @pytest.mark.parametrize("shape", [(4, 6), (6, 4), (5, 5), (1, 8), (1, 1)])
 def test_pixel_x_is_to_the_right_and_y_up_over_the_longer_side(lights, shape):
     height, width = shape
-    pixels = PixelLightFeaturizer(n_components=0).fit(lights, np.ones((10, height, width))).pixel_table_
+    pixels = plain_featurizer(n_components=0).fit(lights, np.ones((10, height, width))).pixel_table_
     x, y = pixels[:, :2].T.reshape(2, height, width)
     longer = max(shape)
     # The middle of the picture is the origin, its borders half a pixel beyond the outermost centres.
@@ -213,7 +218,7 @@ def test_pixel_x_is_to_the_right_and_y_up_over_the_longer_side(lights, shape):
 
 
 def test_mean_image_is_that_of_the_training_photographs(lights, images):
-    pixels = PixelLightFeaturizer(n_components=0).fit(lights, images).pixel_table_
+    pixels = plain_featurizer(n_components=0).fit(lights, images).pixel_table_
     mean = images.mean(axis=0).reshape(-1, 3)
     np.testing.assert_allclose(pixels[:, 2:], (mean - mean.mean(axis=0)) / mean.std(axis=0), rtol=1e-4, atol=1e-5)
 
@@ -221,7 +226,7 @@ def test_mean_image_is_that_of_the_training_photographs(lights, images):
 def test_coplanar_lights_give_finite_features(rng, images):
     lights = np.column_stack([rng.random((10, 2)), np.full(10, 0.3)])
     for scaling in ("standard", "unit"):
-        featurizer = PixelLightFeaturizer(n_components=0, scaling=scaling).fit(lights * 5, images)
+        featurizer = plain_featurizer(n_components=0, scaling=scaling).fit(lights * 5, images)
         for height in (0.3, 0.3 + 1e-7, 0.31):
             off_plane = featurizer.transform([[2.0, 1.0, 5 * height]]).lights
             assert np.isfinite(off_plane).all()
@@ -234,7 +239,7 @@ def test_coplanar_lights_give_finite_features(rng, images):
 def test_rounding_of_coplanar_lights_is_not_blown_up(rng, images, scaling, spread):
     ring = rng.uniform(0, 2 * np.pi, 10)
     lights = np.column_stack([np.cos(ring), np.sin(ring), 0.7071 + rng.uniform(-spread, spread, 10)])
-    featurizer = PixelLightFeaturizer(n_components=0, scaling=scaling).fit(lights, images)
+    featurizer = plain_featurizer(n_components=0, scaling=scaling).fit(lights, images)
     np.testing.assert_allclose(featurizer.transform(lights).lights[:, 2], 0, atol=1e-5)
     np.testing.assert_allclose(featurizer.transform([[0.1, 0.2, 0.7]]).lights[:, 2], 0, atol=0.01)
 
@@ -242,8 +247,54 @@ def test_rounding_of_coplanar_lights_is_not_blown_up(rng, images, scaling, sprea
 @pytest.mark.parametrize("scaling", ["standard", "unit"])
 def test_a_small_extent_is_scaled_like_any_other(rng, images, scaling):
     lights = np.column_stack([rng.uniform(0, 1000, 10), rng.uniform(0, 1e-6, 10), 5 + rng.uniform(0, 1e-3, 10)])
-    extent = np.ptp(PixelLightFeaturizer(n_components=0, scaling=scaling).fit_transform(lights, images).lights, axis=0)
+    extent = np.ptp(plain_featurizer(n_components=0, scaling=scaling).fit_transform(lights, images).lights, axis=0)
     assert np.all(extent > 0.99)
+
+
+# --- The lights that pixels are brightest under
+
+
+def bright_columns(lights, images, power, **parameters):
+    featurizer = PixelLightFeaturizer(n_components=0, brightness_powers=(power,), scaling="unit")
+    return featurizer.fit(lights, images, **parameters).pixel_table_[:, -lights.shape[1] :]
+
+
+def test_a_high_power_finds_the_light_that_a_pixel_is_brightest_under(lights, images):
+    brightest = np.arange(HEIGHT * WIDTH) % len(lights)
+    images *= 0.4
+    images.reshape(len(lights), -1, 3)[brightest, np.arange(HEIGHT * WIDTH)] = 0.9
+    np.testing.assert_allclose(bright_columns(lights, images, 30.0), lights[brightest], rtol=1e-6)
+
+
+def test_a_power_of_one_weighs_by_what_is_over_the_darkest_value(lights, images):
+    weights = (images - images.min()).mean(axis=3).reshape(10, -1)
+    expected = weights.T @ lights / weights.sum(axis=0)[:, None]
+    np.testing.assert_allclose(bright_columns(lights, images, 1.0), expected, rtol=1e-5)
+    # Neither does it matter by what a pixel reflects all lights alike.
+    images = images - images.min()
+    images[:, 0] *= 0.01
+    np.testing.assert_allclose(bright_columns(lights, images, 1.0), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0])
+def test_pixels_alike_under_all_lights_are_brightest_under_their_mean(lights, value):
+    images = np.full((10, 2, 3), value)
+    np.testing.assert_allclose(bright_columns(lights, images, 3.0), np.tile(lights.mean(axis=0), (6, 1)), rtol=1e-5)
+
+
+def test_brightness_of_pixels_without_weight_changes_nothing(lights, images):
+    weight = np.ones((HEIGHT, WIDTH))
+    weight[0] = 0
+    changed = images.copy()
+    changed[:, 0] = 7 - changed[:, 0]
+    one, other = (bright_columns(lights, of, 3.0, pixel_weight=weight)[WIDTH:] for of in (images, changed))
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("powers", [(0,), (-1, 2), ((1, 2),), (np.nan,), ("a",), 3])
+def test_powers_that_are_none_are_refused(lights, images, powers):
+    with pytest.raises(ValueError, match="brightness_powers"):
+        PixelLightFeaturizer(brightness_powers=powers).fit(lights, images)
 
 
 # --- Principal components
@@ -261,7 +312,7 @@ def exact_components(images, n_components):
 def test_components_are_those_of_an_exact_decomposition(shape, dtype):
     images = smooth_images(12, *shape, rank=8).astype(dtype)
     lights = np.random.default_rng(1).random((12, 2))
-    components = PixelLightFeaturizer(n_components=6, random_state=0).fit(lights, images).pixel_table_[:, 5:]
+    components = plain_featurizer(n_components=6, random_state=0).fit(lights, images).pixel_table_[:, 5:]
     expected = exact_components(images.astype(np.float64), 6)
     signs = np.sign((components * expected).sum(axis=0))
     np.testing.assert_allclose(components * signs, expected, atol=2e-3)
@@ -270,7 +321,7 @@ def test_components_are_those_of_an_exact_decomposition(shape, dtype):
 def test_components_of_a_large_image_are_estimated_from_some_of_its_pixels_and_cover_all():
     images = smooth_images(6, 120, 100)
     lights = np.random.default_rng(1).random((6, 2))
-    components = PixelLightFeaturizer(n_components=3, random_state=0).fit(lights, images).pixel_table_[:, 5:]
+    components = plain_featurizer(n_components=3, random_state=0).fit(lights, images).pixel_table_[:, 5:]
     assert len(components) == 12_000
     for column, expected in zip(components.T, exact_components(images, 3).T, strict=True):
         assert abs(np.corrcoef(column, expected)[0, 1]) > 0.99
@@ -292,7 +343,7 @@ def test_components_of_a_large_image_are_estimated_from_some_of_its_pixels_and_c
     ],
 )
 def test_no_more_components_than_the_photographs_allow(rng, n_components, shape, expected):
-    featurizer = PixelLightFeaturizer(n_components=n_components, random_state=0)
+    featurizer = plain_featurizer(n_components=n_components, random_state=0)
     featurizer.fit(rng.random((shape[0], 2)), rng.random(shape))
     n_channels = shape[3] if len(shape) == 4 else shape[1] if len(shape) == 2 else 1
     assert featurizer.n_components_ == expected
@@ -376,9 +427,9 @@ def test_nothing_of_the_size_of_the_observations_is_allocated():
         held, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert features.shape == (50 * n_lights, height * width, 9)
-    # Tables of some 4,200 pixels and 10,000 lights; the stack itself has 4 bytes an observation, the product 36.
-    assert held < 0.5 * observations
+    assert features.shape == (50 * n_lights, height * width, 13)
+    # Tables of some 4,200 pixels and 10,000 lights; the stack itself has 4 bytes an observation, the product 52.
+    assert held < 0.6 * observations
     assert peak < 12 * observations
 
 
@@ -472,20 +523,23 @@ def test_not_fitted(lights):
 
 
 def test_columns_are_named(lights, images):
-    featurizer = PixelLightFeaturizer(n_components=2).fit(lights, images)
+    featurizer = PixelLightFeaturizer(n_components=2, brightness_powers=(3, 2.5)).fit(lights, images)
     components = ["component0", "component1"]
     mean = ["mean0", "mean1", "mean2"]
-    assert [*featurizer.get_feature_names_out()] == ["light0", "light1", "pixel_x", "pixel_y", *mean, *components]
+    bright = ["bright3_light0", "bright3_light1", "bright2.5_light0", "bright2.5_light1"]
+    expected = ["light0", "light1", "pixel_x", "pixel_y", *mean, *components, *bright]
+    assert [*featurizer.get_feature_names_out()] == expected
+    assert len(expected) == featurizer.transform(lights).shape[2]
     assert [*featurizer.get_feature_names_out(["a", "b"])][:2] == ["a", "b"]
     with pytest.raises(ValueError, match="3 names"):
         featurizer.get_feature_names_out(["a", "b", "c"])
-    unit = PixelLightFeaturizer(n_components=0, scaling="unit").fit(lights, images[..., 0])
+    unit = plain_featurizer(n_components=0, scaling="unit").fit(lights, images[..., 0])
     assert [*unit.get_feature_names_out()] == ["light0", "light1", "pixel_row", "pixel_column", "mean0"]
 
 
 def test_pandas_lights_keep_their_names(lights, images):
     frame = pd.DataFrame(lights, columns=["azimuth", "altitude"])
-    featurizer = PixelLightFeaturizer(n_components=0).fit(frame, images)
+    featurizer = plain_featurizer(n_components=0).fit(frame, images)
     assert [*featurizer.feature_names_in_] == ["azimuth", "altitude"]
     assert [*featurizer.get_feature_names_out()][:3] == ["azimuth", "altitude", "pixel_x"]
     np.testing.assert_array_equal(featurizer.transform(frame[2:5]).lights, featurizer.transform(frame).lights[2:5])

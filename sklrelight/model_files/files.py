@@ -295,6 +295,7 @@ def _write_featurizer(featurizer, arrays, where):
         "image_shape": [int(n) for n in featurizer.image_shape_],
         "n_channels": int(featurizer._n_channels),
         "n_components": int(featurizer.n_components_),
+        "brightness_powers": write_array(arrays, featurizer.brightness_powers_, f"{where}.brightness_powers"),
         "pixel_table": write_array(arrays, featurizer.pixel_table_, f"{where}.pixel_table"),
         "light_scaler": written,
     }
@@ -315,7 +316,8 @@ def _read_featurizer(node, target_shape):
     )
     featurizer.n_components_ = state.integer("n_components")
     # Two coordinates, and the mean image.
-    width = 2 + n_channels + featurizer.n_components_
+    powers = featurizer.brightness_powers_ = state.array("brightness_powers", (None,), (np.float64,))
+    width = 2 + n_channels + featurizer.n_components_ + len(powers) * featurizer.n_features_in_
     n_pixels = image_shape[0] * image_shape[1] if image_shape else 1
     featurizer.pixel_table_ = state.array("pixel_table", (n_pixels, width), (np.float32,))
     featurizer.light_scaler_ = None
