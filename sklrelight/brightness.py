@@ -35,10 +35,10 @@ class BrightLights:
     """
 
     def __init__(self, powers, lights, n_pixels, extent):
-        self._powers = np.asarray(powers, np.float32)
-        self._lights = np.asarray(lights, np.float32)
-        self._darkest, brightest = np.float32(extent)
-        self._range = (brightest - self._darkest) or np.float32(1)
+        self._powers = powers
+        self._lights = lights
+        self._darkest = np.float32(extent[0])
+        self._range = (np.float32(extent[1]) - self._darkest) or np.float32(1)
         self._totals = np.zeros((len(powers), n_pixels))
         self._sums = np.zeros((len(powers), n_pixels, lights.shape[1]))
 
@@ -58,7 +58,8 @@ class BrightLights:
         brightness = (values.mean(axis=2, dtype=np.float32) - self._darkest) / self._range
         np.maximum(brightness, 0, out=brightness)
         for power, totals, sums in zip(self._powers, self._totals, self._sums, strict=True):
-            weights = brightness**power
+            # In float64, or high powers of what is dark would be 0.
+            weights = np.power(brightness, power, dtype=np.float64)
             totals[pixels] += weights.sum(axis=0)
             sums[pixels] += weights.T @ self._lights[rows]
 

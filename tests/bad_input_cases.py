@@ -323,6 +323,9 @@ OTHERS = {
     ("`Relighter`, `transformer__exposure`", "31"): _with_parameters(transformer__exposure=31),
     ("`Relighter`, `transformer__gamma`", "0"): _with_parameters(transformer__gamma=0),
     ("`Relighter`, `featurizer__n_components`", "-1"): _with_parameters(regressor__featurizer__n_components=-1),
+    ("`Relighter`, `featurizer__brightness_powers`", "(-1,)"): _with_parameters(
+        regressor__featurizer__brightness_powers=(-1,)
+    ),
     ("`Relighter`, `mlp__hidden_layer_sizes`", "a number"): _with_parameters(regressor__mlp__hidden_layer_sizes=8),
     ("`Relighter`, `mlp__hidden_layer_sizes`", "(8, 0)"): _with_parameters(regressor__mlp__hidden_layer_sizes=(8, 0)),
     ("`Relighter`, `mlp__hidden_layer_sizes`", "a string"): _with_parameters(regressor__mlp__hidden_layer_sizes="88"),
