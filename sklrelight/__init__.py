@@ -2,11 +2,12 @@
 
 from .features import PixelLightFeatures
 from .featurizer import PixelLightFeaturizer
+from .making import make_relighter
 from .model_files import load_model, save_model
 from .prediction import predict_to_stack
 from .preprocessing import LogExposureScaler
 from .regressor import RelightingMLPRegressor
-from .relighter import Relighter, make_relighter
+from .relighter import Relighter
 from .stacks import ImageStack
 
 __version__ = "0.1.0"

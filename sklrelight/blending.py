@@ -208,7 +208,7 @@ def cluster_shares(true, network, interpolated, clusters, pixel_weight=None, sat
     return np.array([_share(*sums) for sums in zip(products_of, squares_of, strict=True)])
 
 
-def network_change(network, interpolated, share):
+def network_change(network, interpolated, share, inside=None):
     """Find by how much networks change an interpolation on photographs that neither has seen.
 
     Parameters
@@ -218,6 +218,9 @@ def network_change(network, interpolated, share):
 
     share : float or ndarray of shape (H, W)
         Of the networks.
+
+    inside : ndarray of bool of shape (H, W) or None, default=None
+        The pixels that count; None: all.
 
     Returns
     -------
@@ -231,10 +234,10 @@ def network_change(network, interpolated, share):
     """
     share = _beside(share, interpolated)
     changes = (share * (one - other) for one, other in zip(network, interpolated, strict=True))
-    return float(np.sqrt(np.mean([np.square(change).mean() for change in changes])))
+    return float(np.sqrt(np.mean([_mean_square(change, inside) for change in changes])))
 
 
-def blend(network, interpolated, share, largest_change=None):
+def blend(network, interpolated, share, largest_change=None, inside=None):
     """Predict the weighted mean of networks and an interpolation.
 
     How far networks can be trusted was measured on lights that may be unlike these: held-out lights of a dome lie on
@@ -252,6 +255,9 @@ def blend(network, interpolated, share, largest_change=None):
     largest_change : float or None, default=None
         Root mean square that the change of a photograph by the networks is scaled down to, where it is larger.
 
+    inside : ndarray of bool of shape (H, W) or None, default=None
+        The pixels that count for this; None: all.
+
     Returns
     -------
     ndarray of shape (n_lights, ...), float32
@@ -267,11 +273,15 @@ def blend(network, interpolated, share, largest_change=None):
     network *= _beside(share, network).astype(network.dtype)
     if largest_change is not None:
         for i, change in enumerate(network):
-            size = np.sqrt(np.square(change).mean())
+            size = np.sqrt(_mean_square(change, inside))
             if size > largest_change:
                 network[i] *= network.dtype.type(largest_change / size)
     network += interpolated
     return network
+
+
+def _mean_square(change, inside):
+    return np.square(change if inside is None else change[inside]).mean()
 
 
 def _beside(share, images):

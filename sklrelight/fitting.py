@@ -254,7 +254,8 @@ def measure_share(nets, interpolation, held_out, data, target_range):
         return 0.5, None if clusters is None else np.full(clusters.max() + 1, 0.5), None
     known = np.concatenate(true), np.concatenate(predicted), np.concatenate(interpolated)
     share = network_share(*known, data.pixel_weight, data.saturation)
+    inside = None if data.pixel_weight is None else data.pixel_weight > 0
     if clusters is None:
-        return share, None, network_change(*known[1:], share)
+        return share, None, network_change(*known[1:], share, inside)
     shares = cluster_shares(*known, clusters, data.pixel_weight, data.saturation)
-    return share, shares, network_change(*known[1:], shares[clusters])
+    return share, shares, network_change(*known[1:], shares[clusters], inside)

@@ -62,7 +62,7 @@ def predict_networks(nets, features, target_shape, target_range):
     return mean
 
 
-def predict_blend(nets, interpolation, network_share, largest_change, features, target_shape, target_range):
+def predict_blend(nets, interpolation, network_share, largest_change, inside, features, target_shape, target_range):
     """Predict the weighted mean of networks and an interpolation.
 
     Parameters
@@ -76,7 +76,7 @@ def predict_blend(nets, interpolation, network_share, largest_change, features, 
     network_share : float or ndarray
         Part of the networks, in [0, 1]: one number, or those of the interpolation's clusters of pixels.
 
-    largest_change : float or None
+    largest_change, inside
         As in `blend`.
 
     Returns
@@ -92,4 +92,5 @@ def predict_blend(nets, interpolation, network_share, largest_change, features, 
         return interpolated
     share = np.asarray(network_share)
     share = share[interpolation.clusters_] if share.ndim else share
-    return blend(predict_networks(nets, features, target_shape, target_range), interpolated, share, largest_change)
+    encoded = predict_networks(nets, features, target_shape, target_range)
+    return blend(encoded, interpolated, share, largest_change, inside)

@@ -167,6 +167,9 @@ class RelightingMLPRegressor(
         photograph is changed by more: where networks differ from it by more than they were seen to, it is they that
         are wrong, as between the rings of a dome. None where there were no such photographs.
 
+    inside_ : ndarray of bool of shape (H, W) or None
+        The pixels that have weight, and so count for that change; None: all.
+
     history_ : skorch.history.History
         That of `net_`: a row an epoch (the last one lacks its losses where Ctrl-C ended it):
         ``train_loss``, ``valid_loss`` (with validation), ``event_lr``, ``batch_size``, ``stage``,
@@ -349,6 +352,7 @@ class RelightingMLPRegressor(
         data = TrainingData(features, y, pixel_weight, saturation, is_table=not isinstance(X, PixelLightFeatures))
         self.target_shape_ = y.shape[1:]
         self.target_range_ = data.target_range()
+        self.inside_ = None if pixel_weight is None else pixel_weight > 0
         observations = data.observations(device)
         self.precision_ = choose_precision(self.precision, device, len(observations))
         self.device_ = str(device)
@@ -408,8 +412,9 @@ class RelightingMLPRegressor(
         check_is_fitted(self)
         features = self._check_features(X, reset=False)
         share = self.network_share_ if self.cluster_shares_ is None else self.cluster_shares_
-        limits = self.largest_change_, features, self.target_shape_, self.target_range_
-        return predict_blend(self.nets_, self.interpolation_, share, *limits)
+        limit = self.largest_change_, self.inside_
+        bounds = self.target_shape_, self.target_range_
+        return predict_blend(self.nets_, self.interpolation_, share, *limit, features, *bounds)
 
     def __sklearn_is_fitted__(self):
         # A fit that failed half-way has left other attributes behind.

@@ -1,4 +1,4 @@
-"""The model of a scene under any light: :class:`Relighter`, and the recipes of :func:`make_relighter`."""
+"""The model of a scene under any light: :class:`Relighter`."""
 
 import warnings
 from itertools import chain
@@ -9,31 +9,31 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import r2_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_array, check_random_state, gen_batches
 from sklearn.utils._repr_html.estimator import _VisualBlock
 from sklearn.utils._tags import get_tags
-from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
 
 from .allocation import return_freed_memory
 from .arguments import naming
 from .documentation import DocumentedEstimator
 from .features import split_target_shape
+from .mixtures import LightMixtures
 from .preprocessing import LogExposureScaler
-from .recipes import RECIPES, make_pipeline
-from .scoring import StreamedR2
+from .recipes import make_pipeline
+from .scoring import PhotographScore
 from .stack_inputs import as_stack, fit_to_stack, in_memory
 from .versions import VersionedState
-from .weights import check_pixel_weight, value_weights
+from .weights import check_pixel_weight
 
-__all__ = ["RECIPES", "Relighter", "make_relighter"]
+__all__ = ["Relighter"]
 
 # Values predicted at a time, in float32: 64 MB.
 _BLOCK_VALUES = 2**24
 
 
-class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor):
+class Relighter(DocumentedEstimator, VersionedState, PhotographScore, LightMixtures, TransformedTargetRegressor):
     """Predict photographs of a scene under lights that nobody photographed.
 
     Encodes the photographs by `transformer`, fits `regressor` from lights to encoded photographs, and decodes what it
@@ -296,70 +296,6 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             start += len(block)
         return images
 
-    def relight(self, X, intensities):
-        """Predict the scene under a mixture of lights.
-
-        Light adds up, so the scene under several lights at once is the sum of the scenes under each. An environment is
-        a mixture of directions (:func:`sklrelight.datasets.environment_to_lights`), an area light one of its parts.
-
-        Parameters
-        ----------
-        X : array-like of shape (m, n_light_features)
-            Lights, in the units that `fit` saw.
-
-        intensities : array-like of shape (m,) or (m, C)
-            How bright each light is, as a multiple of the ones that were photographed; with C columns, one for each
-            channel of the photographs, coloured.
-
-        Returns
-        -------
-        image : ndarray of shape (H, W, C), or of a single photograph as in `fit`, float32
-            Linear radiance. Summed some lights at a time in float64: memory does not grow with their number.
-
-        Raises
-        ------
-        ValueError
-            If `intensities` does not fit the lights or the channels, or is not finite.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sklrelight import Relighter
-        >>> from sklrelight.interpolation import NearestPhotograph
-        >>> lights, images = np.eye(2), np.array([[[[1.0, 0.0, 0.0]]], [[[0.0, 1.0, 0.0]]]])
-        >>> relighter = Relighter(NearestPhotograph()).fit(lights, images)
-        >>> relighter.relight(lights, [2.0, 0.5]).round(4)
-        array([[[2. , 0.5, 0. ]]], dtype=float32)
-        """
-        check_is_fitted(self)
-        with naming("intensities"):
-            intensities = check_array(
-                intensities, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name="intensities"
-            )
-        with naming("X"):
-            n_lights = _num_samples(X)
-        n_channels = split_target_shape((1, *self._target_shape))[1]
-        if intensities.shape not in ((n_lights,), (n_lights, n_channels)):
-            raise ValueError(
-                f"intensities has the shape {intensities.shape}; {n_lights} lights X and {n_channels} channels need"
-                f" ({n_lights},) or ({n_lights}, {n_channels})"
-            )
-        intensities = intensities.reshape(n_lights, -1)
-        if not self._has_channels:
-            # Grey photographs have no axis for the one channel that they have.
-            intensities = intensities[:, 0]
-        image = np.zeros(self._target_shape, np.float64)
-        start = 0
-        for block in self._predict_blocks(X):
-            for photograph, intensity in zip(block, intensities[start : start + len(block)], strict=True):
-                image += photograph * intensity
-            start += len(block)
-        return image.astype(np.float32)
-
-    @property
-    def _has_channels(self):
-        return len(self._target_shape) in (1, 3)
-
     def _predict_blocks(self, X, **predict_params):
         """Predict some lights at a time, as many as stay within a bounded number of values."""
         n_lights = max(1, _BLOCK_VALUES // int(np.prod(self._target_shape)))
@@ -371,66 +307,6 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             if self.pixel_weight_ is not None:
                 images[:, self.pixel_weight_ == 0] = 0
             yield images
-
-    def score(self, X, y, sample_weight=None, pixel_weight=None, saturation=None):
-        """Compute R^2 over all values of all photographs.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_lights, n_light_features)
-            Lights.
-
-        y : array-like of shape (n_lights, H, W, C), or as in `fit`
-            Their photographs, linear radiance. Those on disk are read and predicted some at a time.
-
-        sample_weight : array-like of shape (n_lights,) or None, default=None
-            Weight of each photograph.
-
-        pixel_weight : array-like of shape (H, W) or None, default=None
-            Weights of the pixels; by default those that `fit` was given.
-
-        saturation : float or None, default=None
-            Radiance at and above which values are left out; by default that of `fit`.
-
-        Returns
-        -------
-        float
-            1 for a perfect prediction, 0 for one as good as the mean of all values.
-        """
-        check_is_fitted(self)
-        pixel_weight = self.pixel_weight_ if pixel_weight is None else pixel_weight
-        saturation = self.saturation_ if saturation is None else saturation
-        expected = (_num_samples(X), *self._target_shape)
-        stack = as_stack(y)
-        if stack is not None:
-            if stack.shape != expected:
-                raise ValueError(f"y has the shape {stack.shape}, the photographs predicted for X have {expected}")
-            return self._score_stack(X, stack, sample_weight, pixel_weight, saturation)
-        with naming("y"):
-            y = check_array(
-                in_memory(y), dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y"
-            )
-        predicted = self.predict(X)
-        if y.shape != predicted.shape:
-            raise ValueError(f"y has the shape {y.shape}, the photographs predicted for X have {predicted.shape}")
-        weights = value_weights(y, pixel_weight, saturation)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, y).reshape(-1, *[1] * (y.ndim - 1))
-            weights = np.broadcast_to(sample_weight, y.shape) * (1 if weights is None else weights)
-        return r2_score(y.ravel(), predicted.ravel(), sample_weight=None if weights is None else weights.ravel())
-
-    def _score_stack(self, X, stack, sample_weight, pixel_weight, saturation):
-        r2 = StreamedR2()
-        sample_weight = None if sample_weight is None else _check_sample_weight(sample_weight, stack)
-        start = 0
-        for predicted in self._predict_blocks(X):
-            for image in predicted:
-                true = np.asarray(stack[start : start + 1])
-                weights = value_weights(true, pixel_weight, saturation)
-                r2.add(true, image[None], weights, 1.0 if sample_weight is None else sample_weight[start])
-                start += 1
-        return_freed_memory()
-        return r2.value
 
     def _inside(self, y):
         """Leave out the pixels of weight 0."""
@@ -518,56 +394,3 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             name_details=[str(part) for part in parts.values()],
             dash_wrapped=True,
         )
-
-
-def make_relighter(recipe="default", *, random_state=None, device="auto", verbose=0):
-    """Put a relighting model together from its parts.
-
-    Parameters
-    ----------
-    recipe : {"default", "colburn2019"}, default="default"
-        ``"default"``: the parts' defaults. ``"colburn2019"``: network (1,449,003 parameters for two light coordinates
-        and colour), features, loss, normalisation, initial weights and schedule of Colburn 2019, with a linear output
-        instead of a ReLU, which can kill a channel for good.
-
-    random_state : int, RandomState instance or None, default=None
-        Passed to each part that draws random numbers.
-
-    device : str, default="auto"
-        Where to train, see :class:`~sklrelight.RelightingMLPRegressor`.
-
-    verbose : int, default=0
-        1: a progress bar.
-
-    Returns
-    -------
-    Relighter
-        With parameters ``transformer__*``, ``regressor__featurizer__*`` and ``regressor__mlp__*`` for a search.
-
-    Raises
-    ------
-    ValueError
-        If there is no such recipe.
-
-    References
-    ----------
-    A. Colburn, "Image Based Relighting Using Neural Networks", 2019,
-    https://github.com/alexcolburn/neural_relighting
-
-    Examples
-    --------
-    >>> from sklrelight import make_relighter
-    >>> relighter = make_relighter("colburn2019")
-    >>> relighter.get_params()["regressor__mlp__hidden_layer_sizes"]
-    (600, 600, 600, 600, 600)
-    """
-    if not isinstance(recipe, str) or recipe not in RECIPES:
-        raise ValueError(f"recipe={recipe!r} is not known; there are {sorted(RECIPES)}")
-    parts = RECIPES[recipe]
-    return Relighter(
-        transformer=LogExposureScaler(**parts["transformer"]),
-        regressor=make_pipeline(
-            {**parts["featurizer"], "random_state": random_state},
-            {**parts["mlp"], "random_state": random_state, "device": device, "verbose": verbose},
-        ),
-    )

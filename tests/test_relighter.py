@@ -18,6 +18,7 @@ from sklrelight import LogExposureScaler, Relighter, make_relighter
 from sklrelight import relighter as relighter_module
 from sklrelight.datasets import make_scene
 from sklrelight.interpolation import NearestPhotograph
+from sklrelight.recipes import RECIPES
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +134,7 @@ class TestNoLeak:
 
 class TestRecipes:
     def test_all_have_the_same_steps(self):
-        for recipe in relighter_module.RECIPES:
+        for recipe in RECIPES:
             assert [*make_relighter(recipe).regressor.named_steps] == ["featurizer", "mlp"]
 
     def test_the_default_is_what_relighter_is_without_arguments(self, scene):

@@ -73,6 +73,8 @@ def write_regressor(regressor, arrays, where):
     }
     if regressor.cluster_shares_ is not None:
         state["cluster_shares"] = write_array(arrays, regressor.cluster_shares_, f"{where}.cluster_shares")
+    if regressor.inside_ is not None:
+        state["inside"] = write_array(arrays, regressor.inside_, f"{where}.inside")
     if interpolation is not None:
         state["interpolation"] = write_interpolation(interpolation, arrays, f"{where}.interpolation")
     return {**template, "state": state}
@@ -140,6 +142,10 @@ def read_regressor(node, light_width, n_pixel_features, target_shape):
         n_clusters = 0 if clusters is None else int(clusters.max()) + 1
         shares = regressor.cluster_shares_ = state.array("cluster_shares", (n_clusters,))
         check(bool(shares.min() >= 0 and shares.max() <= 1), f"{state.where}.cluster_shares is out of its range")
+    regressor.inside_ = None
+    if state.has("inside"):
+        regressor.inside_ = state.array("inside", regressor.target_shape_[:2], (np.bool_,))
+        check(bool(regressor.inside_.any()), f"{state.where}.inside has no pixel")
     state.end()
     node.end()
     return regressor
