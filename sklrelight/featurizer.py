@@ -40,11 +40,11 @@ class PixelLightFeaturizer(
 
     Parameters
     ----------
-    n_components : int, default=12
+    n_components : int, default=5
         Number of principal components, at most; there are never more than the training photographs allow. 0 leaves
         the mean image alone, the features of [1]_.
 
-    brightness_powers : tuple of float, default=(6.0, 20.0)
+    brightness_powers : tuple of float, default=(5.0,)
         For each, above 0, the mean of the lights that is weighted by this power of the pixel's brightness, over the
         darkest value of all pixels: the larger, the nearer to the brightest light. None are needed for the features
         of [1]_: an empty tuple.
@@ -120,7 +120,7 @@ class PixelLightFeaturizer(
         "random_state": ["random_state"],
     }
 
-    def __init__(self, n_components=12, brightness_powers=(6.0, 20.0), scaling="standard", random_state=None):
+    def __init__(self, n_components=5, brightness_powers=(5.0,), scaling="standard", random_state=None):
         self.n_components = n_components
         self.brightness_powers = brightness_powers
         self.scaling = scaling
