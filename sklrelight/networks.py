@@ -14,6 +14,8 @@ _BLOCK = {"cpu": 4096}
 _LARGE_BLOCK = 2**18
 # Of layers that are wider than this, fewer.
 _WIDE = 4096
+# Features of a light that are multiplied one by one.
+_FEW_FEATURES = 16
 
 __all__ = ["ACTIVATIONS", "NORMALIZATIONS", "RelightingMLP"]
 
@@ -241,8 +243,16 @@ class RelightingMLP(nn.Module):
 
     def _light_part(self, lights):
         first = self._first()
+        weight = first.weight[:, : lights.shape[1]]
         with self._autocast(lights, enabled=False):
-            return nn.functional.linear(lights, first.weight[:, : lights.shape[1]], first.bias)
+            if lights.shape[1] > _FEW_FEATURES:
+                return nn.functional.linear(lights, weight, first.bias)
+            # How a product of matrices is rounded depends on its number of rows; a photograph is to be the same
+            # whichever others are predicted with it.
+            part = first.bias.expand(len(lights), -1)
+            for feature, column in zip(lights.T, weight.T, strict=True):
+                part = part + feature[:, None] * column
+            return part
 
     def _pixel_part(self, pixels):
         weight = self._first().weight

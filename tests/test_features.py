@@ -427,7 +427,7 @@ def test_nothing_of_the_size_of_the_observations_is_allocated():
         held, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert features.shape == (50 * n_lights, height * width, 13)
+    assert features.shape == (50 * n_lights, height * width, 11)
     # Tables of some 4,200 pixels and 10,000 lights; the stack itself has 4 bytes an observation, the product 52.
     assert held < 0.6 * observations
     assert peak < 12 * observations

@@ -181,6 +181,15 @@ def test_forward_product_of_few(sizes, n_lights, n_pixels):
         torch.testing.assert_close(network.forward_product(lights, pixels), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("n_light_features", [None, 3])
+def test_a_photograph_does_not_depend_on_those_predicted_with_it(n_light_features):
+    network = trained(RelightingMLP(12, 3, (16, 16), n_light_features=n_light_features), 12)
+    lights, pixels = torch.randn(33, 3), torch.randn(50, 9)
+    together = network.predict_product(lights, pixels)
+    for some in (1, 2, 7, 32):
+        assert network.predict_product(lights[:some], pixels).tobytes() == together[:some].tobytes()
+
+
 @pytest.mark.parametrize("sizes", [(), (16, 16)])
 def test_a_plain_table_is_lights_on_one_pixel_without_features(sizes):
     network = trained(RelightingMLP(5, 2, sizes), 5)
