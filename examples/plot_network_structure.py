@@ -34,7 +34,8 @@ def pictures_of_features(relighter):
     table = (table - table.min(axis=(0, 1))) / np.ptp(table, axis=(0, 1))
     parts = {"pixel position": table[..., :2], "mean image": table[..., 2:5]}
     if featurizer.n_components_:
-        parts["principal components"] = table[..., 5:]
+        parts["principal components"] = table[..., 5 : 5 + featurizer.n_components_]
+        parts["brightest light"] = table[..., 5 + featurizer.n_components_ :]
     return parts
 
 
@@ -53,6 +54,7 @@ def draw(relighter):
     sources = [("light", "#d9680b", len(lights[0])), ("pixel position", "#0b9a6f", 2), ("mean image", "#2e86c1", 3)]
     if "principal components" in parts:
         sources.append(("principal components", "#8e5bb5", featurizer.n_components_))
+        sources.append(("brightest light", "#b8961e", parts["brightest light"].shape[-1]))
     height = 4.0 / len(sources)
     n_features = sum(count for *_, count in sources)
     top = 4.0
@@ -68,7 +70,7 @@ def draw(relighter):
             inset.set_facecolor("none")
         else:
             picture = parts[name]
-            if name == "pixel position":
+            if name in ("pixel position", "brightest light"):
                 picture = np.dstack([picture, np.full(picture.shape[:2], 0.3)])
             elif name == "principal components":
                 picture = picture[..., :3]
@@ -131,20 +133,23 @@ draw(published)
 
 # %%
 # The default. *Salient images* are added to the mean: the principal components of the photographs, which tell
-# pixels of like colour apart that shade differently. With them a smaller network gets further in the same time;
-# with few lights, several networks and an interpolation are averaged.
+# pixels of like colour apart that shade differently, and the light that a pixel is brightest under, where its
+# highlight comes from. With them a smaller network gets further in the same time; the first layer multiplies light and
+# pixel, too. With few lights, several networks and an interpolation are averaged.
 default = fit("default")
 draw(default)
 
 # %%
-# The principal components, as pictures: the first follow the large shadows, later ones the highlights.
-components = pictures_of_features(default)["principal components"]
-figure, axes = plt.subplots(2, 6, figsize=(12, 3.4), layout="constrained")
-for number, axis in enumerate(axes.flat):
+# The principal components, as pictures: the first follow the large shadows, later ones the highlights. And where the
+# brightest light is, from left to right and from bottom to top.
+pictures = pictures_of_features(default)
+salient = np.dstack([pictures["principal components"], pictures["brightest light"]])
+names = default.regressor_["featurizer"].get_feature_names_out()[-salient.shape[-1] :]
+figure, axes = plt.subplots(1, len(names), figsize=(12, 1.7), layout="constrained")
+for number, (name, axis) in enumerate(zip(names, axes, strict=True)):
     axis.set_axis_off()
-    if number < components.shape[-1]:
-        axis.imshow(components[..., number], cmap="gray", interpolation="nearest")
-        axis.set_title(f"component {number}", fontsize=9)
+    axis.imshow(salient[..., number], cmap="gray", interpolation="nearest")
+    axis.set_title(name, fontsize=9)
 
 # %%
 # The whole model, with the encoding of the photographs before and after: press a part to see its parameters, or
