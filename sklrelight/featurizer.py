@@ -23,9 +23,6 @@ __all__ = ["PixelLightFeaturizer"]
 # Pixels that the principal axes are estimated from. The coefficients are then computed for every pixel, as many at a
 # time, so that temporaries stay far below the size of a stack.
 _PCA_PIXELS = 4096
-# What ``n_components="auto"`` takes.
-_LIGHTS_PER_COMPONENT = 10
-_COMPONENTS = (5, 12)
 # Brightnesses that are raised to a power at a time.
 _BRIGHTNESS_VALUES = 2**17
 
@@ -43,10 +40,9 @@ class PixelLightFeaturizer(
 
     Parameters
     ----------
-    n_components : int or "auto", default="auto"
-        Number of principal components, at most; there are never more than the training photographs allow. ``"auto"``:
-        a tenth of the number of lights, from 5 to 12, for a network tells the lights apart by more of them than the
-        scene asks for. 0 leaves the mean image alone, the features of [1]_.
+    n_components : int, default=5
+        Number of principal components, at most; there are never more than the training photographs allow. 0 leaves
+        the mean image alone, the features of [1]_.
 
     brightness_powers : tuple of float, default=(5.0,)
         For each, above 0, the mean of the lights that is weighted by this power of the pixel's brightness, over the
@@ -118,13 +114,13 @@ class PixelLightFeaturizer(
     """
 
     _parameter_constraints = {
-        "n_components": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "n_components": [Interval(Integral, 0, None, closed="left")],
         "brightness_powers": ["array-like"],
         "scaling": [StrOptions({"standard", "unit"})],
         "random_state": ["random_state"],
     }
 
-    def __init__(self, n_components="auto", brightness_powers=(5.0,), scaling="standard", random_state=None):
+    def __init__(self, n_components=5, brightness_powers=(5.0,), scaling="standard", random_state=None):
         self.n_components = n_components
         self.brightness_powers = brightness_powers
         self.scaling = scaling
@@ -308,7 +304,7 @@ class PixelLightFeaturizer(
             some = values[:, pixels].swapaxes(0, 1).reshape(-1, n_lights * n_channels)
             return some if unit == 1 else some / unit
 
-        mean, axes = self._principal_axes(rows, inside, n_lights, n_channels)
+        mean, axes = self._principal_axes(rows, inside, n_lights * n_channels)
         coefficients = np.empty((n_pixels, len(axes)), np.float32)
         if len(axes) == 0:
             return coefficients
@@ -343,7 +339,7 @@ class PixelLightFeaturizer(
         def rows(pixels):
             return stack.columns(pixels).swapaxes(0, 1).reshape(-1, n_lights * n_channels)
 
-        center, axes = self._principal_axes(rows, inside, n_lights, n_channels)
+        center, axes = self._principal_axes(rows, inside, n_lights * n_channels)
         mean = np.zeros((n_pixels, n_channels))
         coefficients = np.zeros((n_pixels, len(axes)), np.float32)
         by_light = axes.T.reshape(n_lights, -1, len(axes)).astype(np.float32)
@@ -360,7 +356,7 @@ class PixelLightFeaturizer(
         some = coefficients if len(inside) == n_pixels else coefficients[inside]
         return mean, StandardScaler(copy=False).fit(some).transform(coefficients)
 
-    def _principal_axes(self, rows, inside, n_lights, n_channels):
+    def _principal_axes(self, rows, inside, n_values):
         """Mean of some pixels' values under all lights, and principal axes, of shape (n_components_, n_values).
 
         Parameters
@@ -371,14 +367,10 @@ class PixelLightFeaturizer(
         inside : ndarray of int
             The pixels to choose from.
 
-        n_lights, n_channels : int
-            A pixel has a value for each light and channel.
+        n_values : int
+            Values of a pixel: one for each light and channel.
         """
-        n_values = n_lights * n_channels
-        n_components = self.n_components
-        if n_components == "auto":
-            n_components = int(np.clip(n_lights // _LIGHTS_PER_COMPONENT, *_COMPONENTS))
-        n_components = min(n_components, n_values, len(inside) - 1)
+        n_components = min(self.n_components, n_values, len(inside) - 1)
         if n_components <= 0:
             return None, np.empty((0, n_values))
         rng = check_random_state(self.random_state)

@@ -340,10 +340,6 @@ def test_components_of_a_large_image_are_estimated_from_some_of_its_pixels_and_c
         (12, (10, 1, 1, 3), 0),
         (12, (10, 4), 0),
         (12, (10,), 0),
-        ("auto", (10, 4, 6, 3), 5),
-        ("auto", (85, 4, 6, 3), 8),
-        ("auto", (200, 4, 6, 3), 12),
-        ("auto", (10, 2, 2, 3), 3),
     ],
 )
 def test_no_more_components_than_the_photographs_allow(rng, n_components, shape, expected):
