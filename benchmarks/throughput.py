@@ -71,6 +71,8 @@ def make_regressor(case, precision, device, **parameters):
         widths,
         optimizer=optimizer,
         batch_size=batch_size,
+        # As in the recipes: the network of Colburn 2019 is of dense layers alone.
+        light_pixel_products=optimizer == "muon",
         precision=precision,
         device=str(device),
         random_state=0,
