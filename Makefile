@@ -32,6 +32,7 @@ lint: $(VENV)/.installed
 # Hours; what is measured is kept, and the next run goes on from there. SKLRELIGHT_TEST_DATA names the folder of captures.
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/training_rate.py
+	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/accuracy.py
 
 # The pages of the gallery run: some minutes. Figures and links are of this build; nothing is fetched.
