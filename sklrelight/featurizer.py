@@ -177,16 +177,17 @@ class PixelLightFeaturizer(
         self.brightness_powers_ = powers
 
         n_pixels = int(np.prod(self.image_shape_))
-        inside = np.arange(n_pixels)
-        if pixel_weight is not None:
-            inside = np.flatnonzero(check_pixel_weight(pixel_weight, self.image_shape_))
+        weight = None if pixel_weight is None else check_pixel_weight(pixel_weight, self.image_shape_)
+        inside = np.arange(n_pixels) if weight is None else np.flatnonzero(weight)
         lights = self._scale(X)
         if on_disk:
-            bright_lights = BrightLights(powers, lights, n_pixels, y.extent())
+            extent = y.within(None if weight is None else weight > 0).extent()
+            bright_lights = BrightLights(powers, lights, n_pixels, extent)
             mean, components = self._salient_images(y, inside, bright_lights)
         else:
             values = y.reshape(len(y), -1, n_channels)
-            extents = [(some.min(), some.max()) for some in (photograph[inside] for photograph in values)]
+            counted = values if weight is None else (photograph[inside] for photograph in values)
+            extents = [(photograph.min(), photograph.max()) for photograph in counted]
             extent = min(least for least, _ in extents), max(greatest for _, greatest in extents)
             bright_lights = BrightLights(powers, lights, n_pixels, extent)
             mean = values.mean(axis=0, dtype=np.float64)
@@ -342,7 +343,7 @@ class PixelLightFeaturizer(
         center, axes = self._principal_axes(rows, inside, n_lights * n_channels)
         mean = np.zeros((n_pixels, n_channels))
         coefficients = np.zeros((n_pixels, len(axes)), np.float32)
-        by_light = axes.T.reshape(n_lights, -1, len(axes)).astype(np.float32)
+        by_light = axes.T.reshape(n_lights, n_channels, len(axes)).astype(np.float32)
         for lights, pixels, values in stack.blocks():
             mean[pixels] += values.sum(axis=0, dtype=np.float64)
             bright_lights.add(lights, pixels, values)

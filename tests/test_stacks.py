@@ -174,6 +174,18 @@ class TestFittingByBlocks:
         ]
         np.testing.assert_allclose(tables[0], tables[1], atol=1e-4)
 
+    def test_brightness_is_measured_over_pixels_that_have_weight(self, tmp_path, images, small_blocks):
+        mask = np.ones(SHAPE[1:3], bool)
+        mask[:8, 5:] = False
+        images[:, ~mask] -= 3 * images.max()
+        lights = np.random.default_rng(1).random((12, 3))
+        featurizer = PixelLightFeaturizer(n_components=0)
+        tables = [
+            featurizer.fit(lights, y, pixel_weight=mask).pixel_table_[mask.ravel()]
+            for y in (images.astype(np.float32), ImageStack(npy(tmp_path, images)))
+        ]
+        np.testing.assert_allclose(tables[0], tables[1], atol=1e-4)
+
     def test_transformers_are_fitted_by_parts_or_refused(self, tmp_path, images, small_blocks):
         stack = ImageStack(npy(tmp_path, images))
         root = FunctionTransformer(np.sqrt, np.square, check_inverse=False)
