@@ -194,8 +194,9 @@ def _summary(records):
         name = target.name
         if n_wanted > 1:
             name += f", mean of {n_wanted}" if n_found == n_wanted else f", mean of {n_found} of {n_wanted}"
-        verdict = "reached" if spread.mean <= target.ratio else "missed"
-        verdict = verdict if n_found == n_wanted else ""
+        verdict = ""
+        if n_found == n_wanted:
+            verdict = "reached" if spread.mean <= target.ratio else "missed"
         lines.append(f"| {name} | {show_lights(target.lights)} | {spread.show(3)} | {target.ratio:.2f} | {verdict} |")
     means = {row: fmean(by_seed.values()) for row, by_seed in of_rows.items()}
     if means:

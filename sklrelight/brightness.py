@@ -73,4 +73,5 @@ class BrightLights:
         """
         lit = self._totals > np.finfo(float).tiny
         means = np.where(lit[:, :, None], self._sums / np.where(lit, self._totals, 1)[:, :, None], self._lights.mean(0))
-        return np.concatenate([*means, np.empty((means.shape[1], 0))], axis=1)
+        n_powers, n_pixels, n_light_features = means.shape
+        return means.swapaxes(0, 1).reshape(n_pixels, n_powers * n_light_features)
