@@ -55,6 +55,29 @@ class _Rescale(nn.Module):
         return input * self.scale + self.offset
 
 
+class _AddProduct(torch.autograd.Function):
+    """Add the product of the second and the last third of the columns to the first third.
+
+    Its derivatives are written into one table, rather than put together from three.
+    """
+
+    @staticmethod
+    def forward(ctx, columns):
+        ctx.save_for_backward(columns)
+        return torch.addcmul(*columns.chunk(3, -1))
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (columns,) = ctx.saved_tensors
+        _, one, other = columns.chunk(3, -1)
+        gradients = torch.empty_like(columns)
+        by_summand, by_one, by_other = gradients.chunk(3, -1)
+        by_summand.copy_(gradient)
+        torch.mul(gradient, other, out=by_one)
+        torch.mul(gradient, one, out=by_other)
+        return gradients
+
+
 class _LightPixelLayer(nn.Linear):
     """A dense layer that adds to each unit the product of a function of the light and one of the pixel, both linear.
 
@@ -73,9 +96,13 @@ class _LightPixelLayer(nn.Linear):
         nn.init.zeros_(self.bias)
 
     def forward(self, input):
+        # All of it is one product, the biases too: added for themselves, they would take as long as the product.
         n = self.n_light_features
-        light_part = nn.functional.linear(input[:, :n], self.weight[:, :n], self.bias)
-        return self.join(light_part, nn.functional.linear(input[:, n:], self.weight[:, n:]))
+        dense, factors = torch.cat([self.weight, self.bias[:, None]], 1).chunk(2)
+        light_factor = torch.cat([factors[:, :n], torch.zeros_like(factors[:, n:-1]), factors[:, -1:]], 1)
+        pixel_factor = nn.functional.pad(factors[:, n:-1], (n, 1))
+        weight = torch.cat([dense, light_factor, pixel_factor])
+        return _AddProduct.apply(nn.functional.linear(nn.functional.pad(input, (0, 1), value=1.0), weight))
 
     @staticmethod
     def join(light_part, pixel_part):

@@ -1,7 +1,7 @@
 """Muon for the hidden matrices and AdamW for the rest, as one optimiser."""
 
 import math
-from itertools import chain
+from itertools import chain, groupby
 
 import torch
 
@@ -52,8 +52,7 @@ class MuonAdamW(torch.optim.Optimizer):
         rest = [p for p in params if id(p) not in inner_ids]
         self._optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=lr, weight_decay=0.0, fused=True)]
         if inner:
-            muon = torch.optim.Muon if half_precision else _SinglePrecisionMuon
-            self._optimizers.append(muon(inner, lr=muon_factor * lr, weight_decay=0.0))
+            self._optimizers.append(_BatchedMuon(inner, muon_factor * lr, half_precision))
         super().__init__(self._inner_groups(), {"lr": lr})
         # The very same dictionaries, so that a scheduler's changes reach the optimisers that do the work.
         self.param_groups = self._inner_groups()
@@ -109,32 +108,55 @@ class MuonAdamW(torch.optim.Optimizer):
         self.param_groups = self._inner_groups()
 
 
-class _SinglePrecisionMuon(torch.optim.Muon):
-    """The same steps as its parent's, which has no choice but bfloat16, without weight decay."""
+class _BatchedMuon(torch.optim.Muon):
+    """The same steps as its parent's, without weight decay, in either precision, and matrices of a shape together.
+
+    A step is dozens of products of small matrices, each of which takes as long to call as to compute.
+    """
+
+    def __init__(self, params, lr, half_precision):
+        super().__init__(params, lr=lr, weight_decay=0.0)
+        for group in self.param_groups:
+            group["half_precision"] = half_precision
 
     @torch.no_grad()
     def step(self, closure=None):
         """Take one step."""
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state = self.state[parameter]
-                if "momentum_buffer" not in state:
-                    state["momentum_buffer"] = torch.zeros_like(parameter.grad)
-                momentum = state["momentum_buffer"].lerp_(parameter.grad, 1 - group["momentum"])
-                ahead = parameter.grad.lerp(momentum, group["momentum"])
-                n_out, n_in = parameter.shape
-                rate = group["lr"] * math.sqrt(max(1, n_out / n_in))
-                parameter.add_(_orthogonalize(ahead, group), alpha=-rate)
+            trained = [parameter for parameter in group["params"] if parameter.grad is not None]
+            for shape, some in groupby(sorted(trained, key=_shape), _shape):
+                self._step_together(list(some), shape, group)
+
+    def _step_together(self, parameters, shape, group):
+        gradients = [parameter.grad for parameter in parameters]
+        momenta = []
+        for parameter in parameters:
+            state = self.state[parameter]
+            if "momentum_buffer" not in state:
+                state["momentum_buffer"] = torch.zeros_like(parameter.grad)
+            momenta.append(state["momentum_buffer"])
+        torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+        ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
+        matrices = torch.stack(ahead)
+        if group["half_precision"]:
+            matrices = matrices.bfloat16()
+        steps = _orthogonalize(matrices, group).to(gradients[0].dtype)
+        n_out, n_in = shape
+        rate = group["lr"] * math.sqrt(max(1, n_out / n_in))
+        torch._foreach_add_(parameters, steps.unbind(), alpha=-rate)
 
 
-def _orthogonalize(matrix, group):
-    """Bring the singular values near 1 by Newton-Schulz iterations."""
-    wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
-    wide = wide / wide.norm().clamp(min=group["eps"])
+def _shape(parameter):
+    return tuple(parameter.shape)
+
+
+def _orthogonalize(matrices, group):
+    """Bring the singular values of each matrix near 1 by Newton-Schulz iterations."""
+    high = matrices.shape[1] > matrices.shape[2]
+    wide = matrices.mT if high else matrices
+    wide = wide / wide.norm(dim=(1, 2), keepdim=True).clamp(min=group["eps"])
     linear, cubic, quintic = group["ns_coefficients"]
     for _ in range(group["ns_steps"]):
-        gram = wide @ wide.T
-        wide = torch.addmm(wide, torch.addmm(gram, gram, gram, beta=cubic, alpha=quintic), wide, beta=linear)
-    return wide.T if matrix.shape[0] > matrix.shape[1] else wide
+        gram = wide @ wide.mT
+        wide = torch.baddbmm(wide, torch.baddbmm(gram, gram, gram, beta=cubic, alpha=quintic), wide, beta=linear)
+    return wide.mT if high else wide
