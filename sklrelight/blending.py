@@ -209,7 +209,7 @@ def cluster_shares(true, network, interpolated, clusters, pixel_weight=None, sat
 
 
 def network_change(network, interpolated, share, inside=None):
-    """Find by how much networks change an interpolation on photographs that neither has seen.
+    """Find by how much, at most, networks change an interpolation on photographs that neither has seen.
 
     Parameters
     ----------
@@ -225,16 +225,16 @@ def network_change(network, interpolated, share, inside=None):
     Returns
     -------
     float
-        Root mean square over all photographs.
+        Root mean square over the pixels, that of the photograph where it is largest.
 
     Examples
     --------
-    >>> network_change(np.full((2, 4), 3.0), np.ones((2, 4)), 0.25)
+    >>> network_change(np.array([[3.0, 3.0], [1.0, 2.0]]), np.ones((2, 2)), 0.25)
     0.5
     """
     share = _beside(share, interpolated)
     changes = (share * (one - other) for one, other in zip(network, interpolated, strict=True))
-    return float(np.sqrt(np.mean([_mean_square(change, inside) for change in changes])))
+    return float(np.sqrt(max(_mean_square(change, inside) for change in changes)))
 
 
 def blend(network, interpolated, share, largest_change=None, inside=None):

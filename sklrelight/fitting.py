@@ -237,7 +237,7 @@ def measure_share(nets, interpolation, held_out, data, target_range):
         Those of the interpolation's clusters of pixels, if it has some.
 
     change : float or None
-        Root mean square by which the networks change the interpolation with these shares.
+        Root mean square by which the networks change the interpolation with these shares, where they change it most.
     """
     features, y, images = data.features, data.y, data.unsaturated()
     clusters = getattr(interpolation, "clusters_", None)

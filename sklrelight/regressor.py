@@ -163,9 +163,10 @@ class RelightingMLPRegressor(
         made with these, then.
 
     largest_change_ : float or None
-        Root mean square by which the networks changed the interpolation in photographs of held-out lights. No predicted
-        photograph is changed by more: where networks differ from it by more than they were seen to, it is they that
-        are wrong, as between the rings of a dome. None where there were no such photographs.
+        Root mean square by which the networks changed the interpolation in that photograph of a held-out light which
+        they changed most. No predicted photograph is changed by more: where networks differ from it by more than they
+        were ever seen to, it is they that are wrong, as between the rings of a dome. None where there were no such
+        photographs.
 
     inside_ : ndarray of bool of shape (H, W) or None
         The pixels that have weight, and so count for that change; None: all.

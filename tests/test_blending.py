@@ -251,7 +251,7 @@ class TestBlend:
 
     def test_is_exact_where_the_limit_is_what_was_measured(self):
         rng = np.random.default_rng(0)
-        network, interpolated, share = rng.random((1, 4, 5, 3)), rng.random((1, 4, 5, 3)), rng.random((4, 5))
+        network, interpolated, share = rng.random((3, 4, 5, 3)), rng.random((3, 4, 5, 3)), rng.random((4, 5))
         limit = network_change(network, interpolated, share)
         limited = blend(network.copy(), interpolated, share, limit)
         np.testing.assert_allclose(limited, blend(network.copy(), interpolated, share))
