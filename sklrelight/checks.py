@@ -48,7 +48,7 @@ class ObservationChecks:
         "n_networks": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "interpolation": [StrOptions({"auto"}), HasMethods(["fit", "predict"]), None],
         "scale_targets": ["boolean"],
-        "max_observations": [Interval(Integral, 1, None, closed="left"), None],
+        "max_observations": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "stage_patience": [Interval(Integral, 1, None, closed="left"), None],

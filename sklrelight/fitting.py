@@ -8,6 +8,7 @@ import torch
 
 from .allocation import freed_memory_kept
 from .blending import (
+    choose_max_observations,
     choose_n_networks,
     cluster_shares,
     fit_interpolation,
@@ -181,6 +182,8 @@ def train_networks(parameters, observations, held_out, half_precision, clock, rn
     device = observations.lights.device
     n_nets = len(held_out)
     max_observations = parameters.max_observations
+    if max_observations == "auto":
+        max_observations = choose_max_observations(observations.n_lights)
     if max_observations is not None:
         max_observations = max(1, max_observations // n_nets)
     # torch's generators are global: they are lent for the fit and given back as they were.

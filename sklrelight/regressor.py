@@ -86,8 +86,8 @@ class RelightingMLPRegressor(
 
     n_networks : int or "auto", default=1
         Networks whose mean is predicted. They are trained one after the other, each with an equal part of
-        `max_observations` and of `max_time`. ``"auto"``: 150 / the number of lights, rounded, from 1 to 4; 1 for a
-        plain table.
+        `max_observations` and of `max_time`. ``"auto"``: (105 / the number of lights)^1.5, rounded, from 1 to 8, and
+        at most a third of the number of lights; 1 for a plain table.
 
     interpolation : "auto", estimator or None, default=None
         A model from lights to encoded photographs that the networks are averaged with. ``"auto"``:
@@ -96,9 +96,10 @@ class RelightingMLPRegressor(
     scale_targets : bool, default=True
         Whether the output starts from mean and standard deviation of the targets, rather than from 0 and 1.
 
-    max_observations : int or None, default=10_000_000
+    max_observations : int, "auto" or None, default="auto"
         Training ends after so many observations, those of all networks together, if not before. It bounds the time of
-        a fit whatever the capture's size, and unlike a time it gives the same result everywhere.
+        a fit whatever the capture's size, and unlike a time it gives the same result everywhere. ``"auto"``: 5 million
+        + 500 million / the number of lights, from 10 to 20 million: they take about as long, in larger batches.
 
     max_time : float or None, default=None
         Seconds after which the fit ends, from the start of `fit` and compilation included, if it has not ended before:
@@ -259,7 +260,7 @@ class RelightingMLPRegressor(
         n_networks=1,
         interpolation=None,
         scale_targets=True,
-        max_observations=10_000_000,
+        max_observations="auto",
         max_time=None,
         validation_fraction=0.0,
         stage_patience=3,
