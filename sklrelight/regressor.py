@@ -50,7 +50,7 @@ class RelightingMLPRegressor(
     optimizer : {"muon", "adam"}, default="muon"
         ``"muon"``: :class:`~sklrelight.optimizers.MuonAdamW`. ``"adam"``: Adam for all weights.
 
-    learning_rate_init : float, default=2e-3
+    learning_rate_init : float, default=4e-3
         Learning rate at the start. Muon's own is ten times as large.
 
     learning_rate : {"cosine", "plateau", "constant"}, default="cosine"
@@ -247,7 +247,7 @@ class RelightingMLPRegressor(
         luminance_weight=1.0,
         relative_weight=0.01,
         optimizer="muon",
-        learning_rate_init=2e-3,
+        learning_rate_init=4e-3,
         learning_rate="cosine",
         plateau_factor=0.5,
         plateau_patience=2,

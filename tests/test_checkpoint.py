@@ -304,7 +304,7 @@ class TestRefusing:
     @pytest.mark.parametrize(
         ("parameters", "message"),
         [
-            ({"learning_rate_init": 0.01}, "learning_rate_init was 0.002 and is 0.01"),
+            ({"learning_rate_init": 0.01}, "learning_rate_init was 0.004 and is 0.01"),
             ({"hidden_layer_sizes": (16,)}, r"hidden_layer_sizes was \(16, 16\) and is \(16,\)"),
             ({"random_state": 1}, "random_state was 0 and is 1"),
             ({"interpolation__smoothing": 0.5}, "interpolation__smoothing was 0.0 and is 0.5"),
