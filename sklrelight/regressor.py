@@ -98,8 +98,8 @@ class RelightingMLPRegressor(
 
     max_observations : int, "auto" or None, default="auto"
         Training ends after so many observations, those of all networks together, if not before. It bounds the time of
-        a fit whatever the capture's size, and unlike a time it gives the same result everywhere. ``"auto"``: 5 million
-        + 500 million / the number of lights, from 10 to 20 million: they take about as long, in larger batches.
+        a fit whatever the capture's size, and unlike a time it gives the same result everywhere. ``"auto"``: 4.5
+        million + 450 million / the number of lights, from 10 to 18 million: about as long a fit, in larger batches.
 
     max_time : float or None, default=None
         Seconds after which the fit ends, from the start of `fit` and compilation included, if it has not ended before:
