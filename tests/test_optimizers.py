@@ -75,12 +75,13 @@ def test_a_network_without_hidden_matrices_is_trained_by_adamw_alone(sizes):
     torch.testing.assert_close(weights(network), weights(other), rtol=1e-5, atol=1e-7)
 
 
-def test_it_does_what_torchs_two_optimisers_do_side_by_side():
-    network = make_network()
+@pytest.mark.parametrize("sizes", [(8, 9, 10), (9, 8, 9, 8), (8, 8, 8)])
+def test_it_does_what_torchs_two_optimisers_do_side_by_side(sizes):
+    network = make_network(sizes)
     other = copy.deepcopy(network)
     optimizer = MuonAdamW(network.parameters(), lr=3e-3, muon_factor=7)
-    inner = [parameter for parameter in other.parameters() if parameter.shape in {(9, 8), (10, 9)}]
-    rest = [parameter for parameter in other.parameters() if parameter.shape not in {(9, 8), (10, 9)}]
+    inner = [parameter for parameter in other.parameters() if parameter.ndim == 2][1:-1]
+    rest = [parameter for parameter in other.parameters() if all(parameter is not one for one in inner)]
 
     class Both:
         parts = torch.optim.AdamW(rest, lr=3e-3, weight_decay=0.0), torch.optim.Muon(inner, lr=0.021, weight_decay=0.0)
