@@ -160,6 +160,20 @@ def test_a_single_unit_is_a_product_of_light_and_pixel():
     torch.testing.assert_close(network.forward_product(light, pixel)[:, :, 0], 6 * light * pixel[:, 0])
 
 
+def test_gradients_of_products_are_those_of_differences():
+    # Without kinks, and in the precision that differences need.
+    network = RelightingMLP(5, 2, (4, 3), activation="tanh", n_light_features=2).double()
+    torch.nn.init.uniform_(network.hidden[0].bias, -1, 1)
+    X = torch.rand(3, 5, dtype=torch.float64, requires_grad=True)
+
+    names, parameters = zip(*network.hidden.named_parameters(), strict=True)
+
+    def outputs(X, *parameters):
+        return torch.func.functional_call(network.hidden, dict(zip(names, parameters, strict=True)), X)
+
+    assert torch.autograd.gradcheck(outputs, (X, *parameters))
+
+
 @pytest.mark.parametrize("output_activation", ACTIVATIONS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("sizes", [(), (16, 16)])
