@@ -3,7 +3,8 @@
 import numpy as np
 
 from .checkpoints import CheckpointFile, fit_fingerprint
-from .training_state import StateKeeper, finished_state, random_state, restore_finished, set_random_state
+from .generators import random_state, set_random_state
+from .training_state import StateKeeper, finished_state, restore_finished
 
 __all__ = ["FitCheckpoint"]
 

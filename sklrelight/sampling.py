@@ -6,7 +6,9 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-__all__ = ["Observations", "SequentialBatches", "TrainingBatches", "generator_state", "set_generator_state"]
+from .generators import generator_state, set_generator_state
+
+__all__ = ["Observations", "SequentialBatches", "TrainingBatches"]
 
 
 class Observations(Dataset):
@@ -377,38 +379,3 @@ class SequentialBatches:
     def __iter__(self):
         for first in range(0, len(self.observations), self.batch_size):
             yield self.observations[torch.arange(first, min(first + self.batch_size, len(self.observations)))]
-
-
-def generator_state(device):
-    """Read the state of a device's own random number generator.
-
-    Parameters
-    ----------
-    device : torch.device
-        The device.
-
-    Returns
-    -------
-    Tensor of uint8, on the CPU
-        The state.
-    """
-    if device.type == "cpu":
-        return torch.get_rng_state()
-    return torch.get_device_module(device).get_rng_state(device)
-
-
-def set_generator_state(device, state):
-    """Set what `generator_state` read.
-
-    Parameters
-    ----------
-    device : torch.device
-        The device.
-
-    state : Tensor of uint8
-        The state.
-    """
-    if device.type == "cpu":
-        torch.set_rng_state(state)
-    else:
-        torch.get_device_module(device).set_rng_state(state, device)

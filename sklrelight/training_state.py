@@ -7,9 +7,9 @@ from skorch.callbacks import EpochTimer, LRScheduler
 from skorch.history import History
 
 from .callbacks import BatchSizeStages, TrainingProgress
-from .sampling import generator_state, set_generator_state
+from .generators import random_state, set_random_state
 
-__all__ = ["StateKeeper", "finished_state", "random_state", "restore_finished", "set_random_state"]
+__all__ = ["StateKeeper", "finished_state", "restore_finished"]
 
 # Observations between two states that are kept. Training on them takes a hundred times as long as writing the file,
 # whatever the network's size: both grow with its weights. A CUDA device trains faster, onto the same disk.
@@ -150,37 +150,6 @@ class StateKeeper:
                 "compiled": net.compiled_,
             }
         )
-
-
-def random_state(device):
-    """Read the states of torch's generators that a fit uses.
-
-    Parameters
-    ----------
-    device : torch.device
-        Where the fit runs.
-
-    Returns
-    -------
-    dict of Tensor
-        By device.
-    """
-    return {name: generator_state(torch.device(name)) for name in {"cpu", str(device)}}
-
-
-def set_random_state(device, state):
-    """Set what `random_state` read.
-
-    Parameters
-    ----------
-    device : torch.device
-        Where the fit runs.
-
-    state : dict of Tensor
-        Of a fit on such a device.
-    """
-    for name in {"cpu", str(device)}:
-        set_generator_state(torch.device(name), state[name])
 
 
 def finished_state(net):
