@@ -1,6 +1,7 @@
 """How networks and an interpolation over the lights predict together: lights to judge them by, and each one's share."""
 
 import numpy as np
+from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
@@ -15,7 +16,9 @@ __all__ = [
     "cluster_shares",
     "fit_interpolation",
     "hold_out_lights",
+    "least_distance",
     "leave_out",
+    "light_reach",
     "network_change",
     "network_share",
 ]
@@ -264,12 +267,67 @@ def network_change(network, interpolated, share, inside=None):
     return float(np.sqrt(max(_mean_square(change, inside) for change in changes)))
 
 
-def blend(network, interpolated, share, largest_change=None, inside=None):
+def least_distance(lights, held_out):
+    """Find how near a held-out light came to those that a network has seen, at the nearest.
+
+    Parameters
+    ----------
+    lights : ndarray of shape (n_lights, n_light_features)
+        All lights.
+
+    held_out : list of ndarray of int
+        Lights that each network has not seen.
+
+    Returns
+    -------
+    float or None
+        Euclidean distance; None where no light was held out, or one was that equals another.
+
+    Examples
+    --------
+    >>> least_distance(np.array([[0.0], [3.0], [4.0], [9.0]]), [np.array([0]), np.array([1, 2])])
+    3.0
+    """
+    distances = [cdist(lights[rows], np.delete(lights, rows, axis=0)).min() for rows in held_out if len(rows)]
+    return (float(min(distances)) or None) if distances else None
+
+
+def light_reach(lights, trained, distance):
+    """Say how far lights are from the training lights, in units of a distance, and at most 1.
+
+    Parameters
+    ----------
+    lights : ndarray of shape (m, n_light_features)
+        Lights.
+
+    trained : ndarray of shape (n_lights, n_light_features)
+        Training lights.
+
+    distance : float or None
+        The unit; None: each is 1.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        In [0, 1].
+
+    Examples
+    --------
+    >>> light_reach(np.array([[0.5], [7.0]]), np.array([[0.0], [4.0]]), 2.0)
+    array([0.25, 1.  ])
+    """
+    if distance is None:
+        return np.ones(len(lights))
+    return np.minimum(1, cdist(lights, trained).min(axis=1) / distance)
+
+
+def blend(network, interpolated, share, largest_change=None, inside=None, reach=None):
     """Predict the weighted mean of networks and an interpolation.
 
     How far networks can be trusted was measured on lights that may be unlike these: held-out lights of a dome lie on
     rings with others, and none between two rings. Where networks are wrong there, they differ from an interpolation by
-    more than they ever did.
+    more than they ever did. And nearer to a training light than any held-out one was, it is the interpolation that
+    becomes exact, its error falling with the square of the distance, while a network keeps what it has not learnt.
 
     Parameters
     ----------
@@ -285,6 +343,10 @@ def blend(network, interpolated, share, largest_change=None, inside=None):
     inside : ndarray of bool of shape (H, W) or None, default=None
         The pixels that count for this; None: all.
 
+    reach : ndarray of shape (n_lights,) or None, default=None
+        Distance to the nearest training light as a part of the least one of a held-out light, in [0, 1]; None: all 1.
+        The networks' share is multiplied by it, and `largest_change` by its square.
+
     Returns
     -------
     ndarray of shape (n_lights, ...), float32
@@ -296,13 +358,17 @@ def blend(network, interpolated, share, largest_change=None, inside=None):
     array([[1., 1., 1.],
            [2., 2., 2.]])
     """
+    reach = np.ones(len(network)) if reach is None else reach
     network -= interpolated
     network *= _beside(share, network).astype(network.dtype)
-    if largest_change is not None:
-        for i, change in enumerate(network):
-            size = np.sqrt(_mean_square(change, inside))
-            if size > largest_change:
-                network[i] *= network.dtype.type(largest_change / size)
+    for i, part in enumerate(reach):
+        scale = part
+        if largest_change is not None:
+            size = part * np.sqrt(_mean_square(network[i], inside))
+            limit = largest_change * part**2
+            scale *= limit / size if size > limit else 1
+        if scale != 1:
+            network[i] *= network.dtype.type(scale)
     network += interpolated
     return network
 

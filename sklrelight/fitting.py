@@ -13,6 +13,7 @@ from .blending import (
     cluster_shares,
     fit_interpolation,
     hold_out_lights,
+    least_distance,
     leave_out,
     network_change,
     network_share,
@@ -241,6 +242,10 @@ def measure_share(nets, interpolation, held_out, data, target_range):
 
     change : float or None
         Root mean square by which the networks change the interpolation with these shares, where they change it most.
+
+    distance : float or None
+        Least distance of a held-out light from those that its network has seen; None where the interpolation has no
+        clusters, for such a one need not be exact at the lights that it has seen.
     """
     features, y, images = data.features, data.y, data.unsaturated()
     clusters = getattr(interpolation, "clusters_", None)
@@ -254,11 +259,12 @@ def measure_share(nets, interpolation, held_out, data, target_range):
             predicted.append(predict_networks([net], features[rows], y.shape[1:], target_range))
             interpolated.append(clip(leave_out(interpolation, rows, features.light_vectors, images), target_range))
     if not true:
-        return 0.5, None if clusters is None else np.full(clusters.max() + 1, 0.5), None
+        return 0.5, None if clusters is None else np.full(clusters.max() + 1, 0.5), None, None
     known = np.concatenate(true), np.concatenate(predicted), np.concatenate(interpolated)
     share = network_share(*known, data.pixel_weight, data.saturation)
     inside = None if data.pixel_weight is None else data.pixel_weight > 0
     if clusters is None:
-        return share, None, network_change(*known[1:], share, inside)
+        return share, None, network_change(*known[1:], share, inside), None
     shares = cluster_shares(*known, clusters, data.pixel_weight, data.saturation)
-    return share, shares, network_change(*known[1:], shares[clusters], inside)
+    distance = least_distance(features.light_vectors, held_out[: len(nets)])
+    return share, shares, network_change(*known[1:], shares[clusters], inside), distance

@@ -62,7 +62,7 @@ def predict_networks(nets, features, target_shape, target_range):
     return mean
 
 
-def predict_blend(nets, interpolation, network_share, largest_change, inside, features, target_shape, target_range):
+def predict_blend(nets, interpolation, network_share, limits, features, target_shape, target_range):
     """Predict the weighted mean of networks and an interpolation.
 
     Parameters
@@ -76,8 +76,8 @@ def predict_blend(nets, interpolation, network_share, largest_change, inside, fe
     network_share : float or ndarray
         Part of the networks, in [0, 1]: one number, or those of the interpolation's clusters of pixels.
 
-    largest_change, inside
-        As in `blend`.
+    limits : tuple
+        `largest_change`, `inside` and `reach`, as in `blend`.
 
     Returns
     -------
@@ -93,4 +93,4 @@ def predict_blend(nets, interpolation, network_share, largest_change, inside, fe
     share = np.asarray(network_share)
     share = share[interpolation.clusters_] if share.ndim else share
     encoded = predict_networks(nets, features, target_shape, target_range)
-    return blend(encoded, interpolated, share, largest_change, inside)
+    return blend(encoded, interpolated, share, *limits)

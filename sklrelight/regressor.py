@@ -4,6 +4,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, _fit_c
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from .blending import light_reach
 from .checks import ObservationChecks
 from .documentation import DocumentedEstimator
 from .features import PixelLightFeatures
@@ -168,6 +169,15 @@ class RelightingMLPRegressor(
         they changed most. No predicted photograph is changed by more: where networks differ from it by more than they
         were ever seen to, it is they that are wrong, as between the rings of a dome. None where there were no such
         photographs.
+
+    held_out_distance_ : float or None
+        The least distance of a held-out light from those that its network had seen. Nearer to a training light, the
+        networks' share falls with the distance, and the largest change with its square: there the default interpolation
+        becomes exact, and a network keeps what it has not learnt. None where there were no held-out lights, or the
+        interpolation is another one.
+
+    lights_ : ndarray of shape (n_lights, n_light_features) or None
+        The training lights, in their own units, where there is such a distance.
 
     inside_ : ndarray of bool of shape (H, W) or None
         The pixels that have weight, and so count for that change; None: all.
@@ -373,7 +383,8 @@ class RelightingMLPRegressor(
         interpolation, held_out = fit_first_stage(self, data, rng)
         half_precision = self.precision_ == "bfloat16"
         nets = train_networks(self, observations, held_out, half_precision, clock, rng, checkpoint)
-        self.interpolation_, self.network_share_, self.cluster_shares_, self.largest_change_ = None, 1.0, None, None
+        self.interpolation_, self.network_share_, self.cluster_shares_ = None, 1.0, None
+        self.largest_change_, self.held_out_distance_, self.lights_ = None, None, None
         self.nets_, self.net_ = nets, nets[0]
         self.compiled_ = any(net.compiled_ for net in nets)
         self.interrupted_ = nets[-1].interrupted_
@@ -383,7 +394,8 @@ class RelightingMLPRegressor(
         self.history_ = nets[0].history
         if interpolation is not None:
             shares = measure_share(nets, interpolation, held_out, data, self.target_range_)
-            self.network_share_, self.cluster_shares_, self.largest_change_ = shares
+            self.network_share_, self.cluster_shares_, self.largest_change_, self.held_out_distance_ = shares
+            self.lights_ = None if self.held_out_distance_ is None else features.light_vectors
             if on_disk:
                 interpolation = StreamedInterpolation(interpolation, y.clipped(saturation), rng)
             self.interpolation_ = interpolation
@@ -414,9 +426,10 @@ class RelightingMLPRegressor(
         check_is_fitted(self)
         features = self._check_features(X, reset=False)
         share = self.network_share_ if self.cluster_shares_ is None else self.cluster_shares_
-        limit = self.largest_change_, self.inside_
+        reach = light_reach(features.light_vectors, self.lights_, self.held_out_distance_)
+        limits = self.largest_change_, self.inside_, reach
         bounds = self.target_shape_, self.target_range_
-        return predict_blend(self.nets_, self.interpolation_, share, *limit, features, *bounds)
+        return predict_blend(self.nets_, self.interpolation_, share, limits, features, *bounds)
 
     def __sklearn_is_fitted__(self):
         # A fit that failed half-way has left other attributes behind.

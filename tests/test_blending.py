@@ -15,7 +15,9 @@ from sklrelight.blending import (
     cluster_shares,
     fit_interpolation,
     hold_out_lights,
+    least_distance,
     leave_out,
+    light_reach,
     network_change,
     network_share,
 )
@@ -40,6 +42,24 @@ def photographs():
     rng = np.random.default_rng(0)
     lights = rng.uniform(-1, 1, (12, 2))
     return lights, np.exp(-np.square(lights[:, None, :1] - rng.uniform(-1, 1, (5, 1)))).reshape(12, 5)
+
+
+class TestReach:
+    @settings(deadline=None)
+    @given(st.integers(0, 2**32 - 1), st.integers(1, 3))
+    def test_is_1_at_held_out_lights_and_0_at_training_lights(self, seed, width):
+        lights = np.random.default_rng(seed).normal(size=(20, width))
+        held_out = hold_out_lights(20, 3, np.random.RandomState(seed))
+        distance = least_distance(lights, held_out)
+        np.testing.assert_array_equal(light_reach(lights, lights, distance), 0)
+        for rows in held_out:
+            np.testing.assert_allclose(light_reach(lights[rows], np.delete(lights, rows, axis=0), distance), 1)
+
+    def test_is_not_known_without_held_out_lights_or_with_one_that_was_seen(self):
+        lights = np.array([[0.0], [1.0], [1.0]])
+        assert least_distance(lights, [np.empty(0, int)]) is None
+        assert least_distance(lights, [np.array([2])]) is None
+        np.testing.assert_array_equal(light_reach(lights, lights, None), 1)
 
 
 class TestNumberOfNetworks:
@@ -264,6 +284,14 @@ class TestBlend:
         within = (free_size <= limit)[:, 0]
         np.testing.assert_array_equal(change[within], free[within])
         np.testing.assert_allclose(change * free_size, free * size, atol=1e-9)
+
+    def test_is_the_interpolation_at_a_training_light_and_nearer_to_it_beside_one(self):
+        network, interpolated = np.ones((3, 4)), np.zeros((3, 4))
+        reach = np.array([0.0, 0.5, 1.0])
+        np.testing.assert_allclose(blend(network.copy(), interpolated, 0.8, reach=reach)[:, 0], [0, 0.4, 0.8])
+        # A change of 0.4 and of 0.8, bounded by a quarter of 0.6 and by all of it.
+        limited = blend(network.copy(), interpolated, 0.8, 0.6, reach=reach)
+        np.testing.assert_allclose(limited[:, 0], [0, 0.15, 0.6])
 
     def test_is_exact_where_the_limit_is_what_was_measured(self):
         rng = np.random.default_rng(0)

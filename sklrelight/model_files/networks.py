@@ -73,6 +73,9 @@ def write_regressor(regressor, arrays, where):
     }
     if regressor.cluster_shares_ is not None:
         state["cluster_shares"] = write_array(arrays, regressor.cluster_shares_, f"{where}.cluster_shares")
+    if regressor.held_out_distance_ is not None:
+        state["held_out_distance"] = float(regressor.held_out_distance_)
+        state["lights"] = write_array(arrays, regressor.lights_, f"{where}.lights")
     if regressor.inside_ is not None:
         state["inside"] = write_array(arrays, regressor.inside_, f"{where}.inside")
     if interpolation is not None:
@@ -142,6 +145,11 @@ def read_regressor(node, light_width, n_pixel_features, target_shape):
         n_clusters = 0 if clusters is None else int(clusters.max()) + 1
         shares = regressor.cluster_shares_ = state.array("cluster_shares", (n_clusters,))
         check(bool(shares.min() >= 0 and shares.max() <= 1), f"{state.where}.cluster_shares is out of its range")
+    regressor.held_out_distance_ = regressor.lights_ = None
+    if state.has("held_out_distance"):
+        regressor.held_out_distance_ = state.number("held_out_distance", np.nextafter(0, 1))
+        regressor.lights_ = state.array("lights", (None, light_width), (np.float64, np.float32))
+        check(len(regressor.lights_) > 0, f"{state.where}.lights has no light")
     regressor.inside_ = None
     if state.has("inside"):
         regressor.inside_ = state.array("inside", regressor.target_shape_[:2], (np.bool_,))
