@@ -8,8 +8,6 @@ import torch
 
 from .allocation import freed_memory_kept
 from .blending import (
-    choose_max_observations,
-    choose_n_networks,
     cluster_shares,
     fit_interpolation,
     hold_out_lights,
@@ -18,6 +16,7 @@ from .blending import (
     network_change,
     network_share,
 )
+from .budget import choose_max_observations, choose_n_networks
 from .building import make_net, make_observations, split_lights, target_range
 from .features import PixelLightFeatures
 from .interpolation.streamed import sample_pixels

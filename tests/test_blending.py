@@ -10,8 +10,6 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from sklrelight.blending import (
     blend,
-    choose_max_observations,
-    choose_n_networks,
     cluster_shares,
     fit_interpolation,
     hold_out_lights,
@@ -60,34 +58,6 @@ class TestReach:
         assert least_distance(lights, [np.empty(0, int)]) is None
         assert least_distance(lights, [np.array([2])]) is None
         np.testing.assert_array_equal(light_reach(lights, lights, None), 1)
-
-
-class TestNumberOfNetworks:
-    @settings(deadline=None)
-    @given(st.integers(24, 10**6), st.integers(24, 10**6))
-    def test_is_one_at_least_and_never_rises_with_the_lights(self, one, other):
-        few, many = sorted((one, other))
-        assert isinstance(choose_n_networks(few), int)
-        assert choose_n_networks(few) >= choose_n_networks(many) >= 1
-
-    @pytest.mark.parametrize("n_lights", range(1, 60))
-    def test_leaves_lights_for_each_to_do_without(self, n_lights):
-        n_networks = choose_n_networks(n_lights)
-        held_out = hold_out_lights(n_lights, n_networks, np.random.RandomState(0))
-        assert n_networks >= 1
-        assert min(len(rows) for rows in held_out) >= min(2, n_lights - 2)
-
-    def test_many_lights_have_one_network_and_few_have_several(self):
-        assert choose_n_networks(10_000) == 1
-        assert choose_n_networks(8) > 1
-
-
-class TestBudget:
-    @settings(deadline=None)
-    @given(st.integers(1, 10**6), st.integers(1, 10**6))
-    def test_never_rises_with_the_lights_and_at_most_doubles(self, one, other):
-        few, many = sorted((one, other))
-        assert choose_max_observations(many) <= choose_max_observations(few) <= 2 * choose_max_observations(10_000)
 
 
 class TestHeldOutLights:

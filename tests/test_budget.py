@@ -1,0 +1,37 @@
+"""How many networks a fit trains, and on how many observations."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sklrelight.blending import hold_out_lights
+from sklrelight.budget import choose_max_observations, choose_n_networks
+
+
+class TestNumberOfNetworks:
+    @settings(deadline=None)
+    @given(st.integers(24, 10**6), st.integers(24, 10**6))
+    def test_is_one_at_least_and_never_rises_with_the_lights(self, one, other):
+        few, many = sorted((one, other))
+        assert isinstance(choose_n_networks(few), int)
+        assert choose_n_networks(few) >= choose_n_networks(many) >= 1
+
+    @pytest.mark.parametrize("n_lights", range(1, 60))
+    def test_leaves_lights_for_each_to_do_without(self, n_lights):
+        n_networks = choose_n_networks(n_lights)
+        held_out = hold_out_lights(n_lights, n_networks, np.random.RandomState(0))
+        assert n_networks >= 1
+        assert min(len(rows) for rows in held_out) >= min(2, n_lights - 2)
+
+    def test_many_lights_have_one_network_and_few_have_several(self):
+        assert choose_n_networks(10_000) == 1
+        assert choose_n_networks(8) > 1
+
+
+class TestBudget:
+    @settings(deadline=None)
+    @given(st.integers(1, 10**6), st.integers(1, 10**6))
+    def test_never_rises_with_the_lights_and_at_most_doubles(self, one, other):
+        few, many = sorted((one, other))
+        assert choose_max_observations(many) <= choose_max_observations(few) <= 2 * choose_max_observations(10_000)
