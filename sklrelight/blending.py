@@ -148,7 +148,7 @@ def network_share(true, network, interpolated, pixel_weight=None, saturation=Non
     return _share(products.sum(), squares.sum())
 
 
-def cluster_shares(true, network, interpolated, clusters, pixel_weight=None, saturation=None):
+def cluster_shares(true, network, interpolated, clusters, pixel_weight=None, saturation=None, n_clusters=None):
     """Find the share of the networks for each kind of pixel, as `network_share` does for all.
 
     Networks win where highlights and shadows move, an interpolation where nothing much happens.
@@ -164,9 +164,12 @@ def cluster_shares(true, network, interpolated, clusters, pixel_weight=None, sat
     pixel_weight, saturation
         As for `network_share`.
 
+    n_clusters : int or None, default=None
+        How many kinds there are, should these pixels not be of all; None: as many as the largest number tells.
+
     Returns
     -------
-    ndarray of shape (clusters.max() + 1,)
+    ndarray of shape (n_clusters,)
         Each in [0, 1]. A kind that tells little has the share that suits all kinds: as much evidence as a fiftieth of
         the whole counts for that.
 
@@ -178,7 +181,7 @@ def cluster_shares(true, network, interpolated, clusters, pixel_weight=None, sat
     """
     products, squares = _moments(true, network, interpolated, pixel_weight, saturation)
     labels = clusters.ravel()
-    n_clusters = labels.max() + 1
+    n_clusters = n_clusters or labels.max() + 1
     prior = _PRIOR * squares.sum()
     products_of = np.bincount(labels, products, n_clusters) + prior * _share(products.sum(), squares.sum())
     squares_of = np.bincount(labels, squares, n_clusters) + prior
@@ -250,8 +253,8 @@ def light_reach(lights, trained, distance):
     trained : ndarray of shape (n_lights, n_light_features)
         Training lights.
 
-    distance : float or None
-        The unit; None: each is 1.
+    distance : float
+        The unit.
 
     Returns
     -------
@@ -263,8 +266,6 @@ def light_reach(lights, trained, distance):
     >>> light_reach(np.array([[0.5], [7.0]]), np.array([[0.0], [4.0]]), 2.0)
     array([0.25, 1.  ])
     """
-    if distance is None:
-        return np.ones(len(lights))
     return np.minimum(1, cdist(lights, trained).min(axis=1) / distance)
 
 

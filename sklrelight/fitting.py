@@ -1,4 +1,4 @@
-"""The stages of a fit: photographs to observations, an interpolation, networks, and the networks' share beside it."""
+"""The stages of a fit: photographs to observations, an interpolation, networks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,23 +7,14 @@ import numpy as np
 import torch
 
 from .allocation import freed_memory_kept
-from .blending import (
-    cluster_shares,
-    fit_interpolation,
-    hold_out_lights,
-    least_distance,
-    leave_out,
-    network_change,
-    network_share,
-)
+from .blending import fit_interpolation, hold_out_lights
 from .budget import choose_max_observations, choose_n_networks
 from .building import make_net, make_observations, split_lights, target_range
 from .features import PixelLightFeatures
 from .interpolation.streamed import sample_pixels
-from .predicting import clip, predict_networks
 from .training import has_bfloat16_units
 
-__all__ = ["TrainingData", "choose_precision", "fit_first_stage", "measure_share", "train_networks"]
+__all__ = ["TrainingData", "choose_precision", "fit_first_stage", "train_networks"]
 
 # Fewer training observations than this are done in a moment in float32, to the last digit.
 _HALF_PRECISION_OBSERVATIONS = 2**17
@@ -52,6 +43,9 @@ class TrainingData:
 
     value_range : tuple of float or None, default=None
         Of all pixels, where these are a sample.
+
+    pixels : ndarray of int or None, default=None
+        Which pixels these are, where they are a sample.
     """
 
     features: PixelLightFeatures
@@ -60,6 +54,7 @@ class TrainingData:
     saturation: float | None
     is_table: bool
     value_range: tuple | None = None
+    pixels: np.ndarray | None = None
 
     def target_range(self):
         """Find the least and the greatest value of the pixels that have weight; None for a plain table."""
@@ -75,11 +70,12 @@ class TrainingData:
 
     def sample(self, rng):
         """Read some pixels of photographs on disk."""
-        features, images, weight = sample_pixels(self.features, self.y, self.pixel_weight, rng)
+        features, images, weight, pixels = sample_pixels(self.features, self.y, self.pixel_weight, rng)
         least, greatest = self.target_range()
         if self.saturation is not None:
             greatest = min(greatest, self.saturation)
-        return TrainingData(features, images, weight, self.saturation, self.is_table, (least, greatest))
+        extent = (least, greatest)
+        return TrainingData(features, images, weight, self.saturation, self.is_table, extent, pixels)
 
 
 def choose_precision(precision, device, n_observations):
@@ -209,61 +205,3 @@ def train_networks(parameters, observations, held_out, half_precision, clock, rn
             if checkpoint is not None:
                 checkpoint.finish(net)
     return nets
-
-
-def measure_share(nets, interpolation, held_out, data, target_range):
-    """Find the networks' share beside an interpolation, by lights that neither has seen.
-
-    Parameters
-    ----------
-    nets : list of RelightingNet
-        Fitted; fewer than in `held_out` where the fit was interrupted.
-
-    interpolation : estimator
-        Fitted.
-
-    held_out : list of ndarray of int
-        Lights that each net has not seen.
-
-    data : TrainingData
-        What they were fitted to.
-
-    target_range : tuple of float or None
-        Least and greatest value that is predicted.
-
-    Returns
-    -------
-    share : float
-        In [0, 1]; a half where no light was held out.
-
-    shares : ndarray of shape (n_clusters,) or None
-        Those of the interpolation's clusters of pixels, if it has some.
-
-    change : float or None
-        Root mean square by which the networks change the interpolation with these shares, where they change it most.
-
-    distance : float or None
-        Least distance of a held-out light from those that its network has seen; None where the interpolation has no
-        clusters, for such a one need not be exact at the lights that it has seen.
-    """
-    features, y, images = data.features, data.y, data.unsaturated()
-    clusters = getattr(interpolation, "clusters_", None)
-    if data.saturation is not None and target_range is not None:
-        # How much brighter a saturated value was decides nothing.
-        target_range = target_range[0], min(target_range[1], data.saturation)
-    true, predicted, interpolated = [], [], []
-    for net, rows in zip(nets, held_out, strict=False):
-        if len(rows):
-            true.append(y[rows])
-            predicted.append(predict_networks([net], features[rows], y.shape[1:], target_range))
-            interpolated.append(clip(leave_out(interpolation, rows, features.light_vectors, images), target_range))
-    if not true:
-        return 0.5, None if clusters is None else np.full(clusters.max() + 1, 0.5), None, None
-    known = np.concatenate(true), np.concatenate(predicted), np.concatenate(interpolated)
-    share = network_share(*known, data.pixel_weight, data.saturation)
-    inside = None if data.pixel_weight is None else data.pixel_weight > 0
-    if clusters is None:
-        return share, None, network_change(*known[1:], share, inside), None
-    shares = cluster_shares(*known, clusters, data.pixel_weight, data.saturation)
-    distance = least_distance(features.light_vectors, held_out[: len(nets)])
-    return share, shares, network_change(*known[1:], shares[clusters], inside), distance

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .blending import blend
+from .blending import blend, light_reach
 from .training import as_tensor
 
 __all__ = ["clip", "predict_blend", "predict_networks"]
@@ -62,7 +62,7 @@ def predict_networks(nets, features, target_shape, target_range):
     return mean
 
 
-def predict_blend(nets, interpolation, network_share, limits, features, target_shape, target_range):
+def predict_blend(nets, interpolation, trust, inside, features, target_shape, target_range):
     """Predict the weighted mean of networks and an interpolation.
 
     Parameters
@@ -73,11 +73,11 @@ def predict_blend(nets, interpolation, network_share, limits, features, target_s
     interpolation : estimator or None
         Fitted; None: the networks alone.
 
-    network_share : float or ndarray
-        Part of the networks, in [0, 1]: one number, or those of the interpolation's clusters of pixels.
+    trust : Trust
+        How far the networks are trusted.
 
-    limits : tuple
-        `largest_change`, `inside` and `reach`, as in `blend`.
+    inside : ndarray of bool of shape (H, W) or None
+        The pixels that count for how the networks change a photograph; None: all.
 
     Returns
     -------
@@ -88,9 +88,13 @@ def predict_blend(nets, interpolation, network_share, limits, features, target_s
         return predict_networks(nets, features, target_shape, target_range)
     interpolated = clip(interpolation.predict(features.light_vectors), target_range).astype(np.float32, copy=False)
     interpolated = interpolated.reshape(len(features), *target_shape)
-    if not np.any(network_share):
+    share = trust.network_share
+    if trust.cluster_shares is not None:
+        share = trust.cluster_shares[interpolation.clusters_]
+    if not np.any(share):
         return interpolated
-    share = np.asarray(network_share)
-    share = share[interpolation.clusters_] if share.ndim else share
-    encoded = predict_networks(nets, features, target_shape, target_range)
-    return blend(encoded, interpolated, share, *limits)
+    network = predict_networks(nets, features, target_shape, target_range)
+    reach = None
+    if trust.held_out_distance is not None:
+        reach = light_reach(features.light_vectors, trust.lights, trust.held_out_distance)
+    return blend(network, interpolated, share, trust.largest_change, inside, reach)

@@ -1,19 +1,21 @@
 """The multilayer perceptron as a scikit-learn regressor: :class:`RelightingMLPRegressor`."""
 
+from dataclasses import fields
+
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .blending import light_reach
 from .checks import ObservationChecks
 from .documentation import DocumentedEstimator
 from .features import PixelLightFeatures
-from .fitting import TrainingData, choose_precision, fit_first_stage, measure_share, train_networks
+from .fitting import TrainingData, choose_precision, fit_first_stage, train_networks
 from .interpolation.streamed import StreamedInterpolation
 from .predicting import predict_blend
 from .resuming import FitCheckpoint
 from .stacks import ImageStack
 from .training import Clock, resolve_device
+from .trust import Trust, measure_trust
 from .versions import VersionedState
 
 __all__ = ["RelightingMLPRegressor"]
@@ -100,7 +102,7 @@ class RelightingMLPRegressor(
     max_observations : int, "auto" or None, default="auto"
         Training ends after so many observations, those of all networks together, if not before. It bounds the time of
         a fit whatever the capture's size, and unlike a time it gives the same result everywhere. ``"auto"``: 4.5
-        million + 450 million / the number of lights, from 10 to 18 million: about as long a fit, in larger batches.
+        million + 450 million / the number of lights, from 9 to 18 million: about as long a fit, in larger batches.
 
     max_time : float or None, default=None
         Seconds after which the fit ends, from the start of `fit` and compilation included, if it has not ended before:
@@ -383,8 +385,8 @@ class RelightingMLPRegressor(
         interpolation, held_out = fit_first_stage(self, data, rng)
         half_precision = self.precision_ == "bfloat16"
         nets = train_networks(self, observations, held_out, half_precision, clock, rng, checkpoint)
-        self.interpolation_, self.network_share_, self.cluster_shares_ = None, 1.0, None
-        self.largest_change_, self.held_out_distance_, self.lights_ = None, None, None
+        self.interpolation_ = None
+        trust = Trust()
         self.nets_, self.net_ = nets, nets[0]
         self.compiled_ = any(net.compiled_ for net in nets)
         self.interrupted_ = nets[-1].interrupted_
@@ -393,12 +395,12 @@ class RelightingMLPRegressor(
             net.trim_for_prediction()
         self.history_ = nets[0].history
         if interpolation is not None:
-            shares = measure_share(nets, interpolation, held_out, data, self.target_range_)
-            self.network_share_, self.cluster_shares_, self.largest_change_, self.held_out_distance_ = shares
-            self.lights_ = None if self.held_out_distance_ is None else features.light_vectors
+            trust = measure_trust(nets, interpolation, held_out, data, self.target_range_, rng)
             if on_disk:
-                interpolation = StreamedInterpolation(interpolation, y.clipped(saturation), rng)
+                interpolation = StreamedInterpolation(interpolation, y.clipped(saturation), data.pixels, rng)
             self.interpolation_ = interpolation
+        for field in fields(Trust):
+            setattr(self, f"{field.name}_", getattr(trust, field.name))
         if self.interrupted_:
             raise KeyboardInterrupt
         if checkpoint is not None:
@@ -425,11 +427,9 @@ class RelightingMLPRegressor(
         """
         check_is_fitted(self)
         features = self._check_features(X, reset=False)
-        share = self.network_share_ if self.cluster_shares_ is None else self.cluster_shares_
-        reach = light_reach(features.light_vectors, self.lights_, self.held_out_distance_)
-        limits = self.largest_change_, self.inside_, reach
+        trust = Trust(**{field.name: getattr(self, f"{field.name}_") for field in fields(Trust)})
         bounds = self.target_shape_, self.target_range_
-        return predict_blend(self.nets_, self.interpolation_, share, limits, features, *bounds)
+        return predict_blend(self.nets_, self.interpolation_, trust, self.inside_, features, *bounds)
 
     def __sklearn_is_fitted__(self):
         # A fit that failed half-way has left other attributes behind.

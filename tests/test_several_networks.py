@@ -9,7 +9,7 @@ import torch
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.linear_model import LinearRegression
 
-from sklrelight import PixelLightFeaturizer, RelightingMLPRegressor, fitting
+from sklrelight import PixelLightFeaturizer, RelightingMLPRegressor, fitting, trust
 from sklrelight.interpolation import NearestPhotograph, RBFInterpolation, StackedRBFInterpolation
 from sklrelight.losses import CompositeLoss
 
@@ -191,7 +191,7 @@ class TestHeldOutLights:
     def test_are_predicted_from_the_others_to_find_the_share(self, capture, held_out, monkeypatch):
         features, images = capture
         seen = []
-        monkeypatch.setattr(fitting, "network_share", lambda *args: seen.append(args) or 0.5)
+        monkeypatch.setattr(trust, "network_share", lambda *args: seen.append(args) or 0.5)
         RelightingMLPRegressor(**SMALL, n_networks=2, interpolation=NearestPhotograph()).fit(features, images)
         true, network, interpolated = seen[0][:3]
         rows = np.concatenate(held_out[0])

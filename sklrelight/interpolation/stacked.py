@@ -8,30 +8,24 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from ..arguments import check_finite
 from ..weights import check_pixel_weight
 from .base import LightRegressor
+from .brightness import fit_brightness
+from .candidates import make_candidates
 from .clusters import cluster_pixels
 from .equations import Equations, Points
 from .leaving_out import leave_one_out_matrix, weights_without
-from .stacking import CURVES, stack
+from .mixing import mix, normalize
+from .stacking import stack
 
 __all__ = ["StackedRBFInterpolation"]
 
-# Kernels with factors of epsilon; values of smoothing where neighbouring lights are 1 apart.
-_KERNELS = (
-    ("thin_plate_spline", 1.0),
-    ("cubic", 1.0),
-    ("linear", 1.0),
-    ("multiquadric", 0.25),
-    ("multiquadric", 0.5),
-    ("multiquadric", 1.0),
-)
-_SMOOTHING = (0.0, 0.1, 1.0)
 # What the errors are measured on: values of a cluster, some of which the curves are compared on, and lights.
 _MEASURED_VALUES = 6 * 2**10
 _COMPARED_VALUES = 3 * 2**10
 _MEASURED_LIGHTS = 128
+# Pixels that the brightness of whole photographs is measured on.
+_BRIGHTNESS_PIXELS = 2**12
 # Values gathered at a time.
 _BLOCK_VALUES = 2**22
 
@@ -41,7 +35,8 @@ class StackedRBFInterpolation(LightRegressor):
 
     Pixels that behave alike under the lights (matt, shining, in and out of shadow) are found by clustering. For each
     cluster, interpolations of several kernels and degrees of smoothing, of the values as they are and bent by several
-    curves, are weighted for the least leave-one-out error of their mean.
+    curves, are weighted for the least leave-one-out error of their mean. How bright a photograph is as a whole is
+    interpolated in the same way, and corrects the mean as far as that helps.
 
     Parameters
     ----------
@@ -68,6 +63,10 @@ class StackedRBFInterpolation(LightRegressor):
     value_range_ : tuple of float
         The least and the greatest value of the weighted pixels, between which the curves bend values.
 
+    brightness_ : Brightness or None
+        How bright the photographs are as a whole, interpolated for itself, with the `share` in (0, 1] of its correction
+        that is made; None where none helps.
+
     images_ : ndarray of shape (n_lights, ...)
         The training photographs.
 
@@ -88,7 +87,7 @@ class StackedRBFInterpolation(LightRegressor):
 
     The candidates are all combinations of: the kernels thin plate spline, cubic, linear, and multiquadric with
     `epsilon` 1/4, 1/2 and 1, where distances are in units of the median distance of a light to its nearest neighbour;
-    smoothing 0, 0.1 and 1 in the same unit; all coordinates of the lights, and the first two where the lights have and
+    smoothing 0, 0.1, 1, 10 and 100 in the same unit; all coordinates of the lights, and the first two where the lights have and
     span more. What is singular to rounding is none.
 
     With :math:`R_c` the matrix from the photographs to the leave-one-out errors of candidate c, which depends on the
@@ -108,6 +107,11 @@ class StackedRBFInterpolation(LightRegressor):
     :math:`\sqrt u`, :math:`u`, :math:`(e^{ku} - 1) / (e^k - 1)` with k = 1.25, 2.5 and 4. The five leave-one-out
     predictions, bent back, are weighted in the same way by their errors in :math:`u`. Values below the least of the
     photographs are predicted by the second alone.
+
+    Lamps are not all as bright, and what suits a pixel's noise or highlights smooths that away, or follows it too far.
+    So the logarithm of the root mean square of each photograph is interpolated, too, by candidates weighted as for one
+    more cluster, and predicted photographs are scaled towards it. How far, is the slope, shrunken by how uncertain it
+    is, of the leave-one-out photographs' best scales over those that this asks for.
 
     References
     ----------
@@ -176,7 +180,7 @@ class StackedRBFInterpolation(LightRegressor):
         random = check_random_state(self.random_state)
         columns = _pixels(y)
         labels = cluster_pixels(columns, weight, self.n_clusters, random)
-        candidates = _candidates(X)
+        candidates = make_candidates(X)
         if not candidates:
             raise ValueError(
                 "the equations of all kernels are singular to rounding for the lights X; NearestPhotograph takes them"
@@ -196,7 +200,7 @@ class StackedRBFInterpolation(LightRegressor):
             kind = weighted & (labels == cluster)
             some = random.permutation(np.flatnonzero(kind if kind.any() else weighted))
             some = some[: max(1, _MEASURED_VALUES // columns.shape[2])]
-            values = self._normalize(columns[:, some].reshape(len(y), -1).astype(np.float64))
+            values = normalize(columns[:, some].reshape(len(y), -1).astype(np.float64), self.value_range_)
             value_weight = None if weight is None else np.repeat(weight[some], columns.shape[2])
             stacking.append(stack(residuals, rows, values, value_weight, _COMPARED_VALUES))
         self.clusters_ = labels.reshape(y.shape[1:3])
@@ -207,13 +211,24 @@ class StackedRBFInterpolation(LightRegressor):
         ]
         self.stacking_weights_ = np.stack(stacking)
         self._same = same
+        self.images_ = y
+        pixels = random.permutation(np.flatnonzero(weighted if weighted.any() else ~weighted))[:_BRIGHTNESS_PIXELS]
+        self.brightness_ = self._fit_brightness(columns, rows, residuals, np.sort(pixels))
+        stacks = [self.stacking_weights_] + ([] if self.brightness_ is None else [self.brightness_.stacking_weights])
         # The others would only make pickles larger.
         self._equations = [
-            equations if self.stacking_weights_[:, :, index].any() else None
+            equations if any(weights[:, :, index].any() for weights in stacks) else None
             for index, (equations, _) in enumerate(candidates)
         ]
-        self.images_ = y
         return self
+
+    def _fit_brightness(self, columns, rows, residuals, pixels):
+        some = columns[:, pixels]
+        weights = np.einsum("kcj,jmn->kcmn", self.stacking_weights_, np.eye(len(columns))[rows] - residuals)
+        shares = self.stacking_weights_.sum(axis=2)
+        labels = self.clusters_.ravel()[pixels]
+        left_out = mix([(slice(None), some)], labels, weights, shares, self.value_range_, self._dtype)
+        return fit_brightness(some, left_out, rows, residuals, pixels)
 
     def predict(self, X):
         """Interpolate photographs.
@@ -233,10 +248,11 @@ class StackedRBFInterpolation(LightRegressor):
         ValueError
             If the lights have another width than in `fit`, or are not finite.
         """
-        return self._predict(self.weights_by_cluster(X), self.stacking_weights_.sum(axis=2))
+        images = self._predict(self.weights_by_cluster(X), self.stacking_weights_.sum(axis=2))
+        return self.correct_brightness(images, X)
 
     def weights_by_cluster(self, X):
-        """Give the weights of the training photographs in predicted ones.
+        """Give the weights of the training photographs in predicted ones, before their brightness is corrected.
 
         Parameters
         ----------
@@ -249,15 +265,32 @@ class StackedRBFInterpolation(LightRegressor):
             For the pixels of each cluster, bent by each curve; some are negative. Their sum for each light is the
             curve's share, the sum of its `stacking_weights_`.
         """
-        X = self._check_lights(X)
-        weights = np.zeros((*self.stacking_weights_.shape[:2], len(X), len(self.images_)))
-        for equations, used in self._used():
-            smoothings = [self.candidates_[index]["smoothing"] for index in used]
-            for index, own in zip(used, equations.weights(X, smoothings), strict=True):
-                # The product with the matrix that averages, which many lights in many groups would make large.
-                spread = (own * (1 / equations.points.merged.counts))[:, equations.points.merged.groups]
-                self._add(weights, index, spread)
-        return weights
+        return self._weights(self._check_lights(X), self.stacking_weights_)
+
+    def correct_brightness(self, images, X, pixels=None):
+        """Make predicted photographs as bright as an interpolation of their brightness alone says, as far as it helps.
+
+        Parameters
+        ----------
+        images : ndarray of shape (m, ...)
+            Photographs. Overwritten.
+
+        X : array-like of shape (m, n_light_features)
+            Their lights.
+
+        pixels : ndarray of int or None, default=None
+            Where the pixels that the brightness is measured on are, if these are not the photographs of the fit.
+
+        Returns
+        -------
+        images : ndarray of shape (m, ...)
+            The same.
+        """
+        if self.brightness_ is None:
+            return images
+        weights = self._weights(self._check_lights(X), self.brightness_.stacking_weights)
+        wanted = self.brightness_.predict(weights, self.brightness_.stacking_weights.sum(axis=2))
+        return self.brightness_.correct(_pixels(images), wanted, pixels).reshape(images.shape)
 
     def leave_out(self, rows):
         """Predict training photographs by models fitted to the others, with the clusters and weights as they are.
@@ -288,116 +321,68 @@ class StackedRBFInterpolation(LightRegressor):
         kept = ~np.isin(self._same, self._same[rows])
         if not kept.any():
             raise ValueError(f"rows leave out all {n_lights} training lights, or lights equal to them: none is left")
-        weights = np.zeros((*self.stacking_weights_.shape[:2], len(rows), n_lights))
+        images = self._predict(*self._weights_without(rows, kept, self.stacking_weights_))
+        if self.brightness_ is None:
+            return images
+        wanted = self.brightness_.predict(*self._weights_without(rows, kept, self.brightness_.stacking_weights))
+        return self.brightness_.correct(_pixels(images), wanted).reshape(images.shape)
+
+    def _weights(self, X, stacking_weights):
+        """Weights of the photographs, of shape (n_clusters, n_curves, len(X), n_lights)."""
+        weights = np.zeros((*stacking_weights.shape[:2], len(X), len(self.images_)))
+        for equations, used in self._used(stacking_weights):
+            smoothings = [self.candidates_[index]["smoothing"] for index in used]
+            for index, own in zip(used, equations.weights(X, smoothings), strict=True):
+                # The product with the matrix that averages, which many lights in many groups would make large.
+                spread = (own * (1 / equations.points.merged.counts))[:, equations.points.merged.groups]
+                _add(weights, stacking_weights, index, spread)
+        return weights
+
+    def _weights_without(self, rows, kept, stacking_weights):
+        """The same for training lights that are left out, and the shares of the curves."""
+        weights = np.zeros((*stacking_weights.shape[:2], len(rows), len(kept)))
         shares = np.zeros(weights.shape[:2])
-        for equations, used in self._used():
+        for equations, used in self._used(stacking_weights):
             for index in used:
                 own = weights_without(equations, self.candidates_[index]["smoothing"], rows, kept)
                 if own is not None:
-                    self._add(weights, index, own)
-                    shares += self.stacking_weights_[:, :, index]
+                    _add(weights, stacking_weights, index, own)
+                    shares += stacking_weights[:, :, index]
         none = shares.sum(axis=1) == 0
         # On the second curve, which is straight.
         shares[none, 1] = 1
         weights[none, 1] = kept / kept.sum()
         weights /= shares.sum(axis=1)[:, None, None, None]
-        return self._predict(weights, shares / shares.sum(axis=1, keepdims=True))
+        return weights, shares / shares.sum(axis=1, keepdims=True)
 
-    def _used(self):
-        """Equations that some cluster uses, with the indices of the candidates that are solutions of them."""
+    def _used(self, stacking_weights):
+        """Equations that some mean uses, with the indices of the candidates that are solutions of them."""
         used: dict[int, tuple[Equations, list[int]]] = {}
         for index, equations in enumerate(self._equations):
-            if equations is not None:
+            if equations is not None and stacking_weights[:, :, index].any():
                 used.setdefault(id(equations), (equations, []))[1].append(index)
         return list(used.values())
-
-    def _add(self, weights, index, own):
-        """Add a candidate's weights of the photographs to those of the means that it is part of."""
-        for cluster, curve in np.argwhere(self.stacking_weights_[:, :, index]):
-            weights[cluster, curve] += self.stacking_weights_[cluster, curve, index] * own
-
-    def _normalize(self, values):
-        """Bring the range of the photographs to [0, 1], in place."""
-        least, greatest = self.value_range_
-        values -= values.dtype.type(least)
-        values /= values.dtype.type((greatest - least) or 1.0)
-        return values
 
     def _predict(self, weights, shares):
         columns, labels = _pixels(self.images_), self.clusters_.ravel()
         n_lights, n_pixels, n_channels = columns.shape
         images = np.empty((weights.shape[2], n_pixels, n_channels), self._dtype)
         for block in gen_batches(n_pixels, max(1, _BLOCK_VALUES // (max(n_lights, len(images)) * n_channels))):
-            images[:, block] = self.combine([(slice(None), columns[:, block])], labels[block], weights, shares)
+            parts = [(slice(None), columns[:, block])]
+            images[:, block] = mix(parts, labels[block], weights, shares, self.value_range_, self._dtype)
         return images.reshape(len(images), *self.images_.shape[1:])
-
-    def combine(self, parts, labels, weights, shares):
-        """Predict some pixels by sums of bent photographs.
-
-        Parameters
-        ----------
-        parts : iterable of (slice, ndarray of shape (n_rows, n_pixels, n_channels))
-            Training photographs, some at a time, with their rows.
-
-        labels : ndarray of shape (n_pixels,), int
-            The cluster of each pixel.
-
-        weights : ndarray of shape (n_clusters, n_curves, m, n_lights)
-            As of `weights_by_cluster`.
-
-        shares : ndarray of shape (n_clusters, n_curves)
-            Of the curves.
-
-        Returns
-        -------
-        images : ndarray of shape (m, n_pixels, n_channels)
-            float32 where the training photographs are float32 or float16, else float64.
-
-        Raises
-        ------
-        ValueError
-            If what is predicted is not finite.
-        """
-        dtype = self._dtype
-        kinds = [(cluster, np.flatnonzero(labels == cluster)) for cluster in np.unique(labels)]
-        used = np.flatnonzero(shares[np.unique(labels)].any(axis=0))
-        sums = {}
-        with np.errstate(over="ignore", invalid="ignore"):
-            for rows, columns in parts:
-                some = self._normalize(columns.astype(dtype))
-                n_channels = some.shape[2]
-                for curve in used:
-                    if curve not in sums:
-                        sums[curve] = np.zeros((weights.shape[2], len(labels), n_channels), dtype)
-                    for cluster, pixels in kinds:
-                        if shares[cluster, curve]:
-                            bent = CURVES[curve].bend(some[:, pixels]).reshape(len(some), -1)
-                            own = weights[cluster, curve][:, rows].astype(dtype) @ bent
-                            sums[curve][:, pixels] += own.reshape(len(own), -1, n_channels)
-            images = np.zeros((weights.shape[2], len(labels), n_channels), dtype)
-            for curve, of_curve in sums.items():
-                share = shares[labels, curve].astype(dtype)[:, None]
-                images += share * CURVES[curve].unbend(of_curve / np.where(share > 0, share, 1))
-            least, greatest = self.value_range_
-            images *= dtype((greatest - least) or 1.0)
-            images += dtype(least)
-        check_finite(images)
-        return images
 
     @property
     def _dtype(self):
         return np.float32 if self.images_.dtype in (np.float32, np.float16) else np.float64
 
 
+def _add(weights, stacking_weights, index, own):
+    """Add a candidate's weights of the photographs to those of the means that it is part of."""
+    for cluster, curve in np.argwhere(stacking_weights[:, :, index]):
+        weights[cluster, curve] += stacking_weights[cluster, curve, index] * own
+
+
 def _pixels(images):
     """Photographs in the shape (n, n_pixels, n_channels)."""
     return images.reshape(len(images), int(np.prod(images.shape[1:3])), -1)
-
-
-def _candidates(X):
-    """Pairs of equations and smoothing, without singular ones."""
-    points = [Points(X)]
-    if X.shape[1] > 2 and points[0].subspace.rank > 2:
-        points.append(Points(X[:, :2]))
-    every = [Equations(some, kernel, factor * some.epsilon) for some in points for kernel, factor in _KERNELS]
-    return [(equations, value) for equations in every for value in _SMOOTHING if not equations.is_singular(value)]

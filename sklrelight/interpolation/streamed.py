@@ -4,6 +4,8 @@ import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import gen_batches
 
+from .mixing import mix
+
 __all__ = ["StreamedInterpolation", "sample_pixels"]
 
 # Pixels of the sample that a model is fitted to, and its values: 128 MB in float32.
@@ -42,13 +44,16 @@ def sample_pixels(features, stack, pixel_weight, random_state):
 
     pixel_weight : ndarray of shape (n_sampled, 1) or None
         Their weights.
+
+    pixels : ndarray of shape (n_sampled,), int
+        Which they are.
     """
     inside = np.arange(stack.n_pixels) if pixel_weight is None else np.flatnonzero(pixel_weight)
     n_sampled = max(1, min(_SAMPLE_PIXELS, _SAMPLE_VALUES // (len(stack) * stack.n_channels)))
     if n_sampled < len(inside):
         inside = np.sort(random_state.permutation(inside)[:n_sampled])
     weight = None if pixel_weight is None else pixel_weight.ravel()[inside, None]
-    return features.of_pixels(inside), stack.columns(inside)[:, :, None], weight
+    return features.of_pixels(inside), stack.columns(inside)[:, :, None], weight, inside
 
 
 class StreamedInterpolation:
@@ -61,19 +66,24 @@ class StreamedInterpolation:
     ----------
     model : estimator
         Fitted to a sample of pixels. It has a method ``weights(lights)``, which gives the weights of the photographs
-        for all pixels; or `combine`, `weights_by_cluster` and `clusters_`, for pixels of several kinds. Of the
-        photographs that it keeps only the first pixel is left.
+        for all pixels; or is a :class:`StackedRBFInterpolation`, for pixels of several kinds. Of the photographs that
+        it keeps only the first pixel is left.
 
     stack : ImageStack
         All pixels.
+
+    sampled : ndarray of int
+        The pixels of the sample.
 
     random_state : RandomState
         Picks the photographs by which the kind of a pixel is told.
     """
 
-    def __init__(self, model, stack, random_state):
+    def __init__(self, model, stack, sampled, random_state):
         self.model, self.stack = model, stack
         self.kinds = self._find_kinds(random_state)
+        brightness = getattr(model, "brightness_", None)
+        self.brightness_pixels = None if brightness is None else sampled[brightness.pixels]
         model.images_ = model.images_[:, :1].copy()
 
     def predict(self, lights):
@@ -102,8 +112,10 @@ class StreamedInterpolation:
             if self.kinds is None:
                 images[:, pixels] = sum(_product(weights[:, rows], values) for rows, values in parts)
             else:
-                images[:, pixels] = model.combine(parts, self.kinds[pixels], weights, shares)
-        return images.reshape(len(lights), *stack.shape[1:])
+                kinds = self.kinds[pixels]
+                images[:, pixels] = mix(parts, kinds, weights, shares, model.value_range_, np.float32)
+        images = images.reshape(len(lights), *stack.shape[1:])
+        return images if self.kinds is None else model.correct_brightness(images, lights, self.brightness_pixels)
 
     @property
     def clusters_(self):

@@ -5,6 +5,7 @@ from scipy.spatial import Delaunay
 from sklearn.neighbors import NearestNeighbors
 
 from ..arguments import FLOAT64_SAFE
+from ..interpolation.brightness import Brightness
 from ..interpolation.equations import KERNELS, Equations
 from ..interpolation.stacking import CURVES
 from .equations import (
@@ -314,7 +315,30 @@ def _write_stacked(model, array):
         "greatest": float(model.value_range_[1]),
         "same": array(model._same, "same"),
         "images": array(model.images_, "images"),
+        "brightness": None if model.brightness_ is None else _write_brightness(model.brightness_, array),
     }
+
+
+def _write_brightness(brightness, array):
+    return {
+        "values": array(brightness.values, "brightness.values"),
+        "stacking_weights": array(brightness.stacking_weights, "brightness.stacking_weights"),
+        "share": float(brightness.share),
+        "limit": float(brightness.limit),
+        "pixels": array(brightness.pixels, "brightness.pixels"),
+    }
+
+
+def _read_brightness(node, n_lights, n_candidates, n_pixels):
+    pixels = node.array("pixels", (None,), GROUPS)
+    check(len(pixels) > 0, f"{node.where} has no pixels")
+    check(bool(pixels.min() >= 0 and pixels.max() < n_pixels), f"{node.where}.pixels points outside")
+    values = node.array("values", (n_lights,), (np.float64,))
+    stacking_weights = node.array("stacking_weights", (1, len(CURVES), n_candidates))
+    # A photograph a hundred times as bright would do; what is beyond overflows.
+    brightness = Brightness(values, stacking_weights, node.number("share", 0, 1), node.number("limit", 0, 100), pixels)
+    node.end()
+    return brightness
 
 
 def _read_stacked(model, state, target_shape):
@@ -346,9 +370,15 @@ def _read_stacked(model, state, target_shape):
     check(0 < n_clusters <= max(1, model.clusters_.size), f"{state.where} has more clusters than pixels, or none")
     clusters = model.clusters_
     check(bool(clusters.min() >= 0 and clusters.max() < n_clusters), f"{state.where} has pixels of no cluster")
+    model.brightness_ = None
+    if state.has("brightness"):
+        of_brightness = state.node("brightness"), n_lights, len(model.candidates_), model.clusters_.size
+        model.brightness_ = _read_brightness(*of_brightness)
     unused = [own is None for own in model._equations]
+    stacks = [model.stacking_weights_] + ([] if model.brightness_ is None else [model.brightness_.stacking_weights])
     check(
-        not model.stacking_weights_[:, :, unused].any(), f"{state.where} gives weight to candidates without equations"
+        not any(weights[:, :, unused].any() for weights in stacks),
+        f"{state.where} gives weight to candidates without equations",
     )
 
 
