@@ -9,7 +9,7 @@ __all__ = ["choose_max_observations", "choose_n_networks"]
 _LIGHTS_OF_ONE_NETWORK = 105
 _MOST_NETWORKS = 8
 # A batch is larger where there are fewer lights, and an observation takes less of a step's time.
-_LEAST_OBSERVATIONS, _MOST_OBSERVATIONS = 10_000_000, 18_000_000
+_LEAST_OBSERVATIONS, _MOST_OBSERVATIONS = 9_000_000, 18_000_000
 _OBSERVATIONS, _OBSERVATIONS_TIMES_LIGHTS = 4_500_000, 450_000_000
 
 
@@ -46,12 +46,12 @@ def choose_max_observations(n_lights):
     Returns
     -------
     int
-        From 18 million at 33 lights and less to 10 million at 82 and more.
+        From 18 million at 33 lights and less to 9 million at 100 and more.
 
     Examples
     --------
     >>> [choose_max_observations(n) for n in (25, 50, 500)]
-    [18000000, 13500000, 10000000]
+    [18000000, 13500000, 9000000]
     """
     n_observations = _OBSERVATIONS + _OBSERVATIONS_TIMES_LIGHTS // n_lights
     return int(np.clip(n_observations, _LEAST_OBSERVATIONS, _MOST_OBSERVATIONS))
