@@ -33,6 +33,7 @@ from accuracy_models import (
     encode_prediction,
     fit_and_predict,
     hindsight_errors,
+    match_brightness,
 )
 from accuracy_plot import draw
 from accuracy_report import write_report
@@ -93,6 +94,7 @@ def measure(job, data):
         "n_test": len(truth),
         "shape": truth.shape[1:3],
         "error": relative_error(truth, encoded, **weight),
+        "error_matched": relative_error(truth, match_brightness(truth, encoded, split.pixel_weight), **weight),
         "error_linear": relative_error(split.to_linear(split.test_images), linear, **weight),
         "psnr": peak_signal_noise_ratio(truth, encoded, data_range=1.0, **weight),
         "ssim": structural_similarity(truth, encoded, data_range=1.0, **weight),

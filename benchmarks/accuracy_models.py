@@ -251,6 +251,27 @@ def encode_prediction(predicted, domain, split):
     return split.encode(decode_prediction(predicted, domain, split))
 
 
+def match_brightness(truth, predicted, pixel_weight=None):
+    """Make each predicted photograph as bright as a whole as the true one, with hindsight.
+
+    Parameters
+    ----------
+    truth, predicted : ndarray of shape (n, H, W, C)
+        Encoded photographs.
+
+    pixel_weight : ndarray of shape (H, W) or None, default=None
+        Weights of the pixels.
+
+    Returns
+    -------
+    ndarray of shape (n, H, W, C)
+        Each photograph times the number for which its squared error is least.
+    """
+    weighted = predicted if pixel_weight is None else predicted * pixel_weight[:, :, None]
+    products, squares = (np.einsum("nhwc,nhwc->n", weighted, other) for other in (truth, predicted))
+    return predicted * (products / np.where(squares > 0, squares, 1))[:, None, None, None].astype(predicted.dtype)
+
+
 def decode_prediction(predicted, domain, split):
     """Bring a prediction into the domain in which the photographs were loaded."""
     return split.decode(predicted) if domain == "encoded" else predicted

@@ -203,7 +203,43 @@ def _summary(records):
         lines += ["", f"Greatest ratio of a capture: {_greatest(means)}; to be reached: 1.00 on each."]
         over = [f"{capture} ({show_lights(lights)})" for (capture, lights), mean in means.items() if mean > 0.9]
         lines += ["", f"Over 0.90: {', '.join(over) or 'none'}."]
-    return [*lines, *_to_the_end(records), ""]
+    return [*lines, *_to_the_end(records), "", *_matched(records)]
+
+
+def _matched(records):
+    """Show how much of the errors is how bright the lamp of each photograph happened to be."""
+    best = best_classical(records)
+    pairs = defaultdict(list)
+    for record in records:
+        if record["model"] == "default" and record.get("error_matched") is not None and _row(record) in best:
+            chosen = best[_row(record)][0]
+            classical = next(r for r in records if r["model"] == chosen and _row(r) == _row(record))
+            if classical.get("error_matched") is not None:
+                pairs[record["capture"], record["lights"]].append((record, classical))
+    if not pairs:
+        return []
+    lines = [
+        "### How bright the lamp happened to be",
+        "",
+        "Photographed lamps are not all as bright, and of one that was not photographed nobody can know it. *Matched*:"
+        " each predicted photograph is first scaled to the brightness of the true one, with hindsight. *Floor*: the"
+        " ratio of a model that errs in nothing but brightness, and in that as the best classical model does.",
+        "",
+        "| set | lights | ratio | floor | default, matched | best classical, matched | ratio, matched |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for capture, lights in rows_of(record for of_row in pairs.values() for record, _ in of_row):
+        of_row = pairs[capture, lights]
+        columns = (
+            [own["error"] / other["error"] for own, other in of_row],
+            [math.sqrt(max(0, 1 - (other["error_matched"] / other["error"]) ** 2)) for _, other in of_row],
+            [own["error_matched"] for own, _ in of_row],
+            [other["error_matched"] for _, other in of_row],
+            [own["error_matched"] / other["error_matched"] for own, other in of_row],
+        )
+        cells = [Spread.of(values).show(digits) for values, digits in zip(columns, (2, 2, 4, 4, 2), strict=True)]
+        lines.append(f"| {capture} | {show_lights(lights)} | {' | '.join(cells)} |")
+    return [*lines, ""]
 
 
 def _greatest(means):

@@ -295,6 +295,34 @@ def test_the_tables_say_what_was_found(tmp_path):
     assert {line.count("|") for line in tables} == {6, 10}
 
 
+def test_brightness_that_nobody_can_know_is_shown_beside_what_is_left(tmp_path):
+    records = [
+        record("rbf", 0.10, error_matched=0.06),
+        record("ptm", 0.30, error_matched=0.01),
+        record("default", 0.09, error_matched=0.03),
+        record("default", 0.09, "loewenkopf", 120, error_matched=0.03),
+    ]
+    records += others(records)
+    path = tmp_path / "accuracy.md"
+    report.write_report(records, path, "python benchmarks/accuracy.py")
+    text = path.read_text(encoding="utf-8")
+    assert f"| {NAME} | 60 % | 0.90 | 0.80 | 0.0300 | 0.0600 | 0.50 |" in text
+    assert "| loewenkopf | 120 | 0.10 |" not in text
+
+
+def test_matched_photographs_are_as_near_as_their_brightness_makes_them():
+    rng = np.random.default_rng(0)
+    truth = rng.random((3, 4, 5, 3))
+    scales = np.array([0.5, 1.0, 3.0])[:, None, None, None]
+    np.testing.assert_allclose(models.match_brightness(truth, truth * scales), truth)
+    predicted, weight = rng.random((3, 4, 5, 3)), rng.random((4, 5))
+    matched = models.match_brightness(truth, predicted, weight)
+    error = relative_error(truth, matched, pixel_weight=weight)
+    for scale in (0.99, 1.01):
+        assert relative_error(truth, scale * matched, pixel_weight=weight) > error
+    assert not models.match_brightness(truth, np.zeros_like(truth)).any()
+
+
 def test_the_picture_of_one_number_of_lights_and_of_several(tmp_path):
     one = [record("rbf", 0.1), record("default", 0.08), record("mlp", 0.2)]
     several = [
