@@ -87,8 +87,8 @@ class StackedRBFInterpolation(LightRegressor):
 
     The candidates are all combinations of: the kernels thin plate spline, cubic, linear, and multiquadric with
     `epsilon` 1/4, 1/2 and 1, where distances are in units of the median distance of a light to its nearest neighbour;
-    smoothing 0, 0.1, 1, 10 and 100 in the same unit; all coordinates of the lights, and the first two where the lights have and
-    span more. What is singular to rounding is none.
+    smoothing 0, 0.1, 1, 10 and 100 in the same unit; all coordinates of the lights, and the first two where the lights
+    have and span more. What is singular to rounding is none.
 
     With :math:`R_c` the matrix from the photographs to the leave-one-out errors of candidate c, which depends on the
     lights alone [1]_, and :math:`G` the matrix of inner products of the photographs over the pixels of a cluster, the
