@@ -175,6 +175,24 @@ def test_weights_saturation_names_and_parameters_come_back(path):
     np.testing.assert_array_equal(model.leave_out([1, 2]), expected.leave_out([1, 2]))
 
 
+def test_the_correction_of_brightness_comes_back(path):
+    lights = RNG.uniform(-1, 1, (40, 2))
+    noisy = np.maximum(RNG.uniform(0.5, 1, (16, 16)) + 0.4 * RNG.normal(size=(40, 16, 16)), 0)
+    images = np.exp(0.4 * np.sin(5 * lights).sum(axis=1))[:, None, None] * noisy
+    relighter = Relighter(StackedRBFInterpolation(random_state=0)).fit(lights, images)
+    assert relighter.regressor_.brightness_.share > 0
+    loaded = round_trip(relighter, path)
+    assert_equal(loaded, relighter, GRID)
+    np.testing.assert_array_equal(loaded.regressor_.leave_out([1, 2]), relighter.regressor_.leave_out([1, 2]))
+    brightness = (*REGRESSOR, "state", "brightness")
+    lies = {"share": 2, "limit": -1, "pixels": lambda node: node | {"array": "regressor.images"}, "values": None}
+    for name, value in lies.items():
+        save_model(relighter, path)
+        changed(path, lie(*brightness, name, value=value))
+        with pytest.raises(ValueError, match="brightness"):
+            load_model(path)
+
+
 def test_leave_one_out_errors_come_back(path):
     relighter = Relighter(RBFInterpolation()).fit(DIRECTIONS, COLOUR, pixel_weight=np.eye(4, 6))
     loaded = round_trip(relighter, path).regressor_
