@@ -27,6 +27,7 @@ def shrunken_slope(x, y):
 
     Examples
     --------
+    >>> import numpy as np
     >>> x = np.array([1.0, -2.0, 3.0, -1.0])
     >>> shrunken_slope(x, x / 2), shrunken_slope(x, np.array([1.0, 1.0, -1.0, -1.0]))
     (0.5, 0.0)
