@@ -223,8 +223,8 @@ def _matched(records):
         "",
         "Lamps are not all as bright, and of a photograph that was not taken nobody can know how bright its lamp was."
         " In rendered captures they are, and what differs here is a model's own error. *Matched*: each"
-        " predicted photograph is first scaled to the brightness of the true one, with hindsight. *Floor*: the ratio of a"
-        " model that errs in nothing but brightness, and in that as the best classical model does.",
+        " predicted photograph is first scaled to the brightness of the true one, with hindsight. *Floor*: the ratio of"
+        " a model that errs in nothing but brightness, and in that as the best classical model does.",
         "",
         "| set | lights | ratio | floor | default, matched | best classical, matched | ratio, matched |",
         "|---|---|---|---|---|---|---|",
