@@ -180,6 +180,8 @@ class StackedRBFInterpolation(LightRegressor):
         random = check_random_state(self.random_state)
         columns = _pixels(y)
         labels = cluster_pixels(columns, weight, self.n_clusters, random)
+        # Products round by the order of the memory.
+        X = np.ascontiguousarray(X)
         candidates = make_candidates(X)
         if not candidates:
             raise ValueError(
