@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arguments import check_finite
+from .leaving_out import left_out_weights
 from .mixing import mix, normalize
 from .slopes import shrunken_slope
 from .stacking import stack
@@ -147,9 +148,7 @@ def fit_brightness(columns, left_out, rows, residuals, pixels):
         return None
     normalized = normalize(values[:, None].copy(), (values.min(), values.max()))
     stacking_weights = stack(residuals, rows, normalized, None, 1)[None]
-    shares = stacking_weights.sum(axis=2)
-    weights = np.einsum("kcj,jmn->kcmn", stacking_weights, np.eye(len(values))[rows] - residuals)
-    correction = _interpolate(values, weights, shares) - found
+    correction = _interpolate(values, *left_out_weights(stacking_weights, residuals, rows)) - found
 
     true = columns[rows].astype(np.float64).reshape(len(rows), -1)
     predicted = left_out.astype(np.float64).reshape(len(rows), -1)

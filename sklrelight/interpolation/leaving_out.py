@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["leave_one_out_matrix", "weights_without"]
+__all__ = ["leave_one_out_matrix", "left_out_weights", "weights_without"]
 
 
 def leave_one_out_matrix(equations, smoothing, rows, same):
@@ -49,6 +49,34 @@ def leave_one_out_matrix(equations, smoothing, rows, same):
         fitted = (dual[partial] @ averaging + diagonal[partial, None] * change) * (smoothing / equations.scale)
         residuals[partial] = np.eye(n_lights)[rows[partial]] - average + fitted
     return residuals
+
+
+def left_out_weights(stacking_weights, residuals, rows):
+    """Weigh the photographs for means of candidates that each predict a photograph from the others.
+
+    Parameters
+    ----------
+    stacking_weights : ndarray of shape (n_clusters, n_curves, n_candidates)
+        Of the candidates in the means.
+
+    residuals : ndarray of shape (n_candidates, len(rows), n)
+        As of `leave_one_out_matrix`, one for each candidate.
+
+    rows : ndarray of int
+        Their lights.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_clusters, n_curves, len(rows), n)
+        Of all photographs.
+
+    shares : ndarray of shape (n_clusters, n_curves)
+        Of the curves: the sums of their `stacking_weights`, and of the weights of each photograph.
+    """
+    shares = stacking_weights.sum(axis=2)
+    weights = -np.tensordot(stacking_weights, residuals, axes=1)
+    weights[:, :, np.arange(len(rows)), rows] += shares[:, :, None]
+    return weights, shares
 
 
 def weights_without(equations, smoothing, rows, kept):

@@ -14,7 +14,7 @@ from .brightness import fit_brightness
 from .candidates import make_candidates
 from .clusters import cluster_pixels
 from .equations import Equations, Points
-from .leaving_out import leave_one_out_matrix, weights_without
+from .leaving_out import leave_one_out_matrix, left_out_weights, weights_without
 from .mixing import mix, normalize
 from .stacking import stack
 
@@ -225,11 +225,14 @@ class StackedRBFInterpolation(LightRegressor):
         return self
 
     def _fit_brightness(self, columns, rows, residuals, pixels):
-        some = columns[:, pixels]
-        weights = np.einsum("kcj,jmn->kcmn", self.stacking_weights_, np.eye(len(columns))[rows] - residuals)
-        shares = self.stacking_weights_.sum(axis=2)
-        labels = self.clusters_.ravel()[pixels]
-        left_out = mix([(slice(None), some)], labels, weights, shares, self.value_range_, self._dtype)
+        some, labels = columns[:, pixels], self.clusters_.ravel()[pixels]
+        left_out = np.empty((len(rows), *some.shape[1:]), self._dtype)
+        # One at a time: weights of all clusters would be larger than the photographs.
+        for cluster in np.unique(labels):
+            own = labels == cluster
+            weights, shares = left_out_weights(self.stacking_weights_[[cluster]], residuals, rows)
+            parts = [(slice(None), some[:, own])]
+            left_out[:, own] = mix(parts, np.zeros(own.sum(), int), weights, shares, self.value_range_, self._dtype)
         return fit_brightness(some, left_out, rows, residuals, pixels)
 
     def predict(self, X):
