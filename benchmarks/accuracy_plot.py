@@ -125,7 +125,10 @@ def _draw_ratios(axis, records):
     )
     axis.set_yticks(range(len(rows)), [f"{capture}, {show_lights(lights)}" for capture, lights in rows])
     axis.xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_minor_locator(mpl.ticker.LogLocator(subs=(0.7, 0.8, 0.9, 1.5, 3)))
+    least, greatest = axis.get_xlim()
+    # Where there are ratios of ten as well, labels next to 1 would lie on each other.
+    between = (0.7, 0.8, 0.9, 1.5, 3) if greatest < 4 * least else (1.5, 3)
+    axis.xaxis.set_minor_locator(mpl.ticker.LogLocator(subs=between))
     axis.xaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
     axis.xaxis.set_minor_formatter(mpl.ticker.FormatStrFormatter("%g"))
     axis.tick_params(axis="x", which="minor", labelsize=7)
