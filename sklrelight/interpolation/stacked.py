@@ -216,11 +216,9 @@ class StackedRBFInterpolation(LightRegressor):
         self.images_ = y
         pixels = random.permutation(np.flatnonzero(weighted if weighted.any() else ~weighted))[:_BRIGHTNESS_PIXELS]
         self.brightness_ = self._fit_brightness(columns, rows, residuals, np.sort(pixels))
-        stacks = [self.stacking_weights_] + ([] if self.brightness_ is None else [self.brightness_.stacking_weights])
         # The others would only make pickles larger.
         self._equations = [
-            equations if any(weights[:, :, index].any() for weights in stacks) else None
-            for index, (equations, _) in enumerate(candidates)
+            equations if used else None for used, (equations, _) in zip(self._have_weight(), candidates, strict=True)
         ]
         return self
 
@@ -359,6 +357,11 @@ class StackedRBFInterpolation(LightRegressor):
         weights[none, 1] = kept / kept.sum()
         weights /= shares.sum(axis=1)[:, None, None, None]
         return weights, shares / shares.sum(axis=1, keepdims=True)
+
+    def _have_weight(self):
+        """Which candidates have weight in some mean, of pixels or of brightness."""
+        found = self.stacking_weights_.any(axis=(0, 1))
+        return found if self.brightness_ is None else found | self.brightness_.stacking_weights.any(axis=(0, 1))
 
     def _used(self, stacking_weights):
         """Equations that some mean uses, with the indices of the candidates that are solutions of them."""

@@ -372,14 +372,10 @@ def _read_stacked(model, state, target_shape):
     check(bool(clusters.min() >= 0 and clusters.max() < n_clusters), f"{state.where} has pixels of no cluster")
     model.brightness_ = None
     if state.has("brightness"):
-        of_brightness = state.node("brightness"), n_lights, len(model.candidates_), model.clusters_.size
-        model.brightness_ = _read_brightness(*of_brightness)
+        node = state.node("brightness")
+        model.brightness_ = _read_brightness(node, n_lights, len(model.candidates_), clusters.size)
     unused = [own is None for own in model._equations]
-    stacks = [model.stacking_weights_] + ([] if model.brightness_ is None else [model.brightness_.stacking_weights])
-    check(
-        not any(weights[:, :, unused].any() for weights in stacks),
-        f"{state.where} gives weight to candidates without equations",
-    )
+    check(not model._have_weight()[unused].any(), f"{state.where} gives weight to candidates without equations")
 
 
 _WRITERS = {
