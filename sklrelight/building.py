@@ -17,7 +17,7 @@ from .stacks import ImageStack
 from .streaming import StackObservations
 from .training import RelightingNet, as_tensor
 
-__all__ = ["TimedCosine", "make_net", "make_observations", "split_lights", "target_range"]
+__all__ = ["TimedCosine", "choose_compile_step", "make_net", "make_observations", "split_lights", "target_range"]
 
 # Floating-point operations of a fit from which on ``compile="auto"`` compiles: they take minutes on two cores, some ten
 # times as long as compiling. On CUDA they take some ten seconds.
@@ -119,7 +119,7 @@ def split_lights(observations, fraction, rng):
     return train, (observations.subset(order[:n_valid].sort().values) if n_valid else None)
 
 
-def make_net(parameters, train, valid, device, half_precision, clock, max_observations, keeper=None):
+def make_net(parameters, train, valid, device, half_precision, clock, max_observations, seed, keeper=None):
     """Build the net that `fit` trains.
 
     Parameters
@@ -145,6 +145,9 @@ def make_net(parameters, train, valid, device, half_precision, clock, max_observ
     max_observations : int or None
         Its part of the observations of the fit.
 
+    seed : int
+        Of its batches.
+
     keeper : StateKeeper or None, default=None
         Keeps the state of its training.
 
@@ -159,9 +162,8 @@ def make_net(parameters, train, valid, device, half_precision, clock, max_observ
         batch_size = min(batch_size, max(32, len(train) // 8))
     n_epochs = parameters.n_stages * parameters.max_epochs
     offset, scale = train.target_moments() if parameters.scale_targets else (0.0, 1.0)
-    options = {"window_size": parameters.window_size, "max_observations": max_observations}
+    options = {"window_size": parameters.window_size, "max_observations": max_observations, "seed": seed}
     batches = TrainingBatches(train, batch_size, **options)
-    n_planned = min(n_epochs * len(train), batches.max_observations)
     stages = BatchSizeStages(
         batch_size=batch_size,
         factor=parameters.batch_size_factor,
@@ -176,7 +178,7 @@ def make_net(parameters, train, valid, device, half_precision, clock, max_observ
     schedule = _learning_rate_schedule(parameters, batches, clock)
     callbacks = [*([("schedule", schedule)] if schedule else []), ("stages", stages)]
     if parameters.verbose:
-        callbacks.append(("progress", TrainingProgress(total=n_planned)))
+        callbacks.append(("progress", TrainingProgress(total=_n_planned(parameters, train, max_observations))))
     products = parameters.light_pixel_products and len(parameters.hidden_layer_sizes) and train.pixels.shape[1]
     return RelightingNet(
         RelightingMLP,
@@ -209,21 +211,43 @@ def make_net(parameters, train, valid, device, half_precision, clock, max_observ
         callbacks=callbacks,
         clock=clock,
         keeper=keeper,
-        compile_step=_compile_step(parameters, n_planned, train, device),
+        compile_step=choose_compile_step(parameters, train, max_observations),
         device=str(device),
         **{f"iterator_train__{name}": value for name, value in options.items()},
     )
 
 
-def _compile_step(parameters, n_planned, train, device):
-    """Decide whether to compile, by what is planned and not by any timing."""
+def choose_compile_step(parameters, train, max_observations):
+    """Decide whether a net's steps are compiled, by what is planned and not by any timing.
+
+    Parameters
+    ----------
+    parameters : RelightingMLPRegressor
+        Its parameter `compile` is what is wanted.
+
+    train : Observations
+        What the net is trained on.
+
+    max_observations : int or None
+        Of the net.
+
+    Returns
+    -------
+    bool or "auto"
+        As :class:`RelightingNet` takes it.
+    """
     if parameters.compile != "auto":
         return bool(parameters.compile)
     n_features = train.lights.shape[1] + train.pixels.shape[1]
     widths = [n_features, *parameters.hidden_layer_sizes, train.n_channels]
     # A weight takes a multiplication and an addition, forwards and twice backwards.
-    n_operations = 6 * n_planned * sum(n_in * n_out for n_in, n_out in pairwise(widths))
-    return "auto" if n_operations >= _REPAY_COMPILING.get(device.type, math.inf) else False
+    n_operations = 6 * _n_planned(parameters, train, max_observations) * sum(n * m for n, m in pairwise(widths))
+    return "auto" if n_operations >= _REPAY_COMPILING.get(train.lights.device.type, math.inf) else False
+
+
+def _n_planned(parameters, train, max_observations):
+    n_epochs = parameters.n_stages * parameters.max_epochs
+    return min(n_epochs * len(train), math.inf if max_observations is None else max_observations)
 
 
 def _learning_rate_schedule(parameters, batches, clock):

@@ -13,7 +13,7 @@ import torch
 __all__ = ["CheckpointFile", "array_digest", "fit_fingerprint"]
 
 # With the number of the format, which is another one whenever the state or what is done with it changes.
-_MAGIC = b"sklrelight checkpoint 2\n"
+_MAGIC = b"sklrelight checkpoint 3\n"
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
 # Words of 8 bytes that are summed into one.

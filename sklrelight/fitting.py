@@ -1,20 +1,18 @@
-"""The stages of a fit: photographs to observations, an interpolation, networks."""
+"""What a fit starts from: its data, checked, and the interpolation that networks are averaged with."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
-from .allocation import freed_memory_kept
 from .blending import fit_interpolation, hold_out_lights
-from .budget import choose_max_observations, choose_n_networks
-from .building import make_net, make_observations, split_lights, target_range
+from .budget import choose_n_networks
+from .building import make_observations, target_range
 from .features import PixelLightFeatures
 from .interpolation.streamed import sample_pixels
 from .training import has_bfloat16_units
 
-__all__ = ["TrainingData", "choose_precision", "fit_first_stage", "train_networks"]
+__all__ = ["TrainingData", "choose_precision", "fit_first_stage"]
 
 # Fewer training observations than this are done in a moment in float32, to the last digit.
 _HALF_PRECISION_OBSERVATIONS = 2**17
@@ -141,67 +139,3 @@ def fit_first_stage(parameters, data, rng):
     if interpolation is None:
         return None, [np.empty(0, np.int64)] * n_networks
     return interpolation, hold_out_lights(len(data.features), n_networks, rng, data.features.light_vectors)
-
-
-def train_networks(parameters, observations, held_out, half_precision, clock, rng, checkpoint=None):
-    """Train a net for each set of lights that one does without; fewer where Ctrl-C ends it.
-
-    Parameters
-    ----------
-    parameters : RelightingMLPRegressor
-        Whose parameters say how.
-
-    observations : Observations
-        All there are.
-
-    held_out : list of ndarray of int
-        Lights that each net does not see.
-
-    half_precision : bool
-        Whether hidden layers are computed in bfloat16.
-
-    clock : Clock
-        Of the whole fit.
-
-    rng : RandomState
-        Seeds torch, and picks the validation lights.
-
-    checkpoint : FitCheckpoint or None, default=None
-        Keeps what has been reached, and has it gone on from there.
-
-    Returns
-    -------
-    list of RelightingNet
-        The last one says whether it was interrupted.
-    """
-    nets = []
-    device = observations.lights.device
-    n_nets = len(held_out)
-    max_observations = parameters.max_observations
-    if max_observations == "auto":
-        max_observations = choose_max_observations(observations.n_lights)
-    if max_observations is not None:
-        max_observations = max(1, max_observations // n_nets)
-    # torch's generators are global: they are lent for the fit and given back as they were.
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), freed_memory_kept():
-        torch.manual_seed(rng.randint(2**31 - 1))
-        for i, rows in enumerate(held_out):
-            kept = np.setdiff1d(np.arange(observations.n_lights), rows)
-            seen = observations.subset(torch.from_numpy(kept).to(device)) if len(rows) else observations
-            train, valid = split_lights(seen, parameters.validation_fraction, rng)
-            part = clock.part(n_nets - i)
-            keeper = None if checkpoint is None else checkpoint.keeper(i)
-            net = make_net(parameters, train, valid, device, half_precision, part, max_observations, keeper)
-            nets.append(net)
-            if checkpoint is not None and checkpoint.restore(i, net):
-                continue
-            if net.fit(train).interrupted_:
-                break
-            if not all(bool(parameter.isfinite().all()) for parameter in net.module_.parameters()):
-                raise ValueError(
-                    f"training diverged: at learning_rate_init={parameters.learning_rate_init:g} the network's weights"
-                    " are no longer finite; take a smaller one, or scale X and y"
-                )
-            if checkpoint is not None:
-                checkpoint.finish(net)
-    return nets

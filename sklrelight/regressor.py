@@ -8,8 +8,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from .checks import ObservationChecks
 from .documentation import DocumentedEstimator
+from .ensembles import train_networks
 from .features import PixelLightFeatures
-from .fitting import TrainingData, choose_precision, fit_first_stage, train_networks
+from .fitting import TrainingData, choose_precision, fit_first_stage
 from .interpolation.streamed import StreamedInterpolation
 from .predicting import predict_blend
 from .resuming import FitCheckpoint
@@ -389,7 +390,7 @@ class RelightingMLPRegressor(
         trust = Trust()
         self.nets_, self.net_ = nets, nets[0]
         self.compiled_ = any(net.compiled_ for net in nets)
-        self.interrupted_ = nets[-1].interrupted_
+        self.interrupted_ = any(net.interrupted_ for net in nets)
         self.n_observations_ = sum(net.n_observations_ for net in nets)
         for net in nets:
             net.trim_for_prediction()

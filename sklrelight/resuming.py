@@ -1,9 +1,11 @@
 """What a fit of several networks keeps in its checkpoint, and how it goes on from there: :class:`FitCheckpoint`."""
 
+import threading
+from copy import deepcopy
+
 import numpy as np
 
 from .checkpoints import CheckpointFile, fit_fingerprint
-from .generators import random_state, set_random_state
 from .training_state import StateKeeper, finished_state, restore_finished
 
 __all__ = ["FitCheckpoint"]
@@ -16,7 +18,8 @@ class FitCheckpoint:
     """The checkpoint of a fit: read, if there is one, else begun.
 
     It holds the state of the random generator at the start, from which what is not kept (the interpolation, the lights
-    that are held out) comes out again; the networks that are trained; and the state of the one in training.
+    that are held out) comes out again; the networks that are trained; and the states of those in training, which may
+    be handed over by several threads.
 
     Parameters
     ----------
@@ -47,7 +50,7 @@ class FitCheckpoint:
     """
 
     def __init__(self, parameters, data, device, precision, clock, rng):
-        self._device = device
+        self._lock = threading.Lock()
         self._clock = clock
         # A generator that goes round is at another place when a fit is tried again.
         moving = set() if isinstance(parameters.random_state, int | np.integer) else {"random_state"}
@@ -74,7 +77,7 @@ class FitCheckpoint:
             clock.set(clock.max_time, clock.elapsed + self._state["elapsed"])
             return
         start = _lists(rng.get_state(legacy=False))
-        self._state = {"start": start, "finished": [], "running": None, "random": None}
+        self._state = {"start": start, "finished": {}, "running": {}}
         # Now, so that a file that cannot be written is noticed before any work is done.
         self._write()
 
@@ -105,28 +108,29 @@ class FitCheckpoint:
         Parameters
         ----------
         i : int
-            Which network; those before it are trained.
+            Which network.
 
         Returns
         -------
         StateKeeper
-            For the net.
+            For the net, which is about to be trained.
         """
-        running = None
-        if i == len(self._state["finished"]):
-            running, self._state["running"] = self._state["running"], None
-        if running is not None:
-            # Time that this process has spent so far counts as well.
-            running["clock"]["elapsed"] += self._clock.elapsed - self._state["elapsed"]
-        return StateKeeper(self._keep, running)
+        with self._lock:
+            running = deepcopy(self._state["running"].get(i))
+            if running is not None:
+                # Time that this process has spent so far counts as well.
+                running["clock"]["elapsed"] += self._clock.elapsed - self._state["elapsed"]
+        return StateKeeper(lambda state: self._keep(i, state), running)
 
-    def _keep(self, running):
-        self._state["running"] = running
-        self._state["random"] = running["random"]
-        self._write()
+    def _keep(self, i, running):
+        # A copy: another network's state may be the next to be written, when this one's weights have changed.
+        running = deepcopy(running)
+        with self._lock:
+            self._state["running"][i] = running
+            self._write()
 
     def restore(self, i, net):
-        """Make a network that has been trained already, and leave the random generators as they were afterwards.
+        """Make a network that has been trained already.
 
         Parameters
         ----------
@@ -134,31 +138,33 @@ class FitCheckpoint:
             Which network.
 
         net : RelightingNet
-            Not yet initialised.
+            Initialised.
 
         Returns
         -------
         bool
             Whether it had been trained.
         """
-        if i >= len(self._state["finished"]):
+        if i not in self._state["finished"]:
             return False
         restore_finished(net, self._state["finished"][i])
-        set_random_state(self._device, self._state["random"])
         return True
 
-    def finish(self, net):
+    def finish(self, i, net):
         """Keep a network that has been trained.
 
         Parameters
         ----------
+        i : int
+            Which network.
+
         net : RelightingNet
             Trained.
         """
-        self._state["finished"].append(finished_state(net))
-        self._state["running"] = None
-        self._state["random"] = random_state(self._device)
-        self._write()
+        with self._lock:
+            self._state["finished"][i] = finished_state(net)
+            self._state["running"].pop(i, None)
+            self._write()
 
     def _write(self):
         self._state["elapsed"] = self._clock.elapsed

@@ -6,8 +6,6 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from .generators import generator_state, set_generator_state
-
 __all__ = ["Observations", "SequentialBatches", "TrainingBatches"]
 
 
@@ -200,6 +198,9 @@ class TrainingBatches:
     max_observations : int or None, default=None
         The batches end for good after so many observations.
 
+    seed : int or None, default=None
+        Of their own generator, so that nothing else that is drawn meanwhile changes them. None: drawn from torch's.
+
     Raises
     ------
     ValueError
@@ -213,18 +214,22 @@ class TrainingBatches:
     [10, 10, 4]
     """
 
-    def __init__(self, observations, batch_size, window_size=1, max_observations=None):
+    def __init__(self, observations, batch_size, window_size=1, max_observations=None, seed=None):
         if window_size > min(observations.image_shape or (1, 1)):
             raise ValueError(
                 f"window_size={window_size} is larger than the image, which has the shape {observations.image_shape}"
             )
-        if window_size > 1 and hasattr(observations, "random_batches"):
+        on_disk = hasattr(observations, "random_batches")
+        if window_size > 1 and on_disk:
             raise ValueError(f"window_size={window_size}: photographs on disk are sampled by single pixels, 1")
         self.observations = observations
         self.batch_size = batch_size
         self.window_size = window_size
         self.max_observations = math.inf if max_observations is None else max_observations
         self.n_drawn = 0
+        # What is read from a disk is shuffled on the CPU.
+        self.generator = torch.Generator("cpu" if on_disk else observations.rows.device)
+        self.generator.manual_seed(int(torch.randint(2**62, ())) if seed is None else seed)
         # Where the running epoch has come to, and where the next one is to go on from.
         self._position: dict[str, Any] | None = None
         self._resumed: dict[str, Any] | None = None
@@ -272,11 +277,15 @@ class TrainingBatches:
         Returns
         -------
         dict
-            For `load_state_dict`, together with the state that torch's generator has by now. Of what has been drawn
-            for the batches to come, it holds the generator's states from which it can be drawn again.
+            For `load_state_dict`. Of what has been drawn for the batches to come, it holds the generator's states from
+            which it can be drawn again.
         """
-        position = None if self._position is None else dict(self._position)
-        return {"n_drawn": self.n_drawn, "batch_size": self.batch_size, "position": position}
+        return {
+            "n_drawn": self.n_drawn,
+            "batch_size": self.batch_size,
+            "position": None if self._position is None else dict(self._position),
+            "generator": self.generator.get_state(),
+        }
 
     def load_state_dict(self, state):
         """Go on, with the next iteration, after the batch at which `state_dict` was called.
@@ -287,13 +296,15 @@ class TrainingBatches:
             Of batches of the same observations.
         """
         self.n_drawn, self.batch_size, self._resumed = state["n_drawn"], state["batch_size"], state["position"]
+        self.generator.set_state(state["generator"])
 
     def __iter__(self):
         if self.exhausted:
             return
         if hasattr(self.observations, "random_batches"):
             # From a disk, it is not for this class to say what is read next.
-            batches = self.observations.random_batches(self.batch_length, self.max_observations - self.n_drawn)
+            left = self.max_observations - self.n_drawn
+            batches = self.observations.random_batches(self.batch_length, left, self.generator)
         else:
             resumed, self._resumed = self._resumed, None
             source = self._single_pixels(resumed) if self.window_size == 1 else self._windows(resumed)
@@ -309,32 +320,33 @@ class TrainingBatches:
         n_lights, n_pixels = self.observations.n_lights, self.observations.n_pixels
         device = self.observations.rows.device
         length = self.batch_length
-        state = generator_state(device)
+        drawn: dict[str, Any] = {"generator": self.generator, "device": device}
+        state = self.generator.get_state()
         if resumed is not None:
-            set_generator_state(device, resumed["epoch_state"])
-        epoch_state = generator_state(device)
-        light_order = torch.randperm(n_lights, device=device)
-        shift = torch.randint(n_lights, (n_pixels,), device=device)
+            self.generator.set_state(resumed["epoch_state"])
+        epoch_state = self.generator.get_state()
+        light_order = torch.randperm(n_lights, **drawn)
+        shift = torch.randint(n_lights, (n_pixels,), **drawn)
         # Where a batch holds more than all pixels, several rounds are drawn at once.
         n_rounds = math.ceil(length / n_pixels)
         light = pixel = torch.empty(0, dtype=torch.int64, device=device)
         start = 0
         if resumed is not None:
-            set_generator_state(device, resumed["draw_state"])
+            self.generator.set_state(resumed["draw_state"])
             start, light, pixel = resumed["first"], resumed["light"].to(device), resumed["pixel"].to(device)
         for first in range(start, n_lights, n_rounds):
-            position = {"epoch_state": epoch_state, "draw_state": generator_state(device), "first": first}
+            position = {"epoch_state": epoch_state, "draw_state": self.generator.get_state(), "first": first}
             # Left over of the draw before: copies, where the slices would keep all of it.
             position |= {"light": light.clone(), "pixel": pixel.clone(), "n_batches": 0}
             self._position = position
             rounds = torch.arange(first, min(first + n_rounds, n_lights), device=device)
-            order = torch.rand(len(rounds), n_pixels, device=device).argsort(dim=1)
+            order = torch.rand(len(rounds), n_pixels, **drawn).argsort(dim=1)
             light = torch.cat([light, light_order[(rounds[:, None] + shift[order]) % n_lights].flatten()])
             pixel = torch.cat([pixel, self.observations.pixel_rows[order.flatten()]])
             if resumed is not None:
                 n_batches = position["n_batches"] = resumed["n_batches"]
                 light, pixel = light[n_batches * length :], pixel[n_batches * length :]
-                set_generator_state(device, state)
+                self.generator.set_state(state)
                 resumed = None
             while len(light) >= length:
                 position["n_batches"] += 1
@@ -349,13 +361,14 @@ class TrainingBatches:
         device = self.observations.rows.device
         side = self.window_size
         n_windows = self.batch_length // side**2
+        drawn: dict[str, Any] = {"generator": self.generator, "device": device}
         offset = (torch.arange(side, device=device)[:, None] * width + torch.arange(side, device=device)).flatten()
         start = 0 if resumed is None else resumed["n_batches"]
         for n_before in range(start, self.epoch_length // (n_windows * side**2)):
             self._position = {"n_batches": n_before + 1}
-            light = torch.randint(self.observations.n_lights, (n_windows, 1), device=device)
-            row = torch.randint(height - side + 1, (n_windows, 1), device=device)
-            column = torch.randint(width - side + 1, (n_windows, 1), device=device)
+            light = torch.randint(self.observations.n_lights, (n_windows, 1), **drawn)
+            row = torch.randint(height - side + 1, (n_windows, 1), **drawn)
+            column = torch.randint(width - side + 1, (n_windows, 1), **drawn)
             pixel = row * width + column + offset
             yield light.expand_as(pixel).flatten(), pixel.flatten()
 

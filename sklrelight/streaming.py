@@ -86,7 +86,7 @@ class StackObservations(Observations):
             return (float(values.mean()) if values.size else 0.0), 1.0
         return float(values.mean()), float(values.std())
 
-    def random_batches(self, batch_length, limit):
+    def random_batches(self, batch_length, limit, generator):
         """Draw an epoch from a buffer, see :class:`ShuffleBuffer`.
 
         Parameters
@@ -97,12 +97,15 @@ class StackObservations(Observations):
         limit : float
             No more batches are wanted than reach so many observations.
 
+        generator : torch.Generator
+            Of what is drawn, on the CPU.
+
         Yields
         ------
         X, y : Tensor
             As `batch`.
         """
-        for light, pixel, y in ShuffleBuffer(self, batch_length, limit):
+        for light, pixel, y in ShuffleBuffer(self, batch_length, generator, limit):
             device = self.lights.device
             yield self.batch(light.to(device), pixel.to(device), y.to(device))
 
@@ -185,7 +188,7 @@ class ShuffleBuffer:
     pixels: in each round all places of the image once, each under a light of its own. So the half million observations
     in the buffer, from 7,800 tiles, cover the image and the lights evenly. Batches are drawn from all of the buffer.
     When half of it is used up the next half, which has been read meanwhile by another thread, takes its place. What is
-    drawn depends on torch's generator alone, not on the thread.
+    drawn depends on the generator alone, not on the thread.
 
     Parameters
     ----------
@@ -195,6 +198,9 @@ class ShuffleBuffer:
     batch_length : int
         Observations of a batch.
 
+    generator : torch.Generator
+        Of what is drawn, on the CPU.
+
     limit : float, default=inf
         Nothing is read beyond the batch that reaches it.
 
@@ -202,7 +208,8 @@ class ShuffleBuffer:
         Observations in the buffer; None: 524,288. At least two batches.
     """
 
-    def __init__(self, observations, batch_length, limit=math.inf, buffered=None):
+    def __init__(self, observations, batch_length, generator, limit=math.inf, buffered=None):
+        self.generator = generator
         self.tiles = Tiles(observations)
         self.n_lights = observations.n_lights
         self.batch_length = batch_length
@@ -220,7 +227,7 @@ class ShuffleBuffer:
                 plan = next(plans, None)
                 coming = None if plan is None else reader.submit(self._read, plan)
                 n_left = 0 if coming is None else self.half
-                order = torch.randperm(len(buffer[0]))
+                order = torch.randperm(len(buffer[0]), generator=self.generator)
                 n_out = max(0, len(order) - n_left)
                 if coming is not None:
                     n_out -= n_out % self.batch_length
@@ -258,13 +265,13 @@ class ShuffleBuffer:
     def _rounds(self):
         n_places, n_visits = self.tiles.n_places, self.tiles.n_visits
         # The first pixel of a visit, so that no part of the image has a phase of its own.
-        phase_of_light = torch.randint(n_visits, (self.n_lights,))
-        phase_of_place = torch.randint(n_visits, (n_places,))
+        phase_of_light = torch.randint(n_visits, (self.n_lights,), generator=self.generator)
+        phase_of_place = torch.randint(n_visits, (n_places,), generator=self.generator)
         for first in range(n_visits):
-            light_order = torch.randperm(self.n_lights)
-            shift = torch.randint(self.n_lights, (n_places,))
+            light_order = torch.randperm(self.n_lights, generator=self.generator)
+            shift = torch.randint(self.n_lights, (n_places,), generator=self.generator)
             for i in range(self.n_lights):
-                place = torch.randperm(n_places)
+                place = torch.randperm(n_places, generator=self.generator)
                 light = light_order[(i + shift[place]) % self.n_lights]
                 visit = (first + phase_of_light[light] + phase_of_place[place]) % n_visits
                 taken = self.tiles.counts[place.numpy(), visit.numpy()] > 0

@@ -2,6 +2,7 @@
 
 import math
 import sys
+import threading
 import time
 import warnings
 from functools import cache
@@ -127,6 +128,8 @@ class RelightingNet(NeuralNet):
         except KeyboardInterrupt:
             # The parent would swallow it as well, and no caller could tell.
             self.interrupted_ = True
+        if self.clock is not None and self.clock.stopped:
+            self.interrupted_ = True
         self.n_observations_ = self.training_batches_.n_drawn
         return self
 
@@ -223,6 +226,7 @@ class Clock:
     def __init__(self, max_time):
         self.max_time = math.inf if max_time is None else max_time
         self.start = time.perf_counter()
+        self._stopped = threading.Event()
 
     @property
     def elapsed(self):
@@ -232,11 +236,26 @@ class Clock:
     @property
     def progress(self):
         """Share of the time that is over, from 0; not bounded above."""
-        return self.elapsed / self.max_time
+        return math.inf if self.stopped else self.elapsed / self.max_time
 
-    def part(self, n_parts):
-        """Start a clock for one of `n_parts` equal parts of the time that is left."""
-        return Clock(max((self.max_time - self.elapsed) / n_parts, sys.float_info.min))
+    @property
+    def stopped(self):
+        """Whether it was stopped before its time."""
+        return self._stopped.is_set()
+
+    def stop(self):
+        """Have no time left, neither this clock nor its parts."""
+        self._stopped.set()
+
+    def part(self):
+        """Make a clock that is stopped with this one, and has as much time until it is restarted."""
+        part = Clock(self.max_time)
+        part._stopped = self._stopped
+        return part
+
+    def restart(self, whole, n_parts):
+        """Begin one of `n_parts` equal parts of the time that another clock has left."""
+        self.set(max((whole.max_time - whole.elapsed) / n_parts, sys.float_info.min), 0.0)
 
     def set(self, max_time, elapsed):
         """Go on as a clock does that has been running for a while."""

@@ -179,12 +179,11 @@ def restore_finished(net, state):
     Parameters
     ----------
     net : RelightingNet
-        Not yet initialised.
+        Initialised.
 
     state : dict
         What `finished_state` collected of a net with the same parameters.
     """
-    net.initialize()
     net.module_.load_state_dict(state["module"])
     net.history_ = History(state["history"])
     net.n_observations_, net.compiled_ = state["n_observations"], state["compiled"]

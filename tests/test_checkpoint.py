@@ -137,12 +137,29 @@ class TestGoingOn:
         assert_same(regressor, whole, features)
         assert list(path.parent.iterdir()) == []
 
+    @pytest.mark.parametrize("threads", [(1, 2), (2, 1), (2, 4)])
+    def test_it_does_not_matter_how_many_are_trained_at_a_time(self, capture, at_batch, path, n_threads, threads):
+        features, images = capture
+        parameters = {**SMALL, "n_networks": 4}
+        n_threads(1)
+        whole = RelightingMLPRegressor(**parameters).fit(features, images)
+        regressor = RelightingMLPRegressor(**parameters, checkpoint=path)
+        for number in threads:
+            n_threads(number)
+            at_batch(120, kill)
+            with pytest.raises(KilledError):
+                regressor.fit(features, images)
+        at_batch(0, kill)
+        assert_same(regressor.fit(features, images), whole, features)
+        assert torch.get_num_threads() == threads[-1]
+
     def test_a_fit_with_a_checkpoint_is_the_same_as_without(self, capture, path):
         features, images = capture
         whole = RelightingMLPRegressor(**SMALL).fit(features, images)
         assert_same(RelightingMLPRegressor(**SMALL, checkpoint=str(path)).fit(features, images), whole, features)
 
-    def test_what_was_done_is_not_done_again(self, capture, at_batch, path):
+    def test_what_was_done_is_not_done_again(self, capture, at_batch, path, n_threads):
+        n_threads(1)
         regressor = RelightingMLPRegressor(**SMALL, n_networks=2, checkpoint=path)
         # 28 batches an epoch, and 84 a network. Every seventh is kept.
         at_batch(84 + 60, kill)
@@ -251,8 +268,9 @@ class TestEndOfTheFit:
         at_batch(0, kill)
         assert_same(regressor.fit(features, images), whole, features)
 
-    def test_max_time_counts_what_was_spent_before(self, capture, monkeypatch, path):
+    def test_max_time_counts_what_was_spent_before(self, capture, monkeypatch, path, n_threads):
         features, images = capture
+        n_threads(1)
         # A second a batch, and three between the calls of `fit`.
         now = 0.0
         forward = CompositeLoss.forward

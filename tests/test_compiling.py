@@ -120,5 +120,5 @@ def test_without_a_compiler_auto_goes_on_and_true_is_refused(table, monkeypatch)
 def test_auto_compiles_long_fits_only(widths, max_observations, expected):
     observations = Observations(torch.zeros(8, 3), torch.zeros(100, 4), torch.zeros(8, 100, 3), (10, 10))
     regressor = RelightingMLPRegressor(widths, max_epochs=10**9, max_observations=max_observations)
-    net = make_net(regressor, observations, None, torch.device("cpu"), False, None, max_observations)
+    net = make_net(regressor, observations, None, torch.device("cpu"), False, None, max_observations, seed=0)
     assert net.compile_step == expected

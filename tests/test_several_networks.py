@@ -1,5 +1,7 @@
 """`n_networks` and `interpolation` of RelightingMLPRegressor: several networks, and what they are averaged with."""
 
+import signal
+import threading
 import time
 
 import joblib
@@ -233,9 +235,78 @@ class TestWeightsAndSaturation:
         np.testing.assert_array_equal(*(model.interpolation_.predict(lights) for model in (one, other)))
 
 
-class TestEndOfTheFit:
-    def test_ctrl_c_keeps_what_was_reached(self, capture, monkeypatch):
+class TestSideBySide:
+    @pytest.fixture
+    def training_at(self, monkeypatch):
+        """Give each thread that trains, with the number of torch's threads in it, and call something at a batch."""
+        forward, seen = CompositeLoss.forward, []
+
+        def install(batch=0, action=None):
+            def noting(self, *batch_values):
+                seen.append((threading.get_ident(), torch.get_num_threads()))
+                if len(seen) == batch:
+                    action()
+                return forward(self, *batch_values)
+
+            monkeypatch.setattr(CompositeLoss, "forward", noting)
+            return seen
+
+        return install
+
+    def test_each_has_its_part_of_torchs_threads(self, capture, training_at, n_threads):
+        n_threads(4)
+        seen = training_at()
+        RelightingMLPRegressor(**SMALL, n_networks=2).fit(*capture)
+        assert {number for _, number in seen} == {2}
+        assert len({thread for thread, _ in seen}) == 2
+        assert torch.get_num_threads() == 4
+
+    @pytest.mark.parametrize("parameters", [{"n_networks": 1}, {"n_networks": 3, "dropout": 0.1}])
+    def test_one_at_a_time(self, capture, training_at, n_threads, parameters):
+        n_threads(2)
+        seen = training_at()
+        RelightingMLPRegressor(**SMALL, **parameters).fit(*capture)
+        assert set(seen) == {(threading.get_ident(), 2)}
+
+    def test_they_are_the_same_whatever_their_number_at_a_time(self, capture, n_threads):
         features, images = capture
+        regressor = RelightingMLPRegressor(**BLEND, validation_fraction=0.2)
+        predicted = []
+        for number in (1, 2, 3):
+            n_threads(number)
+            predicted.append(clone(regressor).fit(features, images).predict(features).tobytes())
+        assert predicted[1:] == predicted[:1] * 2
+
+    def test_ctrl_c_reaches_all_of_them(self, capture, training_at, n_threads):
+        features, images = capture
+        n_threads(2)
+        # A signal is handled in the main thread, which waits.
+        training_at(40, lambda: signal.raise_signal(signal.SIGINT))
+        regressor = RelightingMLPRegressor(**{**BLEND, "max_epochs": 1000, "n_networks": 4, "max_observations": None})
+        with pytest.raises(KeyboardInterrupt):
+            regressor.fit(features, images)
+        assert regressor.interrupted_
+        assert len(regressor.nets_) == 2
+        assert np.isfinite(regressor.predict(features)).all()
+        assert torch.get_num_threads() == 2
+
+    def test_an_error_in_one_ends_the_others(self, capture, training_at, n_threads):
+        n_threads(2)
+
+        def fail():
+            raise RuntimeError("no more")
+
+        seen = training_at(20, fail)
+        with pytest.raises(RuntimeError, match="no more"):
+            RelightingMLPRegressor(**{**SMALL, "max_epochs": 1000}, n_networks=4, max_observations=None).fit(*capture)
+        assert len({thread for thread, _ in seen}) == 2
+        assert torch.get_num_threads() == 2
+
+
+class TestEndOfTheFit:
+    def test_ctrl_c_keeps_what_was_reached(self, capture, monkeypatch, n_threads):
+        features, images = capture
+        n_threads(1)
         forward, n_calls = CompositeLoss.forward, 0
 
         def interrupted(self, *batch_values):

@@ -194,7 +194,7 @@ def test_the_buffer_is_drawn_from_all_over(scenes):
     """Batches hold no more pairs of neighbours than chance has it."""
     _, on_disk = scenes
     torch.manual_seed(3)
-    light, pixel, _ = next(iter(ShuffleBuffer(on_disk, 8192, buffered=2**17)))
+    light, pixel, _ = next(iter(ShuffleBuffer(on_disk, 8192, torch.Generator(), buffered=2**17)))
     assert len(np.unique(light.numpy())) == 200
     assert abs(np.corrcoef(light.numpy()[:-1], light.numpy()[1:])[0, 1]) < 0.04
     assert abs(np.corrcoef(pixel.numpy()[:-1], pixel.numpy()[1:])[0, 1]) < 0.04
