@@ -26,6 +26,9 @@ _REPAY_COMPILING = {"cpu": 2e14, "cuda": 5e15}
 # Between few lights, more steps make a network fit the noise; between many, it is steps that it is short of.
 _LIGHTS_TIMES_BATCH_SIZE = 100_000
 
+# Latents of a pixel meet few of the observations, and each of them moves them more.
+_RATE_OF_LATENTS = 0.25
+
 # Observations of a batch of the validation set.
 _VALID_OBSERVATIONS = 16384
 
@@ -52,7 +55,7 @@ def target_range(targets, pixel_weight):
     return inside.min(), inside.max()
 
 
-def make_observations(features, targets, pixel_weight, saturation, device):
+def make_observations(features, targets, pixel_weight, saturation, n_latents, device):
     """Put what is trained on on the device; photographs on disk stay there.
 
     Parameters
@@ -69,6 +72,9 @@ def make_observations(features, targets, pixel_weight, saturation, device):
     saturation : float or None
         Values at or above it have no weight.
 
+    n_latents : int
+        Of each pixel.
+
     device : torch.device
         Where it is trained.
 
@@ -80,11 +86,12 @@ def make_observations(features, targets, pixel_weight, saturation, device):
     on_disk = isinstance(targets, ImageStack)
     return (StackObservations if on_disk else Observations)(
         lights=as_tensor(features.lights, device),
-        pixels=as_tensor(features.pixels, device),
+        pixels=as_tensor(features.numbered_pixels() if n_latents else features.pixels, device),
         targets=targets if on_disk else as_tensor(targets.reshape(*features.shape[:2], -1), device),
         image_shape=features.image_shape,
         pixel_weight=None if pixel_weight is None else as_tensor(pixel_weight.ravel(), device),
         saturation=saturation,
+        n_latents=n_latents,
     )
 
 
@@ -180,10 +187,12 @@ def make_net(parameters, train, valid, device, half_precision, clock, max_observ
     if parameters.verbose:
         callbacks.append(("progress", TrainingProgress(total=_n_planned(parameters, train, max_observations))))
     products = parameters.light_pixel_products and len(parameters.hidden_layer_sizes) and train.pixels.shape[1]
+    muon = parameters.optimizer == "muon"
+    own_rate = [("latents", {"lr": _RATE_OF_LATENTS * parameters.learning_rate_init})] if train.n_latents else []
     return RelightingNet(
         RelightingMLP,
         CompositeLoss,
-        module__n_features=train.lights.shape[1] + train.pixels.shape[1],
+        module__n_features=train.n_features,
         module__n_outputs=train.n_channels,
         module__hidden_layer_sizes=tuple(parameters.hidden_layer_sizes),
         module__activation=parameters.activation,
@@ -194,15 +203,14 @@ def make_net(parameters, train, valid, device, half_precision, clock, max_observ
         module__output_offset=offset,
         module__output_scale=scale,
         module__n_light_features=train.lights.shape[1] if products else None,
+        module__n_latents=train.n_latents,
+        module__n_pixels=len(train.pixels),
         criterion__mse_weight=parameters.mse_weight,
         criterion__luminance_weight=parameters.luminance_weight,
         criterion__relative_weight=parameters.relative_weight,
-        optimizer=MuonAdamW if parameters.optimizer == "muon" else torch.optim.Adam,
-        **(
-            {"optimizer__half_precision": half_precision}
-            if parameters.optimizer == "muon"
-            else {"optimizer__fused": True}
-        ),
+        optimizer=MuonAdamW if muon else torch.optim.Adam,
+        optimizer__param_groups=own_rate,
+        **({"optimizer__half_precision": half_precision} if muon else {"optimizer__fused": True}),
         lr=parameters.learning_rate_init,
         max_epochs=n_epochs,
         batch_size=batch_size,
@@ -238,8 +246,7 @@ def choose_compile_step(parameters, train, max_observations):
     """
     if parameters.compile != "auto":
         return bool(parameters.compile)
-    n_features = train.lights.shape[1] + train.pixels.shape[1]
-    widths = [n_features, *parameters.hidden_layer_sizes, train.n_channels]
+    widths = [train.n_features, *parameters.hidden_layer_sizes, train.n_channels]
     # A weight takes a multiplication and an addition, forwards and twice backwards.
     n_operations = 6 * _n_planned(parameters, train, max_observations) * sum(n * m for n, m in pairwise(widths))
     return "auto" if n_operations >= _REPAY_COMPILING.get(train.lights.device.type, math.inf) else False

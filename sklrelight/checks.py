@@ -29,6 +29,7 @@ class ObservationChecks:
         "activation": [StrOptions(set(ACTIVATIONS))],
         "output_activation": [StrOptions(set(ACTIVATIONS))],
         "light_pixel_products": ["boolean"],
+        "n_latents": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "normalization": [StrOptions(set(NORMALIZATIONS)), None],
         "mse_weight": [Interval(Real, 0, None, closed="left")],

@@ -123,14 +123,22 @@ def _run(train, n_nets, n_workers, clock):
 
     if n_workers == 1:
         nets = [train_unless_stopped(i) for i in range(n_nets)]
-        return [*takewhile(lambda net: net is not None, nets)]
+    else:
+        nets = []
+        for first in range(0, n_nets, n_workers):
+            nets += _side_by_side(train_unless_stopped, range(first, min(first + n_workers, n_nets)), clock)
+    return [*takewhile(lambda net: net is not None, nets)]
+
+
+def _side_by_side(train, numbers, clock):
+    """Call `train` for each number in a thread of its own, which has as many of torch's threads as the others."""
     n_threads = torch.get_num_threads()
     interrupted = False
     try:
         # A thread sets its own number, and the one that new threads begin with.
-        start = {"initializer": torch.set_num_threads, "initargs": (n_threads // n_workers,)}
-        with ThreadPoolExecutor(n_workers, **start) as pool:
-            futures = [pool.submit(train_unless_stopped, i) for i in range(n_nets)]
+        start = {"initializer": torch.set_num_threads, "initargs": (n_threads // len(numbers),)}
+        with ThreadPoolExecutor(len(numbers), **start) as pool:
+            futures = [pool.submit(train, i) for i in numbers]
             try:
                 # Now and then, in case another thread has been given the signal.
                 while wait(futures, timeout=0.5).not_done:

@@ -64,6 +64,9 @@ class PixelLightFeatures:
         The lights as they were given, before any scaling; None: those of `lights`. They are no columns of the product:
         an interpolation over the lights measures distances by them.
 
+    pixel_numbers : ndarray of int of shape (n_pixels,) or None, default=None
+        Which pixels of an image these are; None: all of them.
+
     Examples
     --------
     >>> import numpy as np
@@ -73,13 +76,14 @@ class PixelLightFeatures:
     ((5, 6, 5), 2, (6, 5))
     """
 
-    def __init__(self, lights, pixels, image_shape, light_vectors=None):
+    def __init__(self, lights, pixels, image_shape, light_vectors=None, pixel_numbers=None):
         if int(np.prod(image_shape)) != len(pixels):
             raise ValueError(f"image_shape {image_shape} does not have the {len(pixels)} pixels of the pixel table")
         self.lights = lights
         self.pixels = pixels
         self.image_shape = tuple(image_shape)
         self.light_vectors = lights if light_vectors is None else light_vectors
+        self.pixel_numbers = np.arange(len(pixels)) if pixel_numbers is None else pixel_numbers
 
     @property
     def shape(self):
@@ -107,7 +111,7 @@ class PixelLightFeatures:
             lights, light_vectors = lights[None], light_vectors[None]
         if isinstance(rows, tuple) or lights.ndim != 2:
             raise IndexError(f"PixelLightFeatures is indexed by lights only, got {key!r}")
-        return PixelLightFeatures(lights, self.pixels, self.image_shape, light_vectors)
+        return PixelLightFeatures(lights, self.pixels, self.image_shape, light_vectors, self.pixel_numbers)
 
     def of_pixels(self, pixels):
         """Keep some pixels.
@@ -122,7 +126,18 @@ class PixelLightFeatures:
         PixelLightFeatures
             Of images of the shape (n_kept, 1).
         """
-        return PixelLightFeatures(self.lights, self.pixels[pixels], (len(pixels), 1), self.light_vectors)
+        kept, numbers = self.pixels[pixels], self.pixel_numbers[pixels]
+        return PixelLightFeatures(self.lights, kept, (len(pixels), 1), self.light_vectors, numbers)
+
+    def numbered_pixels(self):
+        """Give the table of pixels with the pixels' numbers as one more column.
+
+        Returns
+        -------
+        ndarray of shape (n_pixels, n_pixel_features + 1), float32
+            Numbers from 2^24 on are rounded.
+        """
+        return np.column_stack([self.pixels, self.pixel_numbers]).astype(np.float32)
 
     def to_table(self):
         """Write all observations out.

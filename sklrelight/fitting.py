@@ -6,16 +6,18 @@ from typing import Any
 import numpy as np
 
 from .blending import fit_interpolation, hold_out_lights
-from .budget import choose_n_networks
+from .budget import choose_max_observations, choose_n_latents, choose_n_networks
 from .building import make_observations, target_range
 from .features import PixelLightFeatures
 from .interpolation.streamed import sample_pixels
 from .training import has_bfloat16_units
 
-__all__ = ["TrainingData", "choose_precision", "fit_first_stage"]
+__all__ = ["TrainingData", "choose_precision", "fit_first_stage", "resolve_n_latents"]
 
 # Fewer training observations than this are done in a moment in float32, to the last digit.
 _HALF_PRECISION_OBSERVATIONS = 2**17
+# float32 tells so many whole numbers apart.
+_MOST_NUMBERED_PIXELS = 2**24
 
 
 @dataclass
@@ -62,9 +64,9 @@ class TrainingData:
         """Give the targets, at most as bright as `saturation`: of what lies above no more is known."""
         return self.y if self.saturation is None else np.minimum(self.y, np.float32(self.saturation))
 
-    def observations(self, device):
+    def observations(self, n_latents, device):
         """Hand the data to torch, without a copy where that is possible."""
-        return make_observations(self.features, self.y, self.pixel_weight, self.saturation, device)
+        return make_observations(self.features, self.y, self.pixel_weight, self.saturation, n_latents, device)
 
     def sample(self, rng):
         """Read some pixels of photographs on disk."""
@@ -101,6 +103,43 @@ def choose_precision(precision, device, n_observations):
     return "bfloat16" if half else "float32"
 
 
+def resolve_n_latents(parameters, data):
+    """Resolve the parameter `n_latents`.
+
+    Parameters
+    ----------
+    parameters : RelightingMLPRegressor
+        Whose parameter it is, beside those that bound how much it trains.
+
+    data : TrainingData
+        What it trains on.
+
+    Returns
+    -------
+    int
+        Latents of each pixel.
+
+    Raises
+    ------
+    ValueError
+        If latents are asked for where there are more pixels than a network can tell apart.
+    """
+    n_lights, n_pixels, _ = data.features.shape
+    if parameters.n_latents == "auto":
+        n_observations = parameters.n_stages * parameters.max_epochs * n_lights * n_pixels
+        if parameters.max_observations == "auto":
+            n_observations = min(n_observations, choose_max_observations(n_lights))
+        elif parameters.max_observations is not None:
+            n_observations = min(n_observations, parameters.max_observations)
+        return choose_n_latents(n_lights, n_pixels, n_observations)
+    if parameters.n_latents and n_pixels > _MOST_NUMBERED_PIXELS:
+        raise ValueError(
+            f"n_latents={parameters.n_latents} with {n_pixels:,} pixels: it is for {_MOST_NUMBERED_PIXELS:,} at most;"
+            " set it to 0 or 'auto'"
+        )
+    return parameters.n_latents
+
+
 def fit_first_stage(parameters, data, rng):
     """Fit the interpolation, if there is to be one, and pick the lights that each network does without.
 
@@ -135,7 +174,7 @@ def fit_first_stage(parameters, data, rng):
         )
     n_networks = parameters.n_networks
     if n_networks == "auto":
-        n_networks = 1 if data.is_table else choose_n_networks(len(data.features))
+        n_networks = 1 if data.is_table else choose_n_networks(*data.features.shape[:2])
     if interpolation is None:
         return None, [np.empty(0, np.int64)] * n_networks
     return interpolation, hold_out_lights(len(data.features), n_networks, rng, data.features.light_vectors)

@@ -150,6 +150,13 @@ class RelightingMLP(nn.Module):
         linear function of the light and one of the pixel, too. Shading is made of such products, as of a normal with
         the light's direction, which dense layers have to piece together. None: dense layers alone.
 
+    n_latents : int, default=0
+        Numbers that training finds for each pixel, beside its features; at first 0. If there are any, one more column
+        than `n_features`, the last, is the number of the pixel.
+
+    n_pixels : int, default=0
+        How many pixels there are to find them for.
+
     Notes
     -----
     Weights start as Glorot uniform, biases as 0: Keras's defaults, which Colburn 2019 used.
@@ -174,10 +181,13 @@ class RelightingMLP(nn.Module):
         output_offset=0.0,
         output_scale=1.0,
         n_light_features=None,
+        n_latents=0,
+        n_pixels=0,
     ):
         super().__init__()
         self.half_precision = half_precision
-        widths = [n_features, *hidden_layer_sizes]
+        self.latents = nn.Parameter(torch.zeros(n_pixels, n_latents)) if n_latents else None
+        widths = [n_features + n_latents, *hidden_layer_sizes]
         hidden: list[nn.Module] = []
         for n_in, n_out in pairwise(widths):
             if n_light_features is not None and not hidden:
@@ -202,13 +212,14 @@ class RelightingMLP(nn.Module):
         Parameters
         ----------
         X : Tensor of shape (n_observations, n_features)
-            Features, light first.
+            Features, light first. Where there are latents, the pixel's number is one more.
 
         Returns
         -------
         Tensor of shape (n_observations, n_outputs), float32
             Encoded colours.
         """
+        X = self._with_latents(X)
         with self._autocast(X):
             hidden = self.hidden(X)
         return self.output(hidden.float())
@@ -224,7 +235,7 @@ class RelightingMLP(nn.Module):
             Features of the lights.
 
         pixels : Tensor of shape (n_pixels, n_pixel_features)
-            Features of the pixels.
+            Features of the pixels, with their numbers where there are latents.
 
         Returns
         -------
@@ -281,7 +292,14 @@ class RelightingMLP(nn.Module):
                 part = part + feature[:, None] * column
             return part
 
+    def _with_latents(self, columns):
+        if self.latents is None:
+            return columns
+        own = nn.functional.embedding(columns[:, -1].long(), self.latents)
+        return torch.cat([columns[:, :-1], own], 1)
+
     def _pixel_part(self, pixels):
+        pixels = self._with_latents(pixels)
         weight = self._first().weight
         with self._autocast(pixels, enabled=False):
             return nn.functional.linear(pixels, weight[:, weight.shape[1] - pixels.shape[1] :])

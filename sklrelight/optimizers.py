@@ -16,8 +16,9 @@ class MuonAdamW(torch.optim.Optimizer):
 
     Parameters
     ----------
-    params : iterable of Parameter
+    params : iterable of Parameter or dict
         All parameters of a network, in its order: the first and the last matrix among them are its input and output.
+        Groups with a learning rate of their own, as torch's optimisers take them, are left to AdamW.
 
     lr : float, default=2e-3
         Learning rate of AdamW.
@@ -46,11 +47,15 @@ class MuonAdamW(torch.optim.Optimizer):
 
     def __init__(self, params, lr=2e-3, muon_factor=10.0, half_precision=True):
         # skorch passes a list of groups, torch's users parameters.
-        params = list(chain.from_iterable(p["params"] if isinstance(p, dict) else [p] for p in params))
+        groups = [group if isinstance(group, dict) else {"params": [group]} for group in params]
+        own = [group for group in groups if "lr" in group]
+        params = list(chain.from_iterable(group["params"] for group in groups if "lr" not in group))
         inner = [p for p in params if p.ndim == 2][1:-1]
         inner_ids = {id(p) for p in inner}
         rest = [p for p in params if id(p) not in inner_ids]
-        self._optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=lr, weight_decay=0.0, fused=True)]
+        self._optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW([{"params": rest}, *own] if own else rest, lr=lr, weight_decay=0.0, fused=True)
+        ]
         if inner:
             self._optimizers.append(_BatchedMuon(inner, muon_factor * lr, half_precision))
         super().__init__(self._inner_groups(), {"lr": lr})

@@ -53,7 +53,8 @@ def predict_networks(nets, features, target_shape, target_range):
     for net in nets:
         module = net.module_.eval()
         device = next(module.parameters()).device
-        lights, pixels = (as_tensor(table, device) for table in (features.lights, features.pixels))
+        pixels = features.pixels if module.latents is None else features.numbered_pixels()
+        lights, pixels = (as_tensor(table, device) for table in (features.lights, pixels))
         encoded = clip(module.predict_product(lights, pixels), target_range).reshape(mean.shape)
         if len(nets) == 1:
             return encoded

@@ -15,7 +15,13 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
         "transformer": {},
         "featurizer": {},
         # The other terms of the loss keep channels alive that end in a ReLU, which these do not.
-        "mlp": {"n_networks": "auto", "interpolation": "auto", "luminance_weight": 0.0, "relative_weight": 0.0},
+        "mlp": {
+            "n_networks": "auto",
+            "interpolation": "auto",
+            "n_latents": "auto",
+            "luminance_weight": 0.0,
+            "relative_weight": 0.0,
+        },
     },
     "colburn2019": {
         "transformer": {"exposure": 4.0, "gamma": 2.2, "curve": "power"},

@@ -10,7 +10,7 @@ from .checks import ObservationChecks
 from .documentation import DocumentedEstimator
 from .ensembles import train_networks
 from .features import PixelLightFeatures
-from .fitting import TrainingData, choose_precision, fit_first_stage
+from .fitting import TrainingData, choose_precision, fit_first_stage, resolve_n_latents
 from .interpolation.streamed import StreamedInterpolation
 from .predicting import predict_blend
 from .resuming import FitCheckpoint
@@ -41,6 +41,11 @@ class RelightingMLPRegressor(
     light_pixel_products : bool, default=True
         Give the first hidden layer products of light and pixel, too: for each of its units, of a function of the light
         and one of the pixel, both linear and learnt. A plain table, which does not say what is which, has none.
+
+    n_latents : int or "auto", default=0
+        Numbers that each network finds for each pixel, beside its features, at a quarter of the learning rate: what its
+        surroundings shade or mirror, say. ``"auto"``: 8 where there are 100 lights and more, and the fit comes upon
+        each pixel 100 times, else none: between few lights they only fit the noise.
 
     dropout : float, default=0.0
         Share of hidden units dropped in training, in [0, 1).
@@ -254,6 +259,7 @@ class RelightingMLPRegressor(
         activation="relu",
         output_activation="identity",
         light_pixel_products=True,
+        n_latents=0,
         dropout=0.0,
         normalization=None,
         mse_weight=1.0,
@@ -290,6 +296,7 @@ class RelightingMLPRegressor(
         self.activation = activation
         self.output_activation = output_activation
         self.light_pixel_products = light_pixel_products
+        self.n_latents = n_latents
         self.dropout = dropout
         self.normalization = normalization
         self.mse_weight = mse_weight
@@ -368,7 +375,7 @@ class RelightingMLPRegressor(
         self.target_shape_ = y.shape[1:]
         self.target_range_ = data.target_range()
         self.inside_ = None if pixel_weight is None else pixel_weight > 0
-        observations = data.observations(device)
+        observations = data.observations(resolve_n_latents(self, data), device)
         self.precision_ = choose_precision(self.precision, device, len(observations))
         self.device_ = str(device)
 

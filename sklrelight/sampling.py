@@ -36,9 +36,15 @@ class Observations(Dataset):
 
     saturation : float or None, default=None
         Values at or above it have no weight.
+
+    n_latents : int, default=0
+        How many numbers a network finds for each pixel. If there are any, the last column of `pixels` is the number of
+        the pixel.
     """
 
-    def __init__(self, lights, pixels, targets, image_shape, rows=None, pixel_weight=None, saturation=None):
+    def __init__(
+        self, lights, pixels, targets, image_shape, rows=None, pixel_weight=None, saturation=None, n_latents=0
+    ):
         self.lights = lights
         self.pixels = pixels
         self.targets = targets
@@ -46,6 +52,7 @@ class Observations(Dataset):
         self.rows = torch.arange(len(lights), device=lights.device) if rows is None else rows
         self.pixel_weight = pixel_weight
         self.saturation = saturation
+        self.n_latents = n_latents
         inside = torch.ones(len(pixels), device=lights.device) if pixel_weight is None else pixel_weight
         self.pixel_rows = torch.nonzero(inside).flatten()
 
@@ -70,6 +77,7 @@ class Observations(Dataset):
             self.rows[rows],
             self.pixel_weight,
             self.saturation,
+            self.n_latents,
         )
 
     @property
@@ -81,6 +89,11 @@ class Observations(Dataset):
     def n_pixels(self):
         """Number of pixels that have weight."""
         return len(self.pixel_rows)
+
+    @property
+    def n_features(self):
+        """Number of features of an observation, without the number of its pixel."""
+        return self.lights.shape[1] + self.pixels.shape[1] - bool(self.n_latents)
 
     @property
     def n_channels(self):
@@ -125,7 +138,7 @@ class Observations(Dataset):
         Returns
         -------
         X : Tensor of shape (n_observations, n_features)
-            Light's features, then the pixel's.
+            Light's features, then the pixel's, and the pixel's number, where it has latents.
 
         y : Tensor of shape (n_observations, n_channels)
             Encoded colours.

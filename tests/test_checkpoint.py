@@ -123,6 +123,8 @@ FITS = {
     "whole epochs": {"batch_size": 10_000, "max_epochs": 30},
     "budget": {"max_observations": 5000, "n_networks": 2, "max_epochs": 100},
     "bfloat16": {"precision": "bfloat16", "dropout": 0.1},
+    "latents": {"n_latents": 3, "n_networks": 2},
+    "latents by Adam": {"n_latents": 2, "optimizer": "adam", "learning_rate": "plateau"},
 }
 
 

@@ -111,7 +111,13 @@ def test_interpolations_predict_the_same_bytes(regressor, images, lights, path):
     "parameters",
     [
         {},
-        {"n_networks": 2, "interpolation": RBFInterpolation("auto"), "normalization": "batch", "activation": "prelu"},
+        {
+            "n_networks": 2,
+            "n_latents": 3,
+            "interpolation": RBFInterpolation("auto"),
+            "normalization": "batch",
+            "activation": "prelu",
+        },
         {"n_networks": 1, "interpolation": None, "normalization": "layer", "dropout": 0.1, "precision": "bfloat16"},
         {
             "n_networks": 1,

@@ -148,6 +148,27 @@ def test_forward_product_equals_forward_on_the_table(sizes, n_light_features, no
     torch.testing.assert_close(values, expected, **tolerance)
 
 
+@pytest.mark.parametrize("half_precision", [False, True])
+@pytest.mark.parametrize("n_light_features", [None, 2])
+@pytest.mark.parametrize("sizes", [(), (16,), (16, 24)])
+def test_latents_are_features_of_the_pixel_whose_number_it_is(sizes, n_light_features, half_precision):
+    options = {"n_light_features": n_light_features, "half_precision": half_precision}
+    network = RelightingMLP(6, 3, sizes, n_latents=4, n_pixels=9, **options)
+    assert network.latents.shape == (9, 4)
+    assert not network.latents.any()
+    network.latents.data = torch.randn(9, 4)
+    lights, pixels, numbers = torch.randn(5, 2), torch.randn(3, 4), torch.tensor([7, 0, 4])
+    as_features = torch.cat([pixels, network.latents.data[numbers]], 1)
+    alike = RelightingMLP(10, 3, sizes, **options)
+    alike.load_state_dict({name: value for name, value in network.state_dict().items() if name != "latents"})
+    numbered = torch.cat([pixels, numbers[:, None].float()], 1)
+    with torch.no_grad():
+        torch.testing.assert_close(network(product(lights, numbered)), alike(product(lights, as_features)))
+        torch.testing.assert_close(
+            network.forward_product(lights, numbered), alike.forward_product(lights, as_features)
+        )
+
+
 def test_a_single_unit_is_a_product_of_light_and_pixel():
     # As the light's direction times an albedo: dense layers of a few units are nowhere near.
     network = RelightingMLP(3, 1, (1,), activation="identity", n_light_features=1)

@@ -122,6 +122,16 @@ def test_it_takes_the_groups_that_skorch_passes():
         assert [id(parameter) for parameter in one["params"]] == [id(parameter) for parameter in two["params"]]
 
 
+def test_groups_with_a_rate_of_their_own_are_adamws():
+    network, own = make_network(), torch.nn.Parameter(torch.zeros(5, 4))
+    groups = MuonAdamW([{"params": [own], "lr": 0.5}, {"params": [*network.parameters()]}], lr=1e-3).param_groups
+    plain = MuonAdamW(network.parameters(), lr=1e-3).param_groups
+    assert [group["lr"] for group in groups] == [1e-3, 0.5, 0.01]
+    assert groups[1]["params"] == [own]
+    for one, two in zip([groups[0], groups[2]], plain, strict=True):
+        assert [id(parameter) for parameter in one["params"]] == [id(parameter) for parameter in two["params"]]
+
+
 def test_zero_grad_reaches_all_parameters():
     network = make_network()
     optimizer = MuonAdamW(network.parameters())

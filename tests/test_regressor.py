@@ -7,9 +7,11 @@ import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from sklrelight import PixelLightFeaturizer, RelightingMLPRegressor
+from sklrelight import PixelLightFeaturizer, RelightingMLPRegressor, fitting
 from sklrelight.building import TimedCosine
+from sklrelight.features import PixelLightFeatures
 from sklrelight.losses import CompositeLoss
+from sklrelight.predicting import predict_networks
 from sklrelight.training import has_bfloat16_units
 
 SMALL = {"hidden_layer_sizes": (16,), "max_epochs": 2, "random_state": 0}
@@ -53,6 +55,51 @@ def test_learns_a_capture(capture):
     regressor = RelightingMLPRegressor((64, 64), random_state=0).fit(features, images)
     residual = images - regressor.predict(features)
     assert np.square(residual).mean() < 0.02 * images.var()
+
+
+class TestLatents:
+    @pytest.fixture
+    def unlike_pixels(self):
+        """Pixels that no feature tells apart, each bright under lights of its own."""
+        rng = np.random.default_rng(0)
+        lights = rng.uniform(-1, 1, (60, 2))
+        images = 0.5 + 0.1 * np.einsum("nd,hwd->nhw", lights, rng.normal(size=(6, 5, 2)))
+        return PixelLightFeatures(lights, np.zeros((30, 1)), (6, 5)), images.astype(np.float32)
+
+    @staticmethod
+    def error(regressor, features, images):
+        return np.square(images - regressor.predict(features)).mean() / images.var()
+
+    def test_tell_pixels_apart(self, unlike_pixels):
+        without, with_some = (
+            RelightingMLPRegressor((64, 64), n_latents=number, random_state=0).fit(*unlike_pixels) for number in (0, 4)
+        )
+        assert self.error(without, *unlike_pixels) > 0.5
+        assert self.error(with_some, *unlike_pixels) < 0.02
+        assert with_some.n_features_in_ == without.n_features_in_ == 3
+
+    def test_some_pixels_keep_theirs(self, unlike_pixels):
+        features, images = unlike_pixels
+        regressor = RelightingMLPRegressor((64, 64), n_latents=4, random_state=0).fit(features, images)
+        some = np.array([17, 3, 29])
+        expected = regressor.predict(features).reshape(60, 30)[:, some]
+        of_some = predict_networks(regressor.nets_, features.of_pixels(some), (3, 1), None)
+        np.testing.assert_allclose(of_some[:, :, 0], expected, atol=1e-6)
+
+    def test_are_their_own_where_only_some_pixels_have_weight(self, unlike_pixels):
+        features, images = unlike_pixels
+        weight = np.ones((6, 5))
+        weight[2] = 0
+        parameters = {"n_latents": 4, "learning_rate_init": 0.02, "random_state": 0}
+        regressor = RelightingMLPRegressor((64, 64), **parameters).fit(features, images, pixel_weight=weight)
+        latents = regressor.net_.module_.latents.detach().reshape(6, 5, 4)
+        assert not latents[2].any()
+        assert latents[[0, 1, 3, 4, 5]].any(axis=2).all()
+
+    def test_more_pixels_than_can_be_told_apart_are_refused(self, unlike_pixels, monkeypatch):
+        monkeypatch.setattr(fitting, "_MOST_NUMBERED_PIXELS", 29)
+        with pytest.raises(ValueError, match=r"n_latents=3 with 30 pixels: it is for 29 at most"):
+            RelightingMLPRegressor((4,), n_latents=3).fit(*unlike_pixels)
 
 
 def test_learns_a_plain_table():

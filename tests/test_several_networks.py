@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.linear_model import LinearRegression
 
 from sklrelight import PixelLightFeaturizer, RelightingMLPRegressor, fitting, trust
+from sklrelight.budget import choose_n_networks
 from sklrelight.interpolation import NearestPhotograph, RBFInterpolation, StackedRBFInterpolation
 from sklrelight.losses import CompositeLoss
 
@@ -86,7 +87,7 @@ class TestSeveralNetworks:
     def test_auto_is_one_for_a_plain_table_and_follows_the_lights_otherwise(self, capture):
         features, images = capture
         few = RelightingMLPRegressor(**SMALL, n_networks="auto").fit(features, images)
-        assert len(few.nets_) == fitting.choose_n_networks(24) > 1
+        assert len(few.nets_) == choose_n_networks(24, 80) > 1
         table = RelightingMLPRegressor(**SMALL, n_networks="auto").fit(features.light_vectors, images[:, 0, 0])
         assert len(table.nets_) == 1
 

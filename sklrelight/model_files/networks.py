@@ -132,7 +132,9 @@ def read_regressor(node, light_width, n_pixel_features, target_shape):
         n_outputs = int(np.prod(target_shape))
     nodes = state.nodes("nets", _MOST_NETWORKS)
     check(len(nodes) > 0, f"{state.where} has no networks")
-    regressor.nets_ = [_read_net(net, light_width, regressor.n_features_in_, n_outputs, device) for net in nodes]
+    n_pixels = int(np.prod(target_shape)) // n_outputs
+    sizes = light_width, regressor.n_features_in_, n_pixels, n_outputs
+    regressor.nets_ = [_read_net(net, *sizes, device) for net in nodes]
     regressor.net_ = regressor.nets_[0]
     regressor.history_ = regressor.net_.history
     regressor.interpolation_ = None
@@ -185,6 +187,7 @@ def _write_net(net, arrays, where):
     return {
         "hidden_layer_sizes": [int(size) for size in parameters["hidden_layer_sizes"]],
         "light_pixel_products": parameters["n_light_features"] is not None,
+        "n_latents": int(parameters["n_latents"]),
         "activation": parameters["activation"],
         "output_activation": parameters["output_activation"],
         "dropout": float(parameters["dropout"]),
@@ -199,13 +202,15 @@ def _write_net(net, arrays, where):
     }
 
 
-def _read_net(node, light_width, n_features, n_outputs, device):
+def _read_net(node, light_width, n_features, n_pixels, n_outputs, device):
     sizes = node.integers("hidden_layer_sizes", 1, longest=_MOST_LAYERS)
     products = node.flag("light_pixel_products")
     check(not products or (light_width < n_features and len(sizes) > 0), f"{node.where} has no products to make")
     # Before a network is made: the file has to have its weights.
-    n_weights = sum(n_in * n_out for n_in, n_out in pairwise((n_features, *sizes, n_outputs)))
-    n_weights += products * n_features * sum(sizes[:1])
+    n_latents = node.integer("n_latents", 0)
+    n_in_all = n_features + n_latents
+    n_weights = n_pixels * n_latents + sum(n_in * n_out for n_in, n_out in pairwise((n_in_all, *sizes, n_outputs)))
+    n_weights += products * n_in_all * sum(sizes[:1])
     check(4 * n_weights <= node.arrays.n_bytes, f"{node.where} is of {n_weights} weights, which the file has not")
     normalization = node.text("normalization", tuple(NORMALIZATIONS)) if node.has("normalization") else None
     parameters = {
@@ -220,6 +225,8 @@ def _read_net(node, light_width, n_features, n_outputs, device):
         "output_offset": node.number("output_offset"),
         "output_scale": node.number("output_scale"),
         "n_light_features": light_width if products else None,
+        "n_latents": n_latents,
+        "n_pixels": n_pixels,
     }
     net = RelightingNet(
         RelightingMLP,
