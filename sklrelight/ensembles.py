@@ -71,6 +71,7 @@ def train_networks(parameters, observations, held_out, half_precision, clock, rn
             net.initialize()
             parts.append((net, seen, seed))
         n_workers = _choose_n_workers(parameters, parts[0][1], max_observations, n_nets)
+        n_rounds = math.ceil(n_nets / n_workers)
 
         def train(i):
             net, seen, seed = parts[i]
@@ -78,7 +79,7 @@ def train_networks(parameters, observations, held_out, half_precision, clock, rn
                 return net
             # For dropout, the only thing left to be drawn from torch's own generators.
             torch.manual_seed(seed)
-            net.clock.restart(clock, math.ceil((n_nets - i) / n_workers))
+            net.clock.restart(clock, n_rounds - i // n_workers)
             if net.partial_fit(seen).interrupted_:
                 return net
             if not all(bool(parameter.isfinite().all()) for parameter in net.module_.parameters()):
