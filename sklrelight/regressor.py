@@ -94,9 +94,11 @@ class RelightingMLPRegressor(
         Epochs of a stage, at most. An epoch is as many observations as there are.
 
     n_networks : int or "auto", default=1
-        Networks whose mean is predicted. They are trained one after the other, each with an equal part of
-        `max_observations` and of `max_time`. ``"auto"``: (105 / the number of lights)^1.5, rounded, from 1 to 8, and
-        at most a third of the number of lights; 1 for a plain table.
+        Networks whose mean is predicted, each trained with an equal part of `max_observations`. On the CPU they are
+        trained side by side, in threads with equal parts of torch's, unless there is dropout, a compiled step or a
+        stack on disk; what comes out does not depend on it. ``"auto"``: (105 / the number of lights)^1.5, rounded, from
+        1 to 8, and at most a third of the number of lights; at least 2 where the fit sees all there is ten times; 1 for
+        a plain table.
 
     interpolation : "auto", estimator or None, default=None
         A model from lights to encoded photographs that the networks are averaged with. ``"auto"``:
@@ -233,8 +235,8 @@ class RelightingMLPRegressor(
 
     The file of `checkpoint` is written at the start, after every 2^20 observations (2^25 on CUDA), those of validation
     too, and at the end of each network. That takes about a hundredth of the time of a long fit, and at most so many
-    observations are lost. It holds weights, optimiser, schedule, batches, random states and history, and the networks
-    that are finished; the interpolation is fitted again. The file is written beside and renamed, has a checksum, and is
+    observations are lost. It holds weights, optimiser, schedule, batches, random states and history of the networks in
+    training, and those that are finished; the interpolation is fitted again. The file is written beside and renamed, has a checksum, and is
     read without running any code in it. One that is damaged, or of other data or parameters (`verbose` aside), is
     refused and left as it is. The bytes at the end are the same with the same versions and number of torch threads.
     With a `random_state` that is no int, the fit goes on with the random numbers that it began with; but where a

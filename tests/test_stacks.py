@@ -251,9 +251,10 @@ class TestRelighter:
         shares = [model.regressor_["mlp"].network_share_ for model in (whole, by_blocks)]
         assert shares[1] == pytest.approx(shares[0], abs=0.1)
 
-    def test_a_network_alone_is_as_good(self, tmp_path, scene, all_on_disk):
+    @pytest.mark.parametrize("n_latents", [0, 3])
+    def test_a_network_alone_is_as_good(self, tmp_path, scene, all_on_disk, n_latents):
         test = np.arange(40) % 5 == 2
-        parameters = {"interpolation": None, "max_observations": 300_000}
+        parameters = {"interpolation": None, "max_observations": 300_000, "n_latents": n_latents}
         errors = []
         for images in (scene.images[~test], memmap(tmp_path, scene.images[~test])):
             model = quick(**parameters).fit(scene.lights[~test], images)
