@@ -236,11 +236,11 @@ class RelightingMLPRegressor(
     The file of `checkpoint` is written at the start, after every 2^20 observations (2^25 on CUDA), those of validation
     too, and at the end of each network. That takes about a hundredth of the time of a long fit, and at most so many
     observations are lost. It holds weights, optimiser, schedule, batches, random states and history of the networks in
-    training, and those that are finished; the interpolation is fitted again. The file is written beside and renamed, has a checksum, and is
-    read without running any code in it. One that is damaged, or of other data or parameters (`verbose` aside), is
-    refused and left as it is. The bytes at the end are the same with the same versions and number of torch threads.
-    With a `random_state` that is no int, the fit goes on with the random numbers that it began with; but where a
-    featurizer's is None, its features are other data each time. `max_time` counts what was spent before.
+    training, and those that are finished; the interpolation is fitted again. The file is written beside and renamed,
+    has a checksum, and is read without running any code in it. One that is damaged, or of other data or parameters
+    (`verbose` aside), is refused and left as it is. The bytes at the end are the same with the same versions and number
+    of torch threads. With a `random_state` that is no int, the fit goes on with the random numbers that it began with;
+    but where a featurizer's is None, its features are other data each time. `max_time` counts what was spent before.
 
     Examples
     --------
