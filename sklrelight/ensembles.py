@@ -137,8 +137,8 @@ def _side_by_side(train, numbers, clock):
     interrupted = False
     try:
         # A thread sets its own number, and the one that new threads begin with.
-        start = {"initializer": torch.set_num_threads, "initargs": (n_threads // len(numbers),)}
-        with ThreadPoolExecutor(len(numbers), **start) as pool:
+        own = (n_threads // len(numbers),)
+        with ThreadPoolExecutor(len(numbers), initializer=torch.set_num_threads, initargs=own) as pool:
             futures = [pool.submit(train, i) for i in numbers]
             try:
                 # Now and then, in case another thread has been given the signal.

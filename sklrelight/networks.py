@@ -78,7 +78,15 @@ class _AddProduct(torch.autograd.Function):
         return gradients
 
 
-class _LightPixelLayer(nn.Linear):
+class _FirstLayer(nn.Linear):
+    """A dense layer whose outputs can be put together from what it makes of the light and of the pixel."""
+
+    @staticmethod
+    def join(light_part, pixel_part):
+        return light_part + pixel_part
+
+
+class _LightPixelLayer(_FirstLayer):
     """A dense layer that adds to each unit the product of a function of the light and one of the pixel, both linear.
 
     The first half of its outputs are the dense layer's, the second half the functions that are multiplied.
@@ -190,17 +198,20 @@ class RelightingMLP(nn.Module):
         widths = [n_features + n_latents, *hidden_layer_sizes]
         hidden: list[nn.Module] = []
         for n_in, n_out in pairwise(widths):
-            if n_light_features is not None and not hidden:
-                hidden.append(_LightPixelLayer(n_light_features, n_in, n_out))
-            else:
+            if hidden:
                 hidden.append(nn.Linear(n_in, n_out))
+            elif n_light_features is None:
+                hidden.append(_FirstLayer(n_in, n_out))
+            else:
+                hidden.append(_LightPixelLayer(n_light_features, n_in, n_out))
             if normalization is not None:
                 hidden.append(NORMALIZATIONS[normalization](n_out))
             hidden.append(ACTIVATIONS[activation]())
             if dropout:
                 hidden.append(nn.Dropout(dropout))
         self.hidden: nn.Sequential = nn.Sequential(*hidden)
-        output: list[nn.Module] = [nn.Linear(widths[-1], n_outputs), ACTIVATIONS[output_activation]()]
+        last = nn.Linear if hidden else _FirstLayer
+        output: list[nn.Module] = [last(widths[-1], n_outputs), ACTIVATIONS[output_activation]()]
         if (output_offset, output_scale) != (0.0, 1.0):
             output.insert(1, _Rescale(output_offset, output_scale))
         self.output: nn.Sequential = nn.Sequential(*output)
@@ -307,8 +318,7 @@ class RelightingMLP(nn.Module):
     def _forward_parts(self, light_part, pixel_part):
         """Go on from the first layer's two parts."""
         first = self._first()
-        light_part = light_part[:, None]
-        joined = first.join(light_part, pixel_part) if hasattr(first, "join") else light_part + pixel_part
+        joined = first.join(light_part[:, None], pixel_part)
         values = joined.flatten(0, 1)
         if not len(self.hidden):
             return self.output[1:](values).unflatten(0, joined.shape[:2])

@@ -348,7 +348,8 @@ class TrainingBatches:
             self.generator.set_state(resumed["draw_state"])
             start, light, pixel = resumed["first"], resumed["light"].to(device), resumed["pixel"].to(device)
         for first in range(start, n_lights, n_rounds):
-            position = {"epoch_state": epoch_state, "draw_state": self.generator.get_state(), "first": first}
+            position: dict[str, Any] = {"epoch_state": epoch_state, "first": first}
+            position["draw_state"] = self.generator.get_state()
             # Left over of the draw before: copies, where the slices would keep all of it.
             position |= {"light": light.clone(), "pixel": pixel.clone(), "n_batches": 0}
             self._position = position
