@@ -8,6 +8,7 @@ from skorch.callbacks import LRScheduler
 from skorch.helper import predefined_split
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau
 
+from .budget import choose_max_observations
 from .callbacks import BatchSizeStages, TrainingProgress, stage_batch_size
 from .losses import CompositeLoss
 from .networks import RelightingMLP
@@ -17,7 +18,16 @@ from .stacks import ImageStack
 from .streaming import StackObservations
 from .training import RelightingNet, as_tensor
 
-__all__ = ["TimedCosine", "choose_compile_step", "make_net", "make_observations", "split_lights", "target_range"]
+__all__ = [
+    "TimedCosine",
+    "choose_compile_step",
+    "make_net",
+    "make_observations",
+    "plan_observations",
+    "resolve_max_observations",
+    "split_lights",
+    "target_range",
+]
 
 # Floating-point operations of a fit from which on ``compile="auto"`` compiles: they take minutes on two cores, some ten
 # times as long as compiling. On CUDA they take some ten seconds.
@@ -185,7 +195,8 @@ def make_net(parameters, train, valid, device, half_precision, clock, max_observ
     schedule = _learning_rate_schedule(parameters, batches, clock)
     callbacks = [*([("schedule", schedule)] if schedule else []), ("stages", stages)]
     if parameters.verbose:
-        callbacks.append(("progress", TrainingProgress(total=_n_planned(parameters, train, max_observations))))
+        n_planned = plan_observations(parameters, len(train), max_observations)
+        callbacks.append(("progress", TrainingProgress(total=n_planned)))
     products = parameters.light_pixel_products and len(parameters.hidden_layer_sizes) and train.pixels.shape[1]
     muon = parameters.optimizer == "muon"
     own_rate = [("latents", {"lr": _RATE_OF_LATENTS * parameters.learning_rate_init})] if train.n_latents else []
@@ -248,13 +259,53 @@ def choose_compile_step(parameters, train, max_observations):
         return bool(parameters.compile)
     widths = [train.n_features, *parameters.hidden_layer_sizes, train.n_channels]
     # A weight takes a multiplication and an addition, forwards and twice backwards.
-    n_operations = 6 * _n_planned(parameters, train, max_observations) * sum(n * m for n, m in pairwise(widths))
+    n_planned = plan_observations(parameters, len(train), max_observations)
+    n_operations = 6 * n_planned * sum(n_in * n_out for n_in, n_out in pairwise(widths))
     return "auto" if n_operations >= _REPAY_COMPILING.get(train.lights.device.type, math.inf) else False
 
 
-def _n_planned(parameters, train, max_observations):
-    n_epochs = parameters.n_stages * parameters.max_epochs
-    return min(n_epochs * len(train), math.inf if max_observations is None else max_observations)
+def resolve_max_observations(parameters, n_lights):
+    """Resolve the parameter `max_observations`.
+
+    Parameters
+    ----------
+    parameters : RelightingMLPRegressor
+        Whose parameter it is.
+
+    n_lights : int
+        Number of photographs.
+
+    Returns
+    -------
+    int or None
+        Of the whole fit; None: any number of them.
+    """
+    if parameters.max_observations == "auto":
+        return choose_max_observations(n_lights)
+    return parameters.max_observations
+
+
+def plan_observations(parameters, n_observations, max_observations):
+    """Say on how many observations a net trains if no stage ends early.
+
+    Parameters
+    ----------
+    parameters : RelightingMLPRegressor
+        Which says how many epochs.
+
+    n_observations : int
+        Of an epoch.
+
+    max_observations : int or None
+        Beyond which there is no more.
+
+    Returns
+    -------
+    int
+        All epochs together.
+    """
+    n_planned = parameters.n_stages * parameters.max_epochs * n_observations
+    return n_planned if max_observations is None else min(n_planned, max_observations)
 
 
 def _learning_rate_schedule(parameters, batches, clock):

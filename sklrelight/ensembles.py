@@ -8,8 +8,7 @@ import numpy as np
 import torch
 
 from .allocation import freed_memory_kept
-from .budget import choose_max_observations
-from .building import choose_compile_step, make_net, split_lights
+from .building import choose_compile_step, make_net, resolve_max_observations, split_lights
 from .streaming import StackObservations
 
 __all__ = ["train_networks"]
@@ -51,9 +50,7 @@ def train_networks(parameters, observations, held_out, half_precision, clock, rn
     """
     device = observations.lights.device
     n_nets = len(held_out)
-    max_observations = parameters.max_observations
-    if max_observations == "auto":
-        max_observations = choose_max_observations(observations.n_lights)
+    max_observations = resolve_max_observations(parameters, observations.n_lights)
     if max_observations is not None:
         max_observations = max(1, max_observations // n_nets)
     # torch's generators are global: they are lent for the fit and given back as they were.

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from .blending import fit_interpolation, hold_out_lights
-from .budget import choose_max_observations, choose_n_latents, choose_n_networks
-from .building import make_observations, target_range
+from .budget import choose_n_latents, choose_n_networks
+from .building import make_observations, plan_observations, resolve_max_observations, target_range
 from .features import PixelLightFeatures
 from .interpolation.streamed import sample_pixels
 from .training import has_bfloat16_units
@@ -126,12 +126,9 @@ def resolve_n_latents(parameters, data):
     """
     n_lights, n_pixels, _ = data.features.shape
     if parameters.n_latents == "auto":
-        n_observations = parameters.n_stages * parameters.max_epochs * n_lights * n_pixels
-        if parameters.max_observations == "auto":
-            n_observations = min(n_observations, choose_max_observations(n_lights))
-        elif parameters.max_observations is not None:
-            n_observations = min(n_observations, parameters.max_observations)
-        return choose_n_latents(n_lights, n_pixels, n_observations)
+        max_observations = resolve_max_observations(parameters, n_lights)
+        n_planned = plan_observations(parameters, n_lights * n_pixels, max_observations)
+        return choose_n_latents(n_lights, n_pixels, n_planned)
     if parameters.n_latents and n_pixels > _MOST_NUMBERED_PIXELS:
         raise ValueError(
             f"n_latents={parameters.n_latents} with {n_pixels:,} pixels: it is for {_MOST_NUMBERED_PIXELS:,} at most;"
