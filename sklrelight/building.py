@@ -20,7 +20,6 @@ from .training import RelightingNet, as_tensor
 
 __all__ = [
     "TimedCosine",
-    "choose_compile_step",
     "make_net",
     "make_observations",
     "plan_observations",
@@ -230,31 +229,14 @@ def make_net(parameters, train, valid, device, half_precision, clock, max_observ
         callbacks=callbacks,
         clock=clock,
         keeper=keeper,
-        compile_step=choose_compile_step(parameters, train, max_observations),
+        compile_step=_choose_compile_step(parameters, train, max_observations),
         device=str(device),
         **{f"iterator_train__{name}": value for name, value in options.items()},
     )
 
 
-def choose_compile_step(parameters, train, max_observations):
-    """Decide whether a net's steps are compiled, by what is planned and not by any timing.
-
-    Parameters
-    ----------
-    parameters : RelightingMLPRegressor
-        Its parameter `compile` is what is wanted.
-
-    train : Observations
-        What the net is trained on.
-
-    max_observations : int or None
-        Of the net.
-
-    Returns
-    -------
-    bool or "auto"
-        As :class:`RelightingNet` takes it.
-    """
+def _choose_compile_step(parameters, train, max_observations):
+    """Decide whether to compile, by what is planned and not by any timing."""
     if parameters.compile != "auto":
         return bool(parameters.compile)
     widths = [train.n_features, *parameters.hidden_layer_sizes, train.n_channels]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from .allocation import freed_memory_kept
-from .building import choose_compile_step, make_net, resolve_max_observations, split_lights
+from .building import make_net, resolve_max_observations, split_lights
 from .streaming import StackObservations
 
 __all__ = ["train_networks"]
@@ -67,7 +67,7 @@ def train_networks(parameters, observations, held_out, half_precision, clock, rn
             torch.manual_seed(seed)
             net.initialize()
             parts.append((net, seen, seed))
-        n_workers = _choose_n_workers(parameters, parts[0][1], max_observations, n_nets)
+        n_workers = _choose_n_workers(parts[0][0], observations, parameters.dropout, n_nets)
         n_rounds = math.ceil(n_nets / n_workers)
 
         def train(i):
@@ -91,15 +91,14 @@ def train_networks(parameters, observations, held_out, half_precision, clock, rn
         return _run(train, n_nets, n_workers, clock)
 
 
-def _choose_n_workers(parameters, observations, max_observations, n_nets):
+def _choose_n_workers(net, observations, dropout, n_nets):
     """Say how many nets are trained at a time."""
-    device = observations.lights.device
     one_at_a_time = (
-        device.type != "cpu"
+        observations.lights.device.type != "cpu"
         or isinstance(observations, StackObservations)
         # What is dropped is drawn from torch's own generator.
-        or parameters.dropout
-        or choose_compile_step(parameters, observations, max_observations)
+        or dropout
+        or net.compile_step
     )
     return 1 if one_at_a_time else min(n_nets, torch.get_num_threads())
 
