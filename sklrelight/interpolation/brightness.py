@@ -156,7 +156,8 @@ def fit_brightness(columns, left_out, rows, residuals, pixels):
     square = np.einsum("ij,ij->i", predicted, predicted)
     # How much brighter a photograph should be for the least error, which those that are predicted well can tell.
     gain = np.log((np.einsum("ij,ij->i", true, predicted) / square).clip(np.exp(-1), np.exp(1)))
-    error = np.square(true - predicted).sum(axis=1)
+    true -= predicted
+    error = np.einsum("ij,ij->i", true, true)
     if not error.any():
         return None
     certainty = np.sqrt(square / (error + 1e-3 * error.mean()))

@@ -143,7 +143,8 @@ class Equations:
         self.polynomial = Polynomial(lights, _DEGREES.get(kernel, 0))
         orthogonal, triangular = qr(self.polynomial(lights))
         rank = triangular.shape[1]
-        self._range, self._triangular = orthogonal[:, :rank], triangular[:rank]
+        # Not views, which would keep what is as large as the kernel's matrix.
+        self._range, self._triangular = orthogonal[:, :rank].copy(), triangular[:rank].copy()
         self._range_values = self._range.T @ values
         free = orthogonal[:, rank:]
         self.defined = np.square(free).sum(axis=1) > ROUNDING**2

@@ -196,13 +196,14 @@ class StackedRBFInterpolation(LightRegressor):
         inside = y if weighted.all() or not weighted.any() else columns[:, weighted]
         extent = (inside.min(), inside.max()) if value_range is None else value_range
         self.value_range_ = (float(extent[0]), float(extent[1]))
+        self.images_ = y
 
         stacking = []
         for cluster in range(labels.max() + 1):
             kind = weighted & (labels == cluster)
             some = random.permutation(np.flatnonzero(kind if kind.any() else weighted))
             some = some[: max(1, _MEASURED_VALUES // columns.shape[2])]
-            values = normalize(columns[:, some].reshape(len(y), -1).astype(np.float64), self.value_range_)
+            values = normalize(columns[:, some].reshape(len(y), -1).astype(self._dtype), self.value_range_)
             value_weight = None if weight is None else np.repeat(weight[some], columns.shape[2])
             stacking.append(stack(residuals, rows, values, value_weight, _COMPARED_VALUES))
         self.clusters_ = labels.reshape(y.shape[1:3])
@@ -213,7 +214,6 @@ class StackedRBFInterpolation(LightRegressor):
         ]
         self.stacking_weights_ = np.stack(stacking)
         self._same = same
-        self.images_ = y
         pixels = random.permutation(np.flatnonzero(weighted if weighted.any() else ~weighted))[:_BRIGHTNESS_PIXELS]
         self.brightness_ = self._fit_brightness(columns, rows, residuals, np.sort(pixels))
         # The others would only make pickles larger.

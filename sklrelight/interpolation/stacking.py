@@ -26,7 +26,12 @@ class Curve(NamedTuple):
     def bend(self, values):
         """Bend values."""
         if self.name == "exponential":
-            return np.expm1(self.exponent * np.minimum(values, 1)) / values.dtype.type(np.expm1(self.exponent))
+            # In place: values of all photographs are large.
+            bent = np.minimum(values, 1)
+            bent *= values.dtype.type(self.exponent)
+            np.expm1(bent, out=bent)
+            bent /= values.dtype.type(np.expm1(self.exponent))
+            return bent
         return values if self.exponent == 1 else np.maximum(values, 0) ** values.dtype.type(self.exponent)
 
     def unbend(self, values):
@@ -57,7 +62,7 @@ def stack(residuals, rows, columns, value_weight, n_compared):
     rows : ndarray of int
         Lights of the errors.
 
-    columns : ndarray of shape (n_lights, n_values), float64
+    columns : ndarray of shape (n_lights, n_values), float
         Photographs, of which the darkest value is 0 and the brightest 1.
 
     value_weight : ndarray of shape (n_values,) or None
@@ -74,9 +79,10 @@ def stack(residuals, rows, columns, value_weight, n_compared):
     weights, errors = np.zeros((len(CURVES), len(residuals))), []
     some = columns[:, :n_compared]
     for own, curve in zip(weights, CURVES, strict=True):
-        own[:] = _stack_candidates(residuals, rows, inner_products(curve.bend(columns), value_weight))
+        bent = curve.bend(columns)
+        own[:] = _stack_candidates(residuals, rows, inner_products(bent, value_weight))
         used = np.flatnonzero(own)
-        bent = curve.bend(some)
+        bent = bent[:, :n_compared]
         errors.append(curve.unbend(bent[rows] - np.tensordot(own[used], residuals[used], 1) @ bent) - some[rows])
     if value_weight is not None:
         errors = [error * np.sqrt(value_weight[:n_compared]) for error in errors]
