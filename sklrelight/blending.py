@@ -19,6 +19,7 @@ __all__ = [
     "light_reach",
     "network_change",
     "network_share",
+    "of_pixels",
 ]
 
 # Evidence of all pixels together that counts for each kind of them.
@@ -93,7 +94,7 @@ def fit_interpolation(interpolation, lights, images, pixel_weight, rng, value_ra
     return model.fit(lights, images, **given)
 
 
-def leave_out(model, rows, lights, images):
+def leave_out(model, rows, lights, images, pixels=None):
     """Predict some of the training photographs from the others.
 
     Parameters
@@ -107,15 +108,45 @@ def leave_out(model, rows, lights, images):
     lights, images : ndarray
         All that the model was fitted to.
 
+    pixels : ndarray of int or None, default=None
+        Which pixels to predict; None: all.
+
     Returns
     -------
     ndarray of shape (len(rows), ...)
-        Encoded photographs.
+        Encoded photographs, of some pixels one pixel wide.
     """
     if hasattr(model, "leave_out"):
-        return model.leave_out(rows)
+        return model.leave_out(rows, pixels)
     rest = np.setdiff1d(np.arange(len(lights)), rows)
-    return clone(model).fit(lights[rest], images[rest]).predict(lights[rows])
+    return of_pixels(clone(model).fit(lights[rest], images[rest]).predict(lights[rows]), pixels)
+
+
+def of_pixels(images, pixels):
+    """Keep some pixels of photographs.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, H, W, C) or (n, H, W)
+        Photographs.
+
+    pixels : ndarray of int of shape (n_kept,) or None
+        Which ones; None: all, as they are.
+
+    Returns
+    -------
+    ndarray of shape (n, n_kept, 1, C) or (n, n_kept, 1)
+        Photographs one pixel wide.
+
+    Examples
+    --------
+    >>> of_pixels(np.arange(6).reshape(1, 2, 3), np.array([0, 4]))
+    array([[[0],
+            [4]]])
+    """
+    if pixels is None:
+        return images
+    return images.reshape(len(images), -1, 1, *images.shape[3:])[:, pixels]
 
 
 def network_share(true, network, interpolated, pixel_weight=None, saturation=None):

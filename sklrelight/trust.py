@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .blending import cluster_shares, least_distance, leave_out, network_change, network_share
+from .blending import cluster_shares, least_distance, leave_out, network_change, network_share, of_pixels
 from .predicting import clip, predict_networks
 
 __all__ = ["Trust", "measure_trust"]
@@ -85,26 +85,19 @@ def measure_trust(nets, interpolation, held_out, data, target_range, rng):
         some = n_pixels if data.pixel_weight is None else np.flatnonzero(data.pixel_weight)
         pixels = np.sort(rng.permutation(some)[:_MEASURED_PIXELS])
     features = data.features if pixels is None else data.features.of_pixels(pixels)
-    true = _columns(data.y[np.concatenate([rows for _, rows in known])], pixels)
+    true = of_pixels(data.y[np.concatenate([rows for _, rows in known])], pixels)
     network, interpolated = [], []
     for net, rows in known:
         network.append(predict_networks([net], features[rows], true.shape[1:], target_range))
-        interpolated.append(_columns(clip(leave_out(interpolation, rows, lights, images), target_range), pixels))
+        interpolated.append(clip(leave_out(interpolation, rows, lights, images, pixels), target_range))
     compared = true, np.concatenate(network), np.concatenate(interpolated)
-    weight = None if data.pixel_weight is None else _columns(data.pixel_weight[None], pixels)[0]
+    weight = None if data.pixel_weight is None else of_pixels(data.pixel_weight[None], pixels)[0]
     inside = None if weight is None else weight > 0
     share = network_share(*compared, weight, data.saturation)
     if clusters is None:
         return Trust(share, None, network_change(*compared[1:], share, inside))
-    clusters = _columns(clusters[None], pixels)[0]
+    clusters = of_pixels(clusters[None], pixels)[0]
     shares = cluster_shares(*compared, clusters, weight, data.saturation, n_clusters)
     change = network_change(*compared[1:], shares[clusters], inside)
     distance = least_distance(lights, held_out[: len(nets)])
     return Trust(share, shares, change, distance, None if distance is None else lights)
-
-
-def _columns(images, pixels):
-    """Some pixels of photographs, as photographs one pixel wide."""
-    if pixels is None:
-        return images
-    return images.reshape(len(images), -1, 1, *images.shape[3:])[:, pixels]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.neighbors import KNeighborsRegressor
 
 from sklrelight.blending import (
@@ -132,6 +132,22 @@ class TestLeavingOut:
         known = leave_out(model.fit(lights, images), rows, lights, images)
         assert known.shape == (2, 5)
         assert not np.allclose(known, images[rows], atol=1e-6)
+
+    @pytest.mark.parametrize("channels", [(), (2,)], ids=["grey", "colour"])
+    @pytest.mark.parametrize("model", [NearestPhotograph(), StackedRBFInterpolation(2, random_state=0)], ids=repr)
+    def test_some_pixels_come_as_those_of_whole_photographs(self, model, channels):
+        rng = np.random.default_rng(0)
+        lights = rng.uniform(-1, 1, (20, 2))
+        images = np.exp(lights @ rng.normal(size=(2, 35 * 2))).reshape(20, 5, 7, 2)[..., : len(channels) + 1]
+        # Lamps that vary: brightness is measured on pixels that are not asked for, too.
+        images *= np.exp(rng.normal(0, 0.2, (20, 1, 1, 1)))
+        images = images.reshape(20, 5, 7, *channels)
+        rows, pixels = np.array([1, 4, 9]), np.array([3, 17, 34])
+        model = clone(model).fit(lights, images)
+        whole = leave_out(model, rows, lights, images)
+        some = leave_out(model, rows, lights, images, pixels)
+        assert whole.shape == (3, 5, 7, *channels)
+        np.testing.assert_allclose(some, whole.reshape(3, 35, 1, *channels)[:, pixels], rtol=1e-12)
 
 
 class TestShare:

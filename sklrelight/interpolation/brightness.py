@@ -44,41 +44,26 @@ class Brightness:
     limit: float
     pixels: np.ndarray
 
-    def predict(self, weights, shares):
-        """Interpolate the logarithm of the brightness.
+    def correct(self, images, measured, weights, shares):
+        """Make photographs brighter or darker, in place.
 
         Parameters
         ----------
+        images : ndarray of shape (m, ...)
+            Predicted photographs.
+
+        measured : ndarray of shape (m, n_measured, n_channels)
+            What they are at `self.pixels`.
+
         weights : ndarray of shape (1, n_curves, m, n_lights)
-            Of the photographs, by curve.
+            Of the training photographs in the interpolation of their brightness, by curve.
 
         shares : ndarray of shape (1, n_curves)
             Of the curves.
 
         Returns
         -------
-        ndarray of shape (m,)
-            Logarithms.
-        """
-        return _interpolate(self.values, weights, shares)
-
-    def correct(self, images, wanted, pixels=None):
-        """Make photographs brighter or darker, in place.
-
-        Parameters
-        ----------
-        images : ndarray of shape (m, n_pixels, n_channels)
-            Predicted photographs.
-
-        wanted : ndarray of shape (m,)
-            As of `predict`.
-
-        pixels : ndarray of int or None, default=None
-            Where those of `self.pixels` are in these photographs; None: there.
-
-        Returns
-        -------
-        ndarray of shape (m, n_pixels, n_channels)
+        ndarray of shape (m, ...)
             `images`.
 
         Raises
@@ -86,11 +71,13 @@ class Brightness:
         ValueError
             If they are too bright for their type.
         """
-        found = log_brightness(images[:, self.pixels if pixels is None else pixels])
+        found = log_brightness(measured)
+        wanted = _interpolate(self.values, weights, shares)
         # A black photograph stays black.
         change = np.where(np.isfinite(found), wanted - found, 0).clip(-self.limit, self.limit)
+        factors = np.exp(self.share * change).astype(images.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
-            images *= np.exp(self.share * change).astype(images.dtype)[:, None, None]
+            images *= factors.reshape(-1, *[1] * (images.ndim - 1))
         check_finite(images)
         return images
 

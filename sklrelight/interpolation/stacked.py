@@ -291,11 +291,12 @@ class StackedRBFInterpolation(LightRegressor):
         """
         if self.brightness_ is None:
             return images
-        weights = self._weights(self._check_lights(X), self.brightness_.stacking_weights)
-        wanted = self.brightness_.predict(weights, self.brightness_.stacking_weights.sum(axis=2))
-        return self.brightness_.correct(_pixels(images), wanted, pixels).reshape(images.shape)
+        measured = _pixels(images)[:, self.brightness_.pixels if pixels is None else pixels]
+        stacking_weights = self.brightness_.stacking_weights
+        weights = self._weights(self._check_lights(X), stacking_weights)
+        return self.brightness_.correct(images, measured, weights, stacking_weights.sum(axis=2))
 
-    def leave_out(self, rows):
+    def leave_out(self, rows, pixels=None):
         """Predict training photographs by models fitted to the others, with the clusters and weights as they are.
 
         The candidates' kernels, epsilon and smoothing stay as well, so that nothing is fitted anew: the errors at
@@ -306,6 +307,9 @@ class StackedRBFInterpolation(LightRegressor):
         ----------
         rows : array-like of int
             Indices of training lights, or a mask of bool. Lights that are equal to one of these are left out, too.
+
+        pixels : ndarray of int or None, default=None
+            Which pixels to predict, as photographs one pixel wide; None: all.
 
         Returns
         -------
@@ -324,11 +328,13 @@ class StackedRBFInterpolation(LightRegressor):
         kept = ~np.isin(self._same, self._same[rows])
         if not kept.any():
             raise ValueError(f"rows leave out all {n_lights} training lights, or lights equal to them: none is left")
-        images = self._predict(*self._weights_without(rows, kept, self.stacking_weights_))
+        weights, shares = self._weights_without(rows, kept, self.stacking_weights_)
+        images = self._predict(weights, shares, pixels)
         if self.brightness_ is None:
             return images
-        wanted = self.brightness_.predict(*self._weights_without(rows, kept, self.brightness_.stacking_weights))
-        return self.brightness_.correct(_pixels(images), wanted).reshape(images.shape)
+        measured = _pixels(self._predict(weights, shares, self.brightness_.pixels))
+        weights, shares = self._weights_without(rows, kept, self.brightness_.stacking_weights)
+        return self.brightness_.correct(images, measured, weights, shares)
 
     def _weights(self, X, stacking_weights):
         """Weights of the photographs, of shape (n_clusters, n_curves, len(X), n_lights)."""
@@ -371,14 +377,16 @@ class StackedRBFInterpolation(LightRegressor):
                 used.setdefault(id(equations), (equations, []))[1].append(index)
         return list(used.values())
 
-    def _predict(self, weights, shares):
-        columns, labels = _pixels(self.images_), self.clusters_.ravel()
-        n_lights, n_pixels, n_channels = columns.shape
-        images = np.empty((weights.shape[2], n_pixels, n_channels), self._dtype)
-        for block in gen_batches(n_pixels, max(1, _BLOCK_VALUES // (max(n_lights, len(images)) * n_channels))):
-            parts = [(slice(None), columns[:, block])]
+    def _predict(self, weights, shares, pixels=None):
+        columns, labels, shape = _pixels(self.images_), self.clusters_.ravel(), self.images_.shape[1:]
+        if pixels is not None:
+            labels, shape = labels[pixels], (len(pixels), 1, *shape[2:])
+        images = np.empty((weights.shape[2], len(labels), columns.shape[2]), self._dtype)
+        n_pixels = max(1, _BLOCK_VALUES // (max(len(columns), len(images)) * images.shape[2]))
+        for block in gen_batches(len(labels), n_pixels):
+            parts = [(slice(None), columns[:, block if pixels is None else pixels[block]])]
             images[:, block] = mix(parts, labels[block], weights, shares, self.value_range_, self._dtype)
-        return images.reshape(len(images), *self.images_.shape[1:])
+        return images.reshape(len(images), *shape)
 
     @property
     def _dtype(self):
