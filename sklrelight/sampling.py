@@ -232,8 +232,8 @@ class TrainingBatches:
             raise ValueError(
                 f"window_size={window_size} is larger than the image, which has the shape {observations.image_shape}"
             )
-        on_disk = hasattr(observations, "random_batches")
-        if window_size > 1 and on_disk:
+        self._on_disk = hasattr(observations, "random_batches")
+        if window_size > 1 and self._on_disk:
             raise ValueError(f"window_size={window_size}: photographs on disk are sampled by single pixels, 1")
         self.observations = observations
         self.batch_size = batch_size
@@ -241,7 +241,7 @@ class TrainingBatches:
         self.max_observations = math.inf if max_observations is None else max_observations
         self.n_drawn = 0
         # What is read from a disk is shuffled on the CPU.
-        self.generator = torch.Generator("cpu" if on_disk else observations.rows.device)
+        self.generator = torch.Generator("cpu" if self._on_disk else observations.rows.device)
         self.generator.manual_seed(int(torch.randint(2**62, ())) if seed is None else seed)
         # Where the running epoch has come to, and where the next one is to go on from.
         self._position: dict[str, Any] | None = None
@@ -314,7 +314,7 @@ class TrainingBatches:
     def __iter__(self):
         if self.exhausted:
             return
-        if hasattr(self.observations, "random_batches"):
+        if self._on_disk:
             # From a disk, it is not for this class to say what is read next.
             left = self.max_observations - self.n_drawn
             batches = self.observations.random_batches(self.batch_length, left, self.generator)
