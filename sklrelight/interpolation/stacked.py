@@ -332,7 +332,10 @@ class StackedRBFInterpolation(LightRegressor):
         images = self._predict(weights, shares, pixels)
         if self.brightness_ is None:
             return images
-        measured = _pixels(self._predict(weights, shares, self.brightness_.pixels))
+        if pixels is None:
+            measured = _pixels(images)[:, self.brightness_.pixels]
+        else:
+            measured = _pixels(self._predict(weights, shares, self.brightness_.pixels))
         weights, shares = self._weights_without(rows, kept, self.brightness_.stacking_weights)
         return self.brightness_.correct(images, measured, weights, shares)
 
