@@ -38,7 +38,7 @@ def train(window_size, batch_size, seed):
     relighter = make_relighter("colburn2019", random_state=seed).set_params(
         regressor__mlp__hidden_layer_sizes=(64,) * 3,
         regressor__mlp__learning_rate_init=3e-3,
-        regressor__mlp__learning_rate="cosine",
+        regressor__mlp__learning_rate="linear",
         regressor__mlp__batch_size=batch_size,
         regressor__mlp__n_stages=1,
         regressor__mlp__max_epochs=100,

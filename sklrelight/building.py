@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from skorch.callbacks import LRScheduler
 from skorch.helper import predefined_split
-from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from .budget import choose_max_observations
 from .callbacks import BatchSizeStages, TrainingProgress, stage_batch_size
@@ -19,7 +19,7 @@ from .streaming import StackObservations
 from .training import RelightingNet, as_tensor
 
 __all__ = [
-    "TimedCosine",
+    "LinearDecay",
     "make_net",
     "make_observations",
     "plan_observations",
@@ -156,7 +156,7 @@ def make_net(parameters, train, valid, device, half_precision, clock, max_observ
         Whether its hidden layers are computed in bfloat16.
 
     clock : Clock
-        Ends the training of this net, and hurries the cosine.
+        Ends the training of this net, and hurries the fall of the learning rate.
 
     max_observations : int or None
         Its part of the observations of the fit.
@@ -305,16 +305,13 @@ def _learning_rate_schedule(parameters, batches, clock):
             min_lr=parameters.min_learning_rate,
             eps=0.0,
         )
-    if parameters.learning_rate == "cosine":
-        n_batches = _count_batches(parameters, batches)
-        if parameters.max_time is not None:
-            factor = TimedCosine(n_batches, clock)
-            return LRScheduler(LambdaLR, step_every="batch", event_name=None, lr_lambda=factor)
-        return LRScheduler(CosineAnnealingLR, step_every="batch", event_name=None, T_max=n_batches)
+    if parameters.learning_rate == "linear":
+        factor = LinearDecay(_count_batches(parameters, batches), None if parameters.max_time is None else clock)
+        return LRScheduler(LambdaLR, step_every="batch", event_name=None, lr_lambda=factor)
     return None
 
 
-class TimedCosine:
+class LinearDecay:
     """Factor of the learning rate that falls from 1 to 0 by number of batches or by time, whichever is further on.
 
     Parameters
@@ -322,18 +319,20 @@ class TimedCosine:
     n_batches : int
         Of the whole fit.
 
-    clock : Clock
-        Of the whole fit.
+    clock : Clock or None, default=None
+        Of the whole fit; None: by number of batches alone.
     """
 
-    def __init__(self, n_batches, clock):
+    def __init__(self, n_batches, clock=None):
         self.n_batches = n_batches
         self.clock = clock
 
     def __call__(self, n_done):
         """Give the factor after some batches."""
-        progress = min(1.0, max(n_done / self.n_batches, self.clock.progress))
-        return 0.5 * (1 + math.cos(math.pi * progress))
+        progress = n_done / self.n_batches
+        if self.clock is not None:
+            progress = max(progress, self.clock.progress)
+        return max(0.0, 1 - progress)
 
 
 def _count_batches(parameters, batches):

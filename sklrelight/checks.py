@@ -37,7 +37,7 @@ class ObservationChecks:
         "relative_weight": [Interval(Real, 0, None, closed="left")],
         "optimizer": [StrOptions({"adam", "muon"})],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "learning_rate": [StrOptions({"cosine", "plateau", "constant"})],
+        "learning_rate": [StrOptions({"linear", "plateau", "constant"})],
         "plateau_factor": [Interval(Real, 0, 1, closed="neither")],
         "plateau_patience": [Interval(Integral, 1, None, closed="left")],
         "min_learning_rate": [Interval(Real, 0, None, closed="left")],

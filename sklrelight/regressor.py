@@ -62,8 +62,8 @@ class RelightingMLPRegressor(
     learning_rate_init : float, default=4e-3
         Learning rate at the start. Muon's own is ten times as large.
 
-    learning_rate : {"cosine", "plateau", "constant"}, default="cosine"
-        ``"cosine"``: falls to 0 over the whole fit, batch by batch. ``"plateau"``: multiplied by `plateau_factor` after
+    learning_rate : {"linear", "plateau", "constant"}, default="linear"
+        ``"linear"``: falls to 0 over the whole fit, batch by batch. ``"plateau"``: multiplied by `plateau_factor` after
         `plateau_patience` epochs in which the training loss did not fall by 1e-4.
 
     plateau_factor : float, default=0.5
@@ -114,7 +114,7 @@ class RelightingMLPRegressor(
 
     max_time : float or None, default=None
         Seconds after which the fit ends, from the start of `fit` and compilation included, if it has not ended before:
-        with the batch that runs then, and one pass over the validation lights. The cosine falls to 0 by then. Other
+        with the batch that runs then, and one pass over the validation lights. A linear rate falls to 0 by then. Other
         runs end elsewhere: use `max_observations` for a result that can be reproduced to the byte.
 
     validation_fraction : float, default=0.0
@@ -230,8 +230,8 @@ class RelightingMLPRegressor(
     Notes
     -----
     Network, loss, windows and schedules are those of Colburn 2019 (github.com/alexcolburn/neural_relighting), with
-    other defaults; ``make_relighter(recipe="colburn2019")`` has the published ones. Muon, a cosine over a budget of
-    observations, and salient images reach a lower error in a small part of the time.
+    other defaults; ``make_relighter(recipe="colburn2019")`` has the published ones. Muon, a rate that falls over a
+    budget of observations, and salient images reach a lower error in a small part of the time.
 
     The file of `checkpoint` is written at the start, after every 2^20 observations (2^25 on CUDA), those of validation
     too, and at the end of each network. That takes about a hundredth of the time of a long fit, and at most so many
@@ -269,7 +269,7 @@ class RelightingMLPRegressor(
         relative_weight=0.01,
         optimizer="muon",
         learning_rate_init=4e-3,
-        learning_rate="cosine",
+        learning_rate="linear",
         plateau_factor=0.5,
         plateau_patience=2,
         min_learning_rate=1e-7,

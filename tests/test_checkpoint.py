@@ -102,7 +102,7 @@ def assert_same(regressor, whole, features):
 
 
 FITS = {
-    "cosine": {},
+    "linear": {},
     "several": {"n_networks": 3, "interpolation": "auto"},
     "estimator": {"n_networks": 2, "interpolation": NearestPhotograph(), "dropout": 0.2},
     "constant": {"learning_rate": "constant", "optimizer": "adam", "dropout": 0.2},
@@ -286,7 +286,7 @@ class TestEndOfTheFit:
 
         monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=lambda: now))
         monkeypatch.setattr(CompositeLoss, "forward", slow)
-        parameters = {**SMALL, "max_epochs": 1000, "learning_rate": "cosine", "max_time": 60, "n_networks": 2}
+        parameters = {**SMALL, "max_epochs": 1000, "learning_rate": "linear", "max_time": 60, "n_networks": 2}
         regressor = RelightingMLPRegressor(**parameters, checkpoint=path)
         with pytest.raises(KilledError):
             regressor.fit(features, images)

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from sklrelight import PixelLightFeaturizer, RelightingMLPRegressor, fitting
-from sklrelight.building import TimedCosine
+from sklrelight.building import LinearDecay
 from sklrelight.features import PixelLightFeatures
 from sklrelight.losses import CompositeLoss
 from sklrelight.predicting import predict_networks
@@ -174,7 +174,7 @@ class TestSchedule:
         rates = regressor.set_params(random_state=0).fit(features, images).history_[:, "event_lr"]
         assert rates == [1e-12, 1e-12, 1e-12, 0.5e-12, 0.5e-12, 0.25e-12]
 
-    def test_the_cosine_ends_at_zero_with_the_budget(self, capture):
+    def test_a_linear_rate_ends_at_zero_with_the_budget(self, capture):
         features, images = capture
         regressor = RelightingMLPRegressor((8,), batch_size=100, max_observations=1500, random_state=0)
         regressor.fit(features, images)
@@ -397,7 +397,7 @@ class TestMaxTime:
         # Generous above: other processes may hold a batch up.
         assert 1.5 <= time.perf_counter() - start < 5
         assert regressor.n_observations_ > 0
-        # The cosine has fallen to 0 by then.
+        # The rate has fallen to 0 by then.
         assert 0 <= regressor.history_[-1, "event_lr"] < 0.05 * regressor.learning_rate_init
 
     def test_does_not_hold_up_a_fit_that_ends_before(self, capture):
@@ -411,7 +411,7 @@ class TestMaxTime:
 
     def test_the_rate_falls_by_batches_or_by_time_whichever_is_further_on(self):
         clock = SimpleNamespace(progress=0.0)
-        factor = TimedCosine(10, clock)
+        factor = LinearDecay(10, clock)
         assert [factor(n) for n in (0, 5, 10, 11)] == pytest.approx([1, 0.5, 0, 0])
         clock.progress = 0.5
         assert [factor(n) for n in (0, 5, 10)] == pytest.approx([0.5, 0.5, 0])

@@ -34,7 +34,7 @@ class TrainingCurveDisplay:
     ----------
     rate_steps_ : ndarray of int
         Epochs, from 1, that began with a lower learning rate than the one before, where the rate falls by steps.
-        Empty for a rate that falls all the time, as a cosine does.
+        Empty for a rate that falls all the time, as a linear one does.
 
     axes_ : ndarray of shape (2,) of Axes
         Losses and learning rate; set by `plot`.
