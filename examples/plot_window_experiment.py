@@ -117,9 +117,9 @@ for batch in BATCHES:
 # %%
 # **The order is as claimed, the size is not.** In our runs the error falls from whole images over large windows
 # to 3 x 3 and single pixels, and 3 x 3 is close to single pixels. But whole images do not fail: at equal numbers
-# of observations and steps their error is higher by some hundredths of itself. What does cost much is what whole
-# images bring with them: a batch cannot be smaller than one image, so there are few steps. Compare the two
-# figures above: the size of the batch matters more than what is in it.
+# of observations and steps their error is higher by about a tenth in the larger batches and not quite a fifth in
+# the smaller ones. What costs more is what whole images bring with them: a batch cannot be smaller than one image,
+# so there are few steps. Compare the two figures above: the size of the batch matters more than what is in it.
 #
 # A batch of single pixels may be as small as one likes, which is the better half of the argument. This is a small
 # network on one rendered scene, trained for a short while; with features that hold the mean image and little
