@@ -125,7 +125,7 @@ class StateKeeper:
             if isinstance(callback, BatchSizeStages):
                 stages = {name: value for name, value in vars(callback).items() if name.endswith("_")}
             elif isinstance(callback, LRScheduler):
-                # The factor as a function of time has no state but the clock's.
+                # The factor as a function of batches and time has no state but the clock's.
                 schedule = callback.lr_scheduler_.state_dict()
                 schedule = {name: value for name, value in schedule.items() if not callable(value)}
                 if "lr_lambdas" in schedule:
