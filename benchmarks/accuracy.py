@@ -3,6 +3,7 @@
     python benchmarks/accuracy.py --data FOLDER
     python benchmarks/accuracy.py --data FOLDER --sets realrti loewenkopf --models rbf default --seeds 0
     python benchmarks/accuracy.py --data FOLDER --models default --fresh
+    python benchmarks/accuracy.py --data FOLDER --models default default_float32 --seeds 0
     python benchmarks/accuracy.py --data FOLDER --sets figure_olat --models default --to-the-end
 
 Each model is fitted in a process of its own, on all cores: run it on an otherwise idle machine. Each result is kept as
@@ -26,6 +27,7 @@ from pathlib import Path
 import torch
 from accuracy_models import (
     CLASSICAL,
+    IN_FLOAT32,
     MODELS,
     TO_THE_END,
     Settings,
@@ -195,9 +197,10 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    models = [model for model in MODELS if model != TO_THE_END]
+    choices = [model for model in MODELS if model != TO_THE_END]
+    models = [model for model in choices if model != IN_FLOAT32]
     parser.add_argument("--sets", nargs="+", default=["all"], metavar="SET", help=f"of {', '.join([*GROUPS, *SETS])}")
-    parser.add_argument("--models", nargs="+", default=models, choices=models, metavar="MODEL", help="to measure")
+    parser.add_argument("--models", nargs="+", default=models, choices=choices, metavar="MODEL", help="to measure")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED", help="of splits and models")
     parser.add_argument("--lights", nargs="+", type=int, help="numbers to train on, in place of the sets' own")
     parser.add_argument(

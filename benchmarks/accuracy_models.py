@@ -23,6 +23,7 @@ from sklrelight.interpolation import (
 from sklrelight.metrics import relative_error
 
 TO_THE_END = "colburn2019_to_the_end"
+IN_FLOAT32 = "default_float32"
 # Gaussian widths, in median distances of a light to its nearest one.
 _WIDTHS = (1, 2, 4)
 _SMOOTHINGS = (0.0, 1e-4, 1e-2)
@@ -156,6 +157,12 @@ def _recipe(recipe):
     return candidates
 
 
+def _default_in_float32(split, seed, settings):
+    """Give the default recipe with nothing in bfloat16, for what that costs."""
+    budget = _QUICK if settings.quick else {}
+    return {"": Candidate(_make_relighter("default", seed, {"precision": "float32", **budget}), "loaded")}
+
+
 def _colburn2019_to_the_end(split, seed, settings):
     """Give the seed's recipe as it was run: its whole schedule, and nothing compiled."""
     mlp = {"precision": settings.precision, **(_QUICK if settings.quick else {})}
@@ -189,6 +196,7 @@ MODELS: dict[str, Callable[[object, int, Settings], dict[str, Candidate]]] = {
     "mlp": _mlp,
     "colburn2019": _recipe("colburn2019"),
     "default": _recipe("default"),
+    IN_FLOAT32: _default_in_float32,
     TO_THE_END: _colburn2019_to_the_end,
 }
 CLASSICAL = ("nearest", "linear", "ptm", "hsh", "rbf")

@@ -5,7 +5,7 @@ from collections import defaultdict
 from statistics import fmean
 from typing import NamedTuple
 
-from accuracy_models import CLASSICAL, TO_THE_END
+from accuracy_models import CLASSICAL, IN_FLOAT32, TO_THE_END
 from accuracy_sets import REALRTI, SETS, SYNTHRTI
 
 LABELS = {
@@ -18,6 +18,7 @@ LABELS = {
     "mlp": "scikit-learn MLPRegressor",
     "colburn2019": "colburn2019",
     "default": "sklrelight, default recipe",
+    IN_FLOAT32: "sklrelight, default recipe in float32",
     TO_THE_END: "colburn2019 to its end",
 }
 
@@ -203,7 +204,39 @@ def _summary(records):
         lines += ["", f"Greatest ratio of a capture: {_greatest(means)}; to be reached: 1.00 on each."]
         over = [f"{capture} ({show_lights(lights)})" for (capture, lights), mean in means.items() if mean > 0.9]
         lines += ["", f"Over 0.90: {', '.join(over) or 'none'}."]
-    return [*lines, *_to_the_end(records), "", *_matched(records)]
+    return [*lines, *_to_the_end(records), "", *_in_float32(records), *_matched(records)]
+
+
+def _in_float32(records):
+    """Show what the default recipe's hidden layers in bfloat16 cost, where it had them."""
+    in_float32 = {_row(r): r for r in records if r["model"] == IN_FLOAT32 and r.get("error") is not None}
+    pairs = defaultdict(list)
+    for record in records:
+        in_bfloat16 = record["model"] == "default" and record["details"].get("precision") == "bfloat16"
+        if in_bfloat16 and _row(record) in in_float32:
+            pairs[record["capture"], record["lights"]].append((record, in_float32[_row(record)]))
+    if not pairs:
+        return []
+    lines = [
+        "### What bfloat16 costs",
+        "",
+        "The default recipe with hidden layers in bfloat16, and the same in float32; to be reached: 1.01 on each row.",
+        "",
+        "| set | lights | error, bfloat16 | error, float32 | bfloat16 / float32 | fit, s, bfloat16 | fit, s, float32 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for capture, lights in rows_of(record for of_row in pairs.values() for record, _ in of_row):
+        of_row = pairs[capture, lights]
+        columns = (
+            [own["error"] for own, _ in of_row],
+            [other["error"] for _, other in of_row],
+            [own["error"] / other["error"] for own, other in of_row],
+            [own["fit_seconds"] for own, _ in of_row],
+            [other["fit_seconds"] for _, other in of_row],
+        )
+        cells = [Spread.of(values).show(digits) for values, digits in zip(columns, (4, 4, 3, 0, 0), strict=True)]
+        lines.append(f"| {capture} | {show_lights(lights)} | {' | '.join(cells)} |")
+    return [*lines, ""]
 
 
 def _matched(records):

@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 from capture_files import directions, write_capture
@@ -196,6 +197,14 @@ def test_recipes_have_their_budgets(settings):
         assert colburn2019["regressor__mlp__max_time"] == 60
 
 
+def test_the_default_in_float32_differs_in_nothing_else():
+    default, in_float32 = (
+        models.MODELS[model](None, 0, models.Settings())[""].estimator for model in ("default", models.IN_FLOAT32)
+    )
+    assert joblib.hash(default) != joblib.hash(in_float32)
+    assert joblib.hash(default.set_params(regressor__mlp__precision="float32")) == joblib.hash(in_float32)
+
+
 # --- Ratios and tables
 
 
@@ -293,6 +302,24 @@ def test_the_tables_say_what_was_found(tmp_path):
     assert "ends at 0.0300 after 7,000 s in float32" in text
     tables = [line for line in text.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in tables} == {6, 10}
+
+
+def test_what_bfloat16_costs_is_shown_where_it_was_used(tmp_path):
+    records = [
+        record("default", 0.0909, details={"precision": "bfloat16"}),
+        record(models.IN_FLOAT32, 0.09, fit_seconds=2.0),
+        record("default", 0.09, seed=1, details={"precision": "float32"}),
+        record(models.IN_FLOAT32, 0.08, seed=1),
+        record("default", 0.09, lights=30, details={"precision": "bfloat16"}),
+    ]
+    path = tmp_path / "accuracy.md"
+    report.write_report(records, path, "")
+    text = path.read_text(encoding="utf-8")
+    assert f"| {NAME} | 60 % | 0.0909 | 0.0900 | 1.010 | 1 | 2 |" in text
+    assert "1.125" not in text  # the same network, twice in float32
+    assert f"| {NAME} | 30 |" not in text  # nothing to compare with
+    report.write_report(records[2:], path, "")
+    assert "bfloat16 costs" not in path.read_text(encoding="utf-8")
 
 
 def test_brightness_that_nobody_can_know_is_shown_beside_what_is_left(tmp_path):
