@@ -1,4 +1,4 @@
-"""How networks and an interpolation over the lights predict together: lights to judge them by, and each one's share."""
+"""How networks and an interpolation over the lights predict together: lights to judge them by, and their mean."""
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -7,23 +7,19 @@ from sklearn.utils.validation import has_fit_parameter
 
 from .interpolation import StackedRBFInterpolation
 from .interpolation.equations import Points
-from .weights import value_weights
 
 __all__ = [
+    "agreement",
     "blend",
-    "cluster_shares",
     "fit_interpolation",
     "hold_out_lights",
     "least_distance",
     "leave_out",
     "light_reach",
+    "mean_square",
     "network_change",
-    "network_share",
     "of_pixels",
 ]
-
-# Evidence of all pixels together that counts for each kind of them.
-_PRIOR = 0.02
 
 
 def hold_out_lights(n_lights, n_networks, rng, lights=None):
@@ -149,74 +145,28 @@ def of_pixels(images, pixels):
     return images.reshape(len(images), -1, 1, *images.shape[3:])[:, pixels]
 
 
-def network_share(true, network, interpolated, pixel_weight=None, saturation=None):
-    """Find the share of the networks in the mean with the least error on photographs that neither has seen.
+def mean_square(change, inside=None):
+    """Average the squares of a photograph's values.
 
     Parameters
     ----------
-    true, network, interpolated : ndarray of shape (n_held_out, ...)
-        Photographs, and what was predicted of them.
+    change : ndarray of shape (H, W) or (H, W, C)
+        Values.
 
-    pixel_weight : ndarray of shape (H, W) or None, default=None
-        Weights of the pixels.
-
-    saturation : float or None, default=None
-        Values at and above it are left out.
+    inside : ndarray of bool of shape (H, W) or None, default=None
+        The pixels that count; None: all.
 
     Returns
     -------
     float
-        In [0, 1]; a half where nothing can be told. Least squares of errors relative to the interpolation's of each
-        photograph, so that those at the rim of the lights, which are hard to interpolate, do not decide for all.
+        The mean.
 
     Examples
     --------
-    >>> true = np.zeros((1, 4))
-    >>> network_share(true, true + [1, 1, -1, 1], true - [3, 3, -3, 3])
-    0.75
+    >>> mean_square(np.array([[1.0, 3.0]]), np.array([[False, True]]))
+    9.0
     """
-    products, squares = _moments(true, network, interpolated, pixel_weight, saturation)
-    return _share(products.sum(), squares.sum())
-
-
-def cluster_shares(true, network, interpolated, clusters, pixel_weight=None, saturation=None, n_clusters=None):
-    """Find the share of the networks for each kind of pixel, as `network_share` does for all.
-
-    Networks win where highlights and shadows move, an interpolation where nothing much happens.
-
-    Parameters
-    ----------
-    true, network, interpolated : ndarray of shape (n_held_out, ...)
-        Photographs, and what was predicted of them.
-
-    clusters : ndarray of int
-        The kind of each pixel, of as many as the photographs have.
-
-    pixel_weight, saturation
-        As for `network_share`.
-
-    n_clusters : int or None, default=None
-        How many kinds there are, should these pixels not be of all; None: as many as the largest number tells.
-
-    Returns
-    -------
-    ndarray of shape (n_clusters,)
-        Each in [0, 1]. A kind that tells little has the share that suits all kinds: as much evidence as a fiftieth of
-        the whole counts for that.
-
-    Examples
-    --------
-    >>> true = np.zeros((1, 4))
-    >>> cluster_shares(true, true + [0, 0, 1, -1], true + [1, -1, 0, 0], np.array([0, 0, 1, 1])).round(2)
-    array([0.98, 0.02])
-    """
-    products, squares = _moments(true, network, interpolated, pixel_weight, saturation)
-    labels = clusters.ravel()
-    n_clusters = n_clusters or labels.max() + 1
-    prior = _PRIOR * squares.sum()
-    products_of = np.bincount(labels, products, n_clusters) + prior * _share(products.sum(), squares.sum())
-    squares_of = np.bincount(labels, squares, n_clusters) + prior
-    return np.array([_share(*sums) for sums in zip(products_of, squares_of, strict=True)])
+    return float(np.square(change if inside is None else change[inside]).mean())
 
 
 def network_change(network, interpolated, share, inside=None):
@@ -245,7 +195,7 @@ def network_change(network, interpolated, share, inside=None):
     """
     share = _beside(share, interpolated)
     changes = (share * (one - other) for one, other in zip(network, interpolated, strict=True))
-    return float(np.sqrt(max(_mean_square(change, inside) for change in changes)))
+    return float(np.sqrt(max(mean_square(change, inside) for change in changes)))
 
 
 def least_distance(lights, held_out):
@@ -300,13 +250,40 @@ def light_reach(lights, trained, distance):
     return np.minimum(1, cdist(lights, trained).min(axis=1) / distance)
 
 
-def blend(network, interpolated, share, largest_change=None, inside=None, reach=None):
+def agreement(deviation, largest):
+    """Say how far networks agree under some lights, measured by what they disagreed under held-out ones.
+
+    Parameters
+    ----------
+    deviation : ndarray of shape (m,)
+        Standard deviation between the networks under some lights.
+
+    largest : float
+        Root mean square by which a network that had not seen a light differed from those that had, at most.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        In (0, 1], or 0 where they never disagreed: 1 up to the largest, beyond it the square of the largest over the
+        variance.
+
+    Examples
+    --------
+    >>> agreement(np.array([0.0, 1.0, 2.0, 4.0]), 2.0)
+    array([1.  , 1.  , 1.  , 0.25])
+    """
+    beyond = deviation > largest
+    return np.where(beyond, largest / np.where(beyond, deviation, 1), 1.0) ** 2
+
+
+def blend(network, interpolated, share, largest_change=None, inside=None, reach=None, agreed=None):
     """Predict the weighted mean of networks and an interpolation.
 
     How far networks can be trusted was measured on lights that may be unlike these: held-out lights of a dome lie on
-    rings with others, and none between two rings. Where networks are wrong there, they differ from an interpolation by
-    more than they ever did. And nearer to a training light than any held-out one was, it is the interpolation that
-    becomes exact, its error falling with the square of the distance, while a network keeps what it has not learnt.
+    rings with others, and none between two rings. Where networks are wrong there, they differ from an interpolation,
+    and from each other, by more than they ever did. And nearer to a training light than any held-out one was, it is the
+    interpolation that becomes exact, its error falling with the square of the distance, while a network keeps what it
+    has not learnt.
 
     Parameters
     ----------
@@ -326,6 +303,9 @@ def blend(network, interpolated, share, largest_change=None, inside=None, reach=
         Distance to the nearest training light as a part of the least one of a held-out light, in [0, 1]; None: all 1.
         The networks' share is multiplied by it, and `largest_change` by its square.
 
+    agreed : ndarray of shape (n_lights,) or None, default=None
+        How far the networks agree, in [0, 1], which their share is multiplied by, too; None: all 1.
+
     Returns
     -------
     ndarray of shape (n_lights, ...), float32
@@ -338,12 +318,13 @@ def blend(network, interpolated, share, largest_change=None, inside=None, reach=
            [2., 2., 2.]])
     """
     reach = np.ones(len(network)) if reach is None else reach
+    agreed = np.ones(len(network)) if agreed is None else agreed
     network -= interpolated
     network *= _beside(share, network).astype(network.dtype)
     for i, part in enumerate(reach):
-        scale = part
+        scale = part * agreed[i]
         if largest_change is not None:
-            size = part * np.sqrt(_mean_square(network[i], inside))
+            size = scale * np.sqrt(mean_square(network[i], inside))
             limit = largest_change * part**2
             scale *= limit / size if size > limit else 1
         if scale != 1:
@@ -352,32 +333,7 @@ def blend(network, interpolated, share, largest_change=None, inside=None, reach=
     return network
 
 
-def _mean_square(change, inside):
-    return np.square(change if inside is None else change[inside]).mean()
-
-
 def _beside(share, images):
     """Give shares of pixels the axes of a photograph."""
     share = np.asarray(share)
     return share.reshape(share.shape + (1,) * (images.ndim - 1 - share.ndim)) if share.ndim else share
-
-
-def _moments(true, network, interpolated, pixel_weight, saturation):
-    """Sum, for each pixel, what least squares of the share are made of, photographs weighted."""
-    n_pixels = int(np.prod(true.shape[1:3]))
-    products: list[np.ndarray] = []
-    squares: list[np.ndarray] = []
-    errors: list[np.ndarray] = []
-    for i in range(len(true)):
-        gap, error = (other[i : i + 1].astype(np.float64) - interpolated[i : i + 1] for other in (network, true))
-        weights = value_weights(true[i : i + 1], pixel_weight, saturation)
-        weights = np.ones(1) if weights is None else weights
-        for sums, values in ((products, gap * error), (squares, gap * gap), (errors, error * error)):
-            sums.append((weights * values).reshape(n_pixels, -1).sum(axis=1))
-    error = np.array([values.sum() for values in errors])
-    scale = 1 / (error + 1e-3 * error.mean()) if error.any() else np.ones(len(error))
-    return scale @ np.array(products), scale @ np.array(squares)
-
-
-def _share(product, square):
-    return float(np.clip(product / square, 0, 1)) if square > 0 else 0.5

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .blending import blend, light_reach
+from .blending import agreement, blend, light_reach, mean_square
 from .training import as_tensor
 
 __all__ = ["clip", "predict_blend", "predict_networks"]
@@ -27,8 +27,8 @@ def clip(encoded, target_range):
     return encoded if target_range is None else np.clip(encoded, *target_range, out=encoded)
 
 
-def predict_networks(nets, features, target_shape, target_range):
-    """Predict the mean over some networks, each kept within the range of the targets.
+def predict_networks(nets, features, target_shape, target_range, inside=None):
+    """Predict the mean over some networks, each kept within the range of the targets, and how far they agree.
 
     Parameters
     ----------
@@ -44,23 +44,33 @@ def predict_networks(nets, features, target_shape, target_range):
     target_range : tuple of float or None
         As in `clip`.
 
+    inside : ndarray of bool of shape (H, W) or None, default=None
+        The pixels that count for how far they agree; None: all.
+
     Returns
     -------
-    ndarray of shape (n_lights, *target_shape), float32
+    mean : ndarray of shape (n_lights, *target_shape), float32
         Encoded photographs.
+
+    deviation : ndarray of shape (n_lights,)
+        Standard deviation between the networks, root mean square over the pixels; 0 for a single one.
     """
-    mean = np.zeros((len(features), *target_shape), np.float32)
-    for net in nets:
+    shape = (len(features), *target_shape)
+    mean, variance = np.zeros(shape, np.float32), np.zeros(len(features))
+    for count, net in enumerate(nets, start=1):
         module = net.module_.eval()
         device = next(module.parameters()).device
         pixels = features.pixels if module.latents is None else features.numbered_pixels()
         lights, pixels = (as_tensor(table, device) for table in (features.lights, pixels))
-        encoded = clip(module.predict_product(lights, pixels), target_range).reshape(mean.shape)
-        if len(nets) == 1:
-            return encoded
-        encoded /= len(nets)
+        encoded = clip(module.predict_product(lights, pixels), target_range).reshape(shape)
+        if count == 1:
+            mean = encoded
+            continue
+        encoded -= mean
+        variance += [mean_square(one, inside) * (count - 1) / count for one in encoded]
+        encoded /= count
         mean += encoded
-    return mean
+    return mean, np.sqrt(variance / max(1, len(nets) - 1))
 
 
 def predict_blend(nets, interpolation, trust, inside, features, target_shape, target_range):
@@ -78,7 +88,7 @@ def predict_blend(nets, interpolation, trust, inside, features, target_shape, ta
         How far the networks are trusted.
 
     inside : ndarray of bool of shape (H, W) or None
-        The pixels that count for how the networks change a photograph; None: all.
+        The pixels that count for how the networks change a photograph, and agree; None: all.
 
     Returns
     -------
@@ -86,7 +96,7 @@ def predict_blend(nets, interpolation, trust, inside, features, target_shape, ta
         Encoded photographs.
     """
     if interpolation is None:
-        return predict_networks(nets, features, target_shape, target_range)
+        return predict_networks(nets, features, target_shape, target_range)[0]
     interpolated = clip(interpolation.predict(features.light_vectors), target_range).astype(np.float32, copy=False)
     interpolated = interpolated.reshape(len(features), *target_shape)
     share = trust.network_share
@@ -94,8 +104,9 @@ def predict_blend(nets, interpolation, trust, inside, features, target_shape, ta
         share = trust.cluster_shares[interpolation.clusters_]
     if not np.any(share):
         return interpolated
-    network = predict_networks(nets, features, target_shape, target_range)
+    network, deviation = predict_networks(nets, features, target_shape, target_range, inside)
+    agreed = None if trust.largest_deviation is None else agreement(deviation, trust.largest_deviation)
     reach = None
     if trust.held_out_distance is not None:
         reach = light_reach(features.light_vectors, trust.lights, trust.held_out_distance)
-    return blend(network, interpolated, share, trust.largest_change, inside, reach)
+    return blend(network, interpolated, share, trust.largest_change, inside, reach, agreed)

@@ -180,6 +180,11 @@ class RelightingMLPRegressor(
         were ever seen to, it is they that are wrong, as between the rings of a dome. None where there were no such
         photographs.
 
+    largest_deviation_ : float or None
+        Root mean square by which a network that had not seen a held-out light differed from the mean of those that had,
+        where it differed most. Under lights where the networks' standard deviation is larger, their share falls with
+        its square. None where there is one network, or no held-out light.
+
     held_out_distance_ : float or None
         The least distance of a held-out light from those that its network had seen. Nearer to a training light, the
         networks' share falls with the distance, and the largest change with its square: there the default interpolation

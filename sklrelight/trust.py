@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .blending import cluster_shares, least_distance, leave_out, network_change, network_share, of_pixels
+from .blending import least_distance, leave_out, network_change, of_pixels
 from .predicting import clip, predict_networks
+from .shares import cluster_shares, network_share
 
 __all__ = ["Trust", "measure_trust"]
 
@@ -28,6 +29,10 @@ class Trust:
     largest_change : float or None, default=None
         Root mean square by which the networks change the interpolation with these shares, where they change it most.
 
+    largest_deviation : float or None, default=None
+        Root mean square by which a network that had not seen a light differed from the mean of the others, which had,
+        where it differed most; None where there is a single network.
+
     held_out_distance : float or None, default=None
         Least distance of a held-out light from those that its network has seen; None where the interpolation has no
         clusters, for such a one need not be exact at the lights that it has seen.
@@ -39,6 +44,7 @@ class Trust:
     network_share: float = 1.0
     cluster_shares: np.ndarray | None = None
     largest_change: float | None = None
+    largest_deviation: float | None = None
     held_out_distance: float | None = None
     lights: np.ndarray | None = None
 
@@ -86,18 +92,22 @@ def measure_trust(nets, interpolation, held_out, data, target_range, rng):
         pixels = np.sort(rng.permutation(some)[:_MEASURED_PIXELS])
     features = data.features if pixels is None else data.features.of_pixels(pixels)
     true = of_pixels(data.y[np.concatenate([rows for _, rows in known])], pixels)
-    network, interpolated = [], []
+    network, of_others, interpolated = [], [], []
     for net, rows in known:
-        network.append(predict_networks([net], features[rows], true.shape[1:], target_range))
+        photographs = features[rows], true.shape[1:], target_range
+        network.append(predict_networks([net], *photographs)[0])
+        if len(nets) > 1:
+            of_others.append(predict_networks([other for other in nets if other is not net], *photographs)[0])
         interpolated.append(clip(leave_out(interpolation, rows, lights, images, pixels), target_range))
     compared = true, np.concatenate(network), np.concatenate(interpolated)
     weight = None if data.pixel_weight is None else of_pixels(data.pixel_weight[None], pixels)[0]
     inside = None if weight is None else weight > 0
     share = network_share(*compared, weight, data.saturation)
+    deviation = network_change(compared[1], np.concatenate(of_others), 1.0, inside) if of_others else None
     if clusters is None:
-        return Trust(share, None, network_change(*compared[1:], share, inside))
+        return Trust(share, None, network_change(*compared[1:], share, inside), deviation)
     clusters = of_pixels(clusters[None], pixels)[0]
     shares = cluster_shares(*compared, clusters, weight, data.saturation, n_clusters)
     change = network_change(*compared[1:], shares[clusters], inside)
     distance = least_distance(lights, held_out[: len(nets)])
-    return Trust(share, shares, change, distance, None if distance is None else lights)
+    return Trust(share, shares, change, deviation, distance, None if distance is None else lights)

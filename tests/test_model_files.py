@@ -141,7 +141,7 @@ def test_networks_predict_the_same_bytes(parameters, scaling, path):
     assert_equal(loaded, relighter, POSITIONS)
     mlp, expected = loaded.regressor_["mlp"], relighter.regressor_["mlp"]
     assert mlp.history_ == expected.history_
-    shares = ("network_share_", "largest_change_", "held_out_distance_", "target_range_")
+    shares = ("network_share_", "largest_change_", "largest_deviation_", "held_out_distance_", "target_range_")
     for name in (*shares, "n_observations_", "precision_", "compiled_", "device_"):
         assert getattr(mlp, name) == getattr(expected, name)
     names = relighter.regressor_["featurizer"].get_feature_names_out()
@@ -383,6 +383,7 @@ NESTED = json.loads("[" * 300 + "]" * 300)
         (lie(*MLP, "device", value="meta"), "device is not known"),
         (lie(*MLP, "network_share", value=2), "out of its range"),
         (lie(*MLP, "largest_change", value=-1), "out of its range"),
+        (lie(*MLP, "largest_deviation", value=-1), "out of its range"),
         (lie(*MLP, "held_out_distance", value=0), "out of its range"),
         (lie(*MLP, "interpolation", value=None), "shares of clusters that its interpolation"),
         (lie(*MLP, "interpolation", "state", "candidates", value=lambda c: c * 100), "no list of up to 256"),

@@ -83,7 +83,7 @@ class TestLatents:
         regressor = RelightingMLPRegressor((64, 64), n_latents=4, random_state=0).fit(features, images)
         some = np.array([17, 3, 29])
         expected = regressor.predict(features).reshape(60, 30)[:, some]
-        of_some = predict_networks(regressor.nets_, features.of_pixels(some), (3, 1), None)
+        of_some = predict_networks(regressor.nets_, features.of_pixels(some), (3, 1), None)[0]
         np.testing.assert_allclose(of_some[:, :, 0], expected, atol=1e-6)
 
     def test_are_their_own_where_only_some_pixels_have_weight(self, unlike_pixels):

@@ -127,7 +127,7 @@ class TestInterpolation:
         features, images = capture
         regressor = RelightingMLPRegressor(**SMALL, n_networks=2, interpolation=Constant(0.55)).fit(features, images)
         for share in (0.0, 0.25, 1.0):
-            regressor.network_share_, regressor.largest_change_ = share, None
+            regressor.network_share_, regressor.largest_change_, regressor.largest_deviation_ = share, None, None
             blend = regressor.predict(features[:3])
             alone = clone(regressor).fit(features, images)
             alone.interpolation_, alone.nets_ = None, regressor.nets_

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from sklrelight import PixelLightFeaturizer, RelightingMLPRegressor, trust
+from sklrelight.predicting import predict_networks
 
 PARAMETERS = {"max_epochs": 40, "n_networks": 2, "interpolation": "auto", "random_state": 0}
 
@@ -55,3 +57,37 @@ def test_pixels_without_weight_are_not_among_them(capture, monkeypatch):
     assert true.shape == network.shape == interpolated.shape == (len(true), 100, 1, 1)
     assert (weights > 0).all()
     assert np.isin(true, images[:, weight > 0]).all()
+
+
+class TestAgreement:
+    def test_is_measured_by_what_networks_disagree_about_lights_that_one_has_not_seen(self, capture):
+        features, images = capture
+        regressor = fit(capture)
+        shape, extent = images.shape[1:], regressor.target_range_
+        one, other = (predict_networks([net], features, shape, extent)[0] for net in regressor.nets_)
+        differences = np.sqrt(np.square(one - other).mean(axis=(1, 2, 3)))
+        assert np.isclose(regressor.largest_deviation_, differences, rtol=1e-4).any()
+        alone = clone(regressor).set_params(n_networks=1).fit(*capture)
+        assert alone.largest_deviation_ is None
+
+    def test_networks_that_disagree_more_leave_it_to_the_interpolation(self, capture):
+        features, _ = capture
+        regressor = fit(capture)
+        interpolated = regressor.interpolation_.predict(features.light_vectors)
+        regressor.held_out_distance_ = None  # these are training lights, near which it would have all anyway
+        regressor.largest_deviation_ = np.inf
+        trusted = regressor.predict(features)
+        assert np.abs(trusted - interpolated).max() > 0.01
+        regressor.largest_deviation_ = 1e-6
+        np.testing.assert_allclose(regressor.predict(features), interpolated.clip(*regressor.target_range_), atol=1e-5)
+
+    @pytest.mark.parametrize("n_networks", [1, 2, 3])
+    def test_deviation_is_the_standard_deviation_between_networks(self, capture, n_networks):
+        features, images = capture
+        inside = np.arange(600).reshape(20, 30) % 3 > 0
+        regressor = RelightingMLPRegressor((32,), **PARAMETERS).set_params(n_networks=n_networks).fit(*capture)
+        single = [predict_networks([net], features, images.shape[1:], None)[0] for net in regressor.nets_]
+        mean, deviation = predict_networks(regressor.nets_, features, images.shape[1:], None, inside)
+        np.testing.assert_allclose(mean, np.mean(single, axis=0), atol=1e-6)
+        expected = np.var(single, axis=0, ddof=1)[:, inside].mean(axis=(1, 2)) ** 0.5 if n_networks > 1 else 0
+        np.testing.assert_allclose(deviation, np.broadcast_to(expected, 24), rtol=1e-3)

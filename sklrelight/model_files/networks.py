@@ -73,6 +73,8 @@ def write_regressor(regressor, arrays, where):
     }
     if regressor.cluster_shares_ is not None:
         state["cluster_shares"] = write_array(arrays, regressor.cluster_shares_, f"{where}.cluster_shares")
+    if regressor.largest_deviation_ is not None:
+        state["largest_deviation"] = float(regressor.largest_deviation_)
     if regressor.held_out_distance_ is not None:
         state["held_out_distance"] = float(regressor.held_out_distance_)
         state["lights"] = write_array(arrays, regressor.lights_, f"{where}.lights")
@@ -119,8 +121,6 @@ def read_regressor(node, light_width, n_pixel_features, target_shape):
     regressor.target_range_ = state.plain("target_range")
     if regressor.target_range_ is not None:
         _check_range(regressor.target_range_, state.where)
-    regressor.network_share_ = state.number("network_share", 0, 1)
-    regressor.largest_change_ = state.number("largest_change", 0) if state.has("largest_change") else None
     regressor.n_observations_ = state.integer("n_observations", 0, 2**62)
     regressor.precision_ = state.text("precision", ("float32", "bfloat16"))
     regressor.compiled_ = state.flag("compiled")
@@ -140,6 +140,21 @@ def read_regressor(node, light_width, n_pixel_features, target_shape):
     regressor.interpolation_ = None
     if state.has("interpolation"):
         regressor.interpolation_ = read_interpolation(state.node("interpolation"), light_width, target_shape)
+    _read_trust(state, regressor, light_width)
+    regressor.inside_ = None
+    if state.has("inside"):
+        regressor.inside_ = state.array("inside", regressor.target_shape_[:2], (np.bool_,))
+        check(bool(regressor.inside_.any()), f"{state.where}.inside has no pixel")
+    state.end()
+    node.end()
+    return regressor
+
+
+def _read_trust(state, regressor, light_width):
+    """Read how far the networks are trusted beside the interpolation, which has been read."""
+    regressor.network_share_ = state.number("network_share", 0, 1)
+    regressor.largest_change_ = state.number("largest_change", 0) if state.has("largest_change") else None
+    regressor.largest_deviation_ = state.number("largest_deviation", 0) if state.has("largest_deviation") else None
     regressor.cluster_shares_ = None
     clusters = getattr(regressor.interpolation_, "clusters_", None)
     if state.has("cluster_shares"):
@@ -152,13 +167,6 @@ def read_regressor(node, light_width, n_pixel_features, target_shape):
         regressor.held_out_distance_ = state.number("held_out_distance", np.nextafter(0, 1))
         regressor.lights_ = state.array("lights", (None, light_width), (np.float64, np.float32))
         check(len(regressor.lights_) > 0, f"{state.where}.lights has no light")
-    regressor.inside_ = None
-    if state.has("inside"):
-        regressor.inside_ = state.array("inside", regressor.target_shape_[:2], (np.bool_,))
-        check(bool(regressor.inside_.any()), f"{state.where}.inside has no pixel")
-    state.end()
-    node.end()
-    return regressor
 
 
 def _check_range(bounds, where):
