@@ -226,16 +226,12 @@ def _in_float32(records):
         "| set | lights | bfloat16 | float32 | bfloat16 / float32 |",
         "|---|---|---|---|---|",
     ]
-    for capture, lights in rows_of(record for of_row in pairs.values() for record, _ in of_row):
-        of_row = pairs[capture, lights]
-        columns = (
-            [own["error"] for own, _ in of_row],
-            [other["error"] for _, other in of_row],
-            [own["error"] / other["error"] for own, other in of_row],
-        )
-        cells = [Spread.of(values).show(digits) for values, digits in zip(columns, (4, 4, 3), strict=True)]
-        lines.append(f"| {capture} | {show_lights(lights)} | {' | '.join(cells)} |")
-    return [*lines, ""]
+    columns = (
+        (lambda own, other: own["error"], 4),
+        (lambda own, other: other["error"], 4),
+        (lambda own, other: own["error"] / other["error"], 3),
+    )
+    return [*lines, *_lines_of_pairs(pairs, columns), ""]
 
 
 def _matched(records):
@@ -261,18 +257,24 @@ def _matched(records):
         "| set | lights | ratio | floor | default, matched | best classical, matched | ratio, matched |",
         "|---|---|---|---|---|---|---|",
     ]
+    columns = (
+        (lambda own, other: own["error"] / other["error"], 2),
+        (lambda own, other: math.sqrt(max(0, 1 - (other["error_matched"] / other["error"]) ** 2)), 2),
+        (lambda own, other: own["error_matched"], 4),
+        (lambda own, other: other["error_matched"], 4),
+        (lambda own, other: own["error_matched"] / other["error_matched"], 2),
+    )
+    return [*lines, *_lines_of_pairs(pairs, columns), ""]
+
+
+def _lines_of_pairs(pairs, columns):
+    """Write a line of a table for each row of the sets: what columns, functions and digits, make of its pairs."""
+    lines = []
     for capture, lights in rows_of(record for of_row in pairs.values() for record, _ in of_row):
         of_row = pairs[capture, lights]
-        columns = (
-            [own["error"] / other["error"] for own, other in of_row],
-            [math.sqrt(max(0, 1 - (other["error_matched"] / other["error"]) ** 2)) for _, other in of_row],
-            [own["error_matched"] for own, _ in of_row],
-            [other["error_matched"] for _, other in of_row],
-            [own["error_matched"] / other["error_matched"] for own, other in of_row],
-        )
-        cells = [Spread.of(values).show(digits) for values, digits in zip(columns, (2, 2, 4, 4, 2), strict=True)]
+        cells = [Spread.of(value(*pair) for pair in of_row).show(digits) for value, digits in columns]
         lines.append(f"| {capture} | {show_lights(lights)} | {' | '.join(cells)} |")
-    return [*lines, ""]
+    return lines
 
 
 def _greatest(means):
