@@ -147,20 +147,18 @@ def _classical(make):
     return candidates
 
 
-def _recipe(recipe):
-    """Give a recipe, with the time that all networks have, or for a quick run with hardly any observations."""
+def _recipe(recipe, **mlp):
+    """Give a recipe, with the time that all networks have, or for a quick run with hardly any observations.
+
+    Parameters of its network may differ from the recipe's.
+    """
 
     def candidates(split, seed, settings):
         budget = {} if recipe == "default" else {"max_time": settings.seconds}
-        return {"": Candidate(_make_relighter(recipe, seed, _QUICK if settings.quick else budget), "loaded")}
+        parameters = mlp | (_QUICK if settings.quick else budget)
+        return {"": Candidate(_make_relighter(recipe, seed, parameters), "loaded")}
 
     return candidates
-
-
-def _default_in_float32(split, seed, settings):
-    """Give the default recipe with nothing in bfloat16, for what that costs."""
-    budget = _QUICK if settings.quick else {}
-    return {"": Candidate(_make_relighter("default", seed, {"precision": "float32", **budget}), "loaded")}
 
 
 def _colburn2019_to_the_end(split, seed, settings):
@@ -196,7 +194,7 @@ MODELS: dict[str, Callable[[object, int, Settings], dict[str, Candidate]]] = {
     "mlp": _mlp,
     "colburn2019": _recipe("colburn2019"),
     "default": _recipe("default"),
-    IN_FLOAT32: _default_in_float32,
+    IN_FLOAT32: _recipe("default", precision="float32"),
     TO_THE_END: _colburn2019_to_the_end,
 }
 CLASSICAL = ("nearest", "linear", "ptm", "hsh", "rbf")

@@ -56,21 +56,23 @@ def predict_networks(nets, features, target_shape, target_range, inside=None):
         Standard deviation between the networks, root mean square over the pixels; 0 for a single one.
     """
     shape = (len(features), *target_shape)
-    mean, variance = np.zeros(shape, np.float32), np.zeros(len(features))
-    for count, net in enumerate(nets, start=1):
-        module = net.module_.eval()
-        device = next(module.parameters()).device
-        pixels = features.pixels if module.latents is None else features.numbered_pixels()
-        lights, pixels = (as_tensor(table, device) for table in (features.lights, pixels))
-        encoded = clip(module.predict_product(lights, pixels), target_range).reshape(shape)
-        if count == 1:
-            mean = encoded
-            continue
+    mean = _predict_network(nets[0], features, target_range).reshape(shape)
+    variance = np.zeros(len(features))
+    for count, net in enumerate(nets[1:], start=2):
+        encoded = _predict_network(net, features, target_range).reshape(shape)
         encoded -= mean
         variance += [mean_square(one, inside) * (count - 1) / count for one in encoded]
         encoded /= count
         mean += encoded
     return mean, np.sqrt(variance / max(1, len(nets) - 1))
+
+
+def _predict_network(net, features, target_range):
+    module = net.module_.eval()
+    device = next(module.parameters()).device
+    pixels = features.pixels if module.latents is None else features.numbered_pixels()
+    lights, pixels = (as_tensor(table, device) for table in (features.lights, pixels))
+    return clip(module.predict_product(lights, pixels), target_range)
 
 
 def predict_blend(nets, interpolation, trust, inside, features, target_shape, target_range):
