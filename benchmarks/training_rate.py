@@ -66,6 +66,7 @@ def by_library(features, images, widths, batch_size, n_steps, half_precision):
     """Train by `fit`, all of its overhead included; return observations a second."""
     regressor = RelightingMLPRegressor(
         widths,
+        light_pixel_products=False,
         optimizer="adam",
         learning_rate="constant",
         learning_rate_init=1e-3,
