@@ -1,7 +1,7 @@
 """Rate of training through the library against a torch loop written by hand, in one run.
 
-Both train the same network from the same initial weights, with the same loss, optimiser, batch size and precision,
-on the same data, in turns. Run it on an otherwise idle machine:
+Both train a network of the same layers, each from random weights of its own, with the same loss, optimiser, batch size
+and precision, on the same data, in turns. Run it on an otherwise idle machine:
 
     python benchmarks/training_rate.py
 """
