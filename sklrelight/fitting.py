@@ -8,8 +8,8 @@ import numpy as np
 from .blending import fit_interpolation, hold_out_lights
 from .budget import choose_n_latents, choose_n_networks
 from .building import make_observations, plan_observations, resolve_max_observations, target_range
-from .features import PixelLightFeatures
 from .interpolation.streamed import sample_pixels
+from .preprocessing import PixelLightFeatures
 from .training import has_bfloat16_units
 
 __all__ = ["TrainingData", "choose_precision", "fit_first_stage", "resolve_n_latents"]

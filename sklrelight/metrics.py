@@ -11,9 +11,7 @@ import numpy as np
 from sklearn.metrics import make_scorer
 from sklearn.utils import check_array
 
-from .arguments import check_magnitude, check_numbers, naming
-from .datasets.extras import import_extra
-from .weights import check_pixel_weight, value_weights
+from .utils import check_magnitude, check_numbers, check_pixel_weight, import_extra, naming, value_weights
 
 # Of the fixed display encoding.
 DISPLAY_GAMMA = 2.2

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from .arguments import naming
-from .features import split_target_shape
+from .utils import naming, split_target_shape
+from .utils._sklearn_compat import num_samples
 
 __all__ = ["LightMixtures"]
 
@@ -59,7 +59,7 @@ class LightMixtures:
                 intensities, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name="intensities"
             )
         with naming("X"):
-            n_lights = _num_samples(X)
+            n_lights = num_samples(X)
         n_channels = split_target_shape((1, *self._target_shape))[1]
         if intensities.shape not in ((n_lights,), (n_lights, n_channels)):
             raise ValueError(

@@ -10,22 +10,17 @@ from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, check_array, check_random_state, gen_batches
-from sklearn.utils._repr_html.estimator import _VisualBlock
-from sklearn.utils._tags import get_tags
-from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
+from sklearn.utils import check_array, check_random_state, gen_batches
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .allocation import return_freed_memory
-from .arguments import naming
-from .documentation import DocumentedEstimator
-from .features import split_target_shape
 from .mixtures import LightMixtures
 from .preprocessing import LogExposureScaler
 from .recipes import make_pipeline
 from .scoring import PhotographScore
 from .stack_inputs import as_stack, fit_to_stack, in_memory
-from .versions import VersionedState
-from .weights import check_pixel_weight
+from .utils import DocumentedEstimator, VersionedState, check_pixel_weight, naming, split_target_shape
+from .utils._sklearn_compat import VisualBlock, get_tags, num_samples, safe_indexing
 
 __all__ = ["Relighter"]
 
@@ -284,12 +279,12 @@ class Relighter(DocumentedEstimator, VersionedState, PhotographScore, LightMixtu
         """
         check_is_fitted(self)
         with naming("X"):
-            _num_samples(X)
+            num_samples(X)
         blocks = self._predict_blocks(X, **predict_params)
         first = next(blocks)
-        if len(first) == _num_samples(X):
+        if len(first) == num_samples(X):
             return first
-        images = np.empty((_num_samples(X), *first.shape[1:]), first.dtype)
+        images = np.empty((num_samples(X), *first.shape[1:]), first.dtype)
         start = 0
         for block in chain([first], blocks):
             images[start : start + len(block)] = block
@@ -299,10 +294,10 @@ class Relighter(DocumentedEstimator, VersionedState, PhotographScore, LightMixtu
     def _predict_blocks(self, X, **predict_params):
         """Predict some lights at a time, as many as stay within a bounded number of values."""
         n_lights = max(1, _BLOCK_VALUES // int(np.prod(self._target_shape)))
-        n_samples = _num_samples(X)
+        n_samples = num_samples(X)
         for block in gen_batches(max(1, n_samples), n_lights):
             # Lights that fit into one block go on as they are, whatever kind of table they are.
-            some = X if n_samples <= n_lights else _safe_indexing(X, block)
+            some = X if n_samples <= n_lights else safe_indexing(X, block)
             images = super().predict(some, **predict_params)
             if self.pixel_weight_ is not None:
                 images[:, self.pixel_weight_ == 0] = 0
@@ -387,7 +382,7 @@ class Relighter(DocumentedEstimator, VersionedState, PhotographScore, LightMixtu
             "transformer": getattr(self, "transformer_", self._get_transformer()),
             "regressor": getattr(self, "regressor_", self._get_regressor()),
         }
-        return _VisualBlock(
+        return VisualBlock(
             "parallel",
             [*parts.values()],
             names=[f"{name}: {type(part).__name__}" for name, part in parts.items()],

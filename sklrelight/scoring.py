@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.utils import check_array
-from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from .allocation import return_freed_memory
-from .arguments import naming
 from .stack_inputs import as_stack, in_memory
-from .weights import value_weights
+from .utils import naming, value_weights
+from .utils._sklearn_compat import check_sample_weight, num_samples
 
 __all__ = ["PhotographScore", "StreamedR2"]
 
@@ -109,7 +109,7 @@ class PhotographScore:
         check_is_fitted(self)
         pixel_weight = self.pixel_weight_ if pixel_weight is None else pixel_weight
         saturation = self.saturation_ if saturation is None else saturation
-        expected = (_num_samples(X), *self._target_shape)
+        expected = (num_samples(X), *self._target_shape)
         stack = as_stack(y)
         if stack is not None:
             if stack.shape != expected:
@@ -124,13 +124,13 @@ class PhotographScore:
             raise ValueError(f"y has the shape {y.shape}, the photographs predicted for X have {predicted.shape}")
         weights = value_weights(y, pixel_weight, saturation)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, y).reshape(-1, *[1] * (y.ndim - 1))
+            sample_weight = check_sample_weight(sample_weight, y).reshape(-1, *[1] * (y.ndim - 1))
             weights = np.broadcast_to(sample_weight, y.shape) * (1 if weights is None else weights)
         return r2_score(y.ravel(), predicted.ravel(), sample_weight=None if weights is None else weights.ravel())
 
     def _score_stack(self, X, stack, sample_weight, pixel_weight, saturation):
         r2 = StreamedR2()
-        sample_weight = None if sample_weight is None else _check_sample_weight(sample_weight, stack)
+        sample_weight = None if sample_weight is None else check_sample_weight(sample_weight, stack)
         start = 0
         for predicted in self._predict_blocks(X):
             for image in predicted:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .weights import value_weights
+from .utils import value_weights
 
 __all__ = ["cluster_shares", "network_share"]
 

@@ -1,18 +1,18 @@
 """Scenes and captures: generated (``make_*``) and read from disk (``load_*``)."""
 
-from sklrelight.datasets.diligent import load_diligent
-from sklrelight.datasets.download import get_data_home
-from sklrelight.datasets.environment import environment_to_lights
-from sklrelight.datasets.fetch import fetch_bull, fetch_realrti_item3, fetch_waldorf
-from sklrelight.datasets.images import load_image
-from sklrelight.datasets.lights import lights_from_sphere, sun_to_direction
-from sklrelight.datasets.lp import read_lp, write_lp
-from sklrelight.datasets.ltm import load_ltm
-from sklrelight.datasets.npz import load_npz
-from sklrelight.datasets.ptm import save_ptm
-from sklrelight.datasets.rti import load_rti
-from sklrelight.datasets.scene import make_scene
-from sklrelight.datasets.writing import save_image, save_stack
+from .diligent import load_diligent
+from .download import get_data_home
+from .environment import environment_to_lights
+from .fetch import fetch_bull, fetch_realrti_item3, fetch_waldorf
+from .images import load_image
+from .lights import lights_from_sphere, sun_to_direction
+from .lp import read_lp, write_lp
+from .ltm import load_ltm
+from .npz import load_npz
+from .ptm import save_ptm
+from .rti import load_rti
+from .scene import make_scene
+from .writing import save_image, save_stack
 
 __all__ = [
     "environment_to_lights",

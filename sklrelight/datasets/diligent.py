@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sklrelight.datasets.lp import LightPositions, has_usable_length, locate
-from sklrelight.datasets.photographs import capture_bunch, read_photographs
-from sklrelight.datasets.rti import check_folder, within
+from .lp import LightPositions, has_usable_length, locate
+from .photographs import capture_bunch, read_photographs
+from .rti import check_folder, within
 
 
 def load_diligent(

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from sklrelight.datasets.extras import import_extra
-from sklrelight.datasets.images import read_stored
-from sklrelight.datasets.lp import read_lp
+from ..utils import import_extra
+from .images import read_stored
+from .lp import read_lp
 
 _TIMEOUT = 30  # seconds without an answer
 _CHUNK = 2**16

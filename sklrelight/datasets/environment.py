@@ -4,7 +4,7 @@ import heapq
 
 import numpy as np
 
-from sklrelight.arguments import naming
+from ..utils import naming
 
 
 def environment_to_lights(image, n_lights, *, rotation=0.0):

@@ -6,16 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklrelight.datasets.exr import read_exr
-from sklrelight.datasets.extras import import_extra
-from sklrelight.datasets.orientation import (
-    apply_orientation,
-    read_orientation,
-    read_tiff_tag,
-    undo_orientation,
-)
-from sklrelight.datasets.radiance import check_decode, to_radiance
-from sklrelight.datasets.raw import RAW_SUFFIXES, read_raw
+from ..utils import import_extra
+from .exr import read_exr
+from .orientation import apply_orientation, read_orientation, read_tiff_tag, undo_orientation
+from .radiance import check_decode, to_radiance
+from .raw import RAW_SUFFIXES, read_raw
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOUR_TYPE = 25  # where it is in the file

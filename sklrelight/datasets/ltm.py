@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklrelight.datasets.extras import import_extra
-from sklrelight.datasets.images import decode_stored
-from sklrelight.datasets.mask import read_mask
-from sklrelight.datasets.preparation import area_mean, check_crop, check_downscale, cut
-from sklrelight.datasets.rti import check_folder, within
-from sklrelight.datasets.stack import check_stack_dtype, fill_stack
+from ..utils import check_stack_dtype, import_extra
+from .images import decode_stored
+from .mask import read_mask
+from .preparation import area_mean, check_crop, check_downscale, cut
+from .rti import check_folder, within
+from .stack import fill_stack
 
 # Rows of the matrix are read in blocks of about this size, since a compressed chunk holds many of them.
 _BLOCK_BYTES = 16 * 2**20

@@ -4,8 +4,8 @@ import os
 
 import numpy as np
 
-from sklrelight.datasets.images import load_image
-from sklrelight.datasets.preparation import area_mean, cut
+from .images import load_image
+from .preparation import area_mean, cut
 
 
 def read_mask(mask, image_shape, window, downscale):

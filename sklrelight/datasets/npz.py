@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklrelight.datasets.images import decode_stored
-from sklrelight.datasets.mask import read_mask
-from sklrelight.datasets.preparation import area_mean, check_crop, check_downscale, cut
-from sklrelight.datasets.radiance import check_decode
-from sklrelight.datasets.stack import check_stack_dtype, fill_stack
+from ..utils import check_stack_dtype
+from .images import decode_stored
+from .mask import read_mask
+from .preparation import area_mean, check_crop, check_downscale, cut
+from .radiance import check_decode
+from .stack import fill_stack
 
 # What zipfile, zlib and NumPy raise over damaged files: of a NumPy header, for instance, Python's tokenizer.
 _DAMAGE = (

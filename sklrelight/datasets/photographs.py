@@ -5,13 +5,14 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklrelight.datasets.flat_field import open_flat_field
-from sklrelight.datasets.images import decode_stored, read_stored
-from sklrelight.datasets.mask import read_mask
-from sklrelight.datasets.orientation import apply_orientation
-from sklrelight.datasets.preparation import area_mean, check_crop, check_downscale, cut
-from sklrelight.datasets.radiance import check_decode
-from sklrelight.datasets.stack import check_stack_dtype, fill_stack
+from ..utils import check_stack_dtype
+from .flat_field import open_flat_field
+from .images import decode_stored, read_stored
+from .mask import read_mask
+from .orientation import apply_orientation
+from .preparation import area_mean, check_crop, check_downscale, cut
+from .radiance import check_decode
+from .stack import fill_stack
 
 
 class Photographs(NamedTuple):

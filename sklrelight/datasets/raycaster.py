@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklrelight.datasets.shapes import Box, Plane, Sphere, Vector, column, dot, norm, unit
+from .shapes import Box, Plane, Sphere, Vector, column, dot, norm, unit
 
 # Points shaded together. Temporaries of this length stay in a core's cache, and bound the memory for any image.
 TILE_POINTS = 16384

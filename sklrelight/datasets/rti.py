@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from sklrelight.datasets.lp import locate, read_lp
-from sklrelight.datasets.photographs import capture_bunch, read_photographs
+from .lp import locate, read_lp
+from .photographs import capture_bunch, read_photographs
 
 
 def load_rti(

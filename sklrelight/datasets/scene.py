@@ -4,10 +4,10 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
 
-from sklrelight.datasets.raycaster import Camera, Lamp, Scene, lamp_offsets, render
-from sklrelight.datasets.shapes import Box, Material, Plane, Sphere
+from ..utils._sklearn_compat import Interval, validate_params
+from .raycaster import Camera, Lamp, Scene, lamp_offsets, render
+from .shapes import Box, Material, Plane, Sphere
 
 LAMP_RADIUS = 0.12
 # A white surface that faces the lamp 3 m away then has radiance 1.

@@ -9,30 +9,7 @@ import joblib
 import numpy as np
 from tqdm import tqdm
 
-from sklrelight.datasets.atomic import replacing
-
-
-def check_stack_dtype(dtype):
-    """Return `dtype` as float16 or float32, or raise.
-
-    Parameters
-    ----------
-    dtype : dtype-like
-        What a user passed.
-
-    Returns
-    -------
-    numpy.dtype
-
-    Raises
-    ------
-    ValueError
-        If it is another.
-    """
-    dtype = np.dtype(dtype)
-    if dtype not in (np.float16, np.float32):
-        raise ValueError(f"dtype={dtype.name!r}, wanted 'float32' or 'float16'.")
-    return dtype
+from ..utils import replacing
 
 
 def fill_stack(read, n_images, image_shape, *, dtype="float32", memmap=None, n_jobs=-1, progress=None):

@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from sklrelight.datasets.atomic import replacing
-from sklrelight.datasets.exr import write_exr
-from sklrelight.datasets.extras import import_extra
-from sklrelight.datasets.hdr import encode_hdr
-from sklrelight.datasets.lp import write_lp
-from sklrelight.datasets.radiance import check_decode, from_radiance
-from sklrelight.datasets.stack import run_in_threads
+from ..utils import import_extra, replacing
+from .exr import write_exr
+from .hdr import encode_hdr
+from .lp import write_lp
+from .radiance import check_decode, from_radiance
+from .stack import run_in_threads
 
 # Bits of a value that each format can have, the default first.
 _BIT_DEPTHS = {".png": (8, 16), ".exr": (16, 32), ".hdr": (8,)}

@@ -10,9 +10,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from ..arguments import check_finite, check_magnitude, naming
-from ..documentation import DocumentedEstimator
-from ..versions import VersionedState
+from ..utils import DocumentedEstimator, VersionedState, check_finite, check_magnitude, naming
 
 __all__ = ["ROUNDING", "AffineSubspace", "LightRegressor", "MergedLights", "combine"]
 

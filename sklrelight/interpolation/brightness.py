@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arguments import check_finite
+from ..utils import check_finite
 from .leaving_out import left_out_weights
 from .mixing import mix, normalize
 from .slopes import shrunken_slope

@@ -5,7 +5,7 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 
-from ..arguments import safe_unit
+from ..utils import safe_unit
 
 __all__ = ["cluster_pixels"]
 

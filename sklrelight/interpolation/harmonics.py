@@ -4,9 +4,8 @@ from numbers import Integral
 
 import numpy as np
 from scipy.special import factorial, lpmv
-from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval
 
+from ..utils._sklearn_compat import Interval, fit_context
 from .basis import BasisRegressor
 from .directions import are_directions, are_in_disc, check_above_horizon, normalize
 
@@ -73,7 +72,7 @@ class HemisphericalHarmonics(BasisRegressor):
     def __init__(self, order=2):
         self.order = order
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y):
         """Fit the coefficients of each value of the photographs.
 

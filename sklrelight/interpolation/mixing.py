@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..arguments import check_finite
+from ..utils import check_finite
 from .stacking import CURVES
 
 __all__ = ["mix", "normalize"]

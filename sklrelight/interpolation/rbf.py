@@ -4,11 +4,10 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy.spatial.distance import cdist
-from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ..weights import check_pixel_weight
+from ..utils import check_pixel_weight
+from ..utils._sklearn_compat import Interval, StrOptions, fit_context
 from .base import LightRegressor, combine
 from .equations import KERNELS, SCALE_INVARIANT, Equations, Points, inner_products, residual_matrix
 
@@ -148,7 +147,7 @@ class RBFInterpolation(LightRegressor):
         self.smoothing = smoothing
         self.n_dimensions = n_dimensions
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, pixel_weight=None):
         """Solve for the weights, and keep the photographs.
 

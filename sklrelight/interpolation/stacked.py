@@ -3,12 +3,11 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import _fit_context
 from sklearn.utils import check_random_state, gen_batches
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from ..weights import check_pixel_weight
+from ..utils import check_pixel_weight
+from ..utils._sklearn_compat import Interval, fit_context
 from .base import LightRegressor
 from .brightness import fit_brightness
 from .candidates import make_candidates
@@ -145,7 +144,7 @@ class StackedRBFInterpolation(LightRegressor):
         self.n_clusters = n_clusters
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, pixel_weight=None, value_range=None):
         """Find clusters and weights, and keep the photographs.
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..datasets.extras import import_extra
+from ..utils import import_extra
 
 __all__ = ["BLUE", "GREEN", "ORANGE", "check_axes", "is_dark", "neutral", "new_axes", "show_picture", "tone_map"]
 

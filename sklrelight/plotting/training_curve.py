@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..datasets.extras import import_extra
+from ..utils import import_extra
 from .figures import BLUE, ORANGE, check_axes, neutral, new_axes
 
 __all__ = ["TrainingCurveDisplay"]

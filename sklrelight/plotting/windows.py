@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from ..features import PixelLightFeatures
+from ..preprocessing import PixelLightFeatures
 from ..sampling import Observations, TrainingBatches
 from .figures import BLUE, GREEN, ORANGE, check_axes, neutral, new_axes
 

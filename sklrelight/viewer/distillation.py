@@ -8,8 +8,8 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
-from ..datasets.extras import import_extra
 from ..metrics import display_white, encode_display
+from ..utils import import_extra
 from .decoder import Decoder, interpolate, interpolation_weights
 from .lights import LightSurface, farthest_points
 

@@ -9,8 +9,8 @@ from importlib.resources import files
 
 import numpy as np
 
-from ..datasets.extras import import_extra
 from ..metrics import encode_display
+from ..utils import import_extra
 from .distillation import resize
 from .lights import farthest_points
 

@@ -2,7 +2,7 @@
 
 import html
 
-from ..datasets.atomic import replacing
+from ..utils import replacing
 from .distillation import distill
 from .document import make_page
 

@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from .arguments import FLOAT32_SAFE, check_magnitude, naming
-from .features import PixelLightFeatures
+from ..preprocessing import PixelLightFeatures
+from ..stacks import ImageStack
+from ..utils import FLOAT32_SAFE, check_magnitude, check_pixel_weight, naming
+from ..utils._sklearn_compat import HasMethods, Interval, StrOptions
 from .networks import ACTIVATIONS, NORMALIZATIONS
-from .stacks import ImageStack
-from .weights import check_pixel_weight
 
 __all__ = ["ObservationChecks"]
 

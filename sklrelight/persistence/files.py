@@ -5,10 +5,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from ..features import split_target_shape
 from ..featurizer import PixelLightFeaturizer
 from ..regressor import RelightingMLPRegressor
-from ..versions import library_versions, warn_of_other_versions
+from ..utils import library_versions, split_target_shape, warn_of_other_versions
 from .container import open_container, write_container
 from .interpolations import read_interpolation, read_names, write_interpolation, write_names
 from .networks import read_regressor, write_regressor

@@ -2,22 +2,22 @@
 
 from dataclasses import fields
 
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, _fit_context
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ..preprocessing import PixelLightFeatures
+from ..stacks import ImageStack
+from ..utils import DocumentedEstimator, VersionedState
+from ..utils._sklearn_compat import fit_context
 from .checks import ObservationChecks
-from .documentation import DocumentedEstimator
 from .ensembles import train_networks
-from .features import PixelLightFeatures
 from .fitting import TrainingData, choose_precision, fit_first_stage, resolve_n_latents
 from .interpolation.streamed import StreamedInterpolation
 from .predicting import predict_blend
 from .resuming import FitCheckpoint
-from .stacks import ImageStack
 from .training import Clock, resolve_device
 from .trust import Trust, measure_trust
-from .versions import VersionedState
 
 __all__ = ["RelightingMLPRegressor"]
 
@@ -336,7 +336,7 @@ class RelightingMLPRegressor(
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, pixel_weight=None, saturation=None):
         """Train the network.
 

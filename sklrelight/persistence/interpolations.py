@@ -4,10 +4,10 @@ import numpy as np
 from scipy.spatial import Delaunay
 from sklearn.neighbors import NearestNeighbors
 
-from ..arguments import FLOAT64_SAFE
 from ..interpolation.brightness import Brightness
 from ..interpolation.equations import KERNELS, Equations
 from ..interpolation.stacking import CURVES
+from ..utils import FLOAT64_SAFE
 from .equations import (
     GROUPS,
     check_groups,

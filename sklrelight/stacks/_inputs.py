@@ -1,10 +1,10 @@
 """What a user passes as photographs, in memory or on disk, and what is fitted to either."""
 
 import numpy as np
-from sklearn.utils._tags import get_tags
 
-from .stack_places import is_of
-from .stacks import ImageStack
+from ..utils._sklearn_compat import get_tags
+from ._sources import is_of
+from ._stack import ImageStack
 
 __all__ = ["as_stack", "fit_to_stack", "in_memory"]
 

@@ -2,6 +2,8 @@
 
 import importlib
 
+__all__ = ["import_extra"]
+
 
 def import_extra(module, extra, purpose):
     """Import a module of an optional package, or say how to install it.

@@ -8,13 +8,13 @@ from skorch.callbacks import LRScheduler
 from skorch.helper import predefined_split
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
+from ..stacks import ImageStack
 from .budget import choose_max_observations
 from .callbacks import BatchSizeStages, TrainingProgress, stage_batch_size
 from .losses import CompositeLoss
 from .networks import RelightingMLP
 from .optimizers import MuonAdamW
 from .sampling import Observations, TrainingBatches
-from .stacks import ImageStack
 from .streaming import StackObservations
 from .training import RelightingNet, as_tensor
 

@@ -6,10 +6,8 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.utils import check_array, gen_even_slices
 
-from .datasets.atomic import replacing
-from .datasets.extras import import_extra
-from .datasets.stack import check_stack_dtype
-from .stacks import ImageStack
+from ..utils import check_stack_dtype, import_extra, replacing
+from ._stack import ImageStack
 
 __all__ = ["predict_to_stack"]
 

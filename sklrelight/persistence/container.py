@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..datasets.atomic import replacing
-from ..datasets.extras import import_extra
+from ..utils import import_extra, replacing
 
 __all__ = ["open_container", "write_container"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import gen_batches
 
-from .stack_places import StackPlace
+from ._sources import StackPlace
 
 __all__ = ["ImageStack", "Summary"]
 

@@ -1,10 +1,14 @@
-"""Files that appear under their name only when they are whole."""
+"""Files that appear under their name only when they are whole, and the number types that they may hold."""
 
 import os
 import secrets
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
+
+__all__ = ["check_stack_dtype", "replacing"]
 
 
 @contextmanager
@@ -60,3 +64,26 @@ def replacing(path):
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def check_stack_dtype(dtype):
+    """Return `dtype` as float16 or float32, or raise.
+
+    Parameters
+    ----------
+    dtype : dtype-like
+        What a user passed.
+
+    Returns
+    -------
+    numpy.dtype
+
+    Raises
+    ------
+    ValueError
+        If it is another.
+    """
+    dtype = np.dtype(dtype)
+    if dtype not in (np.float16, np.float32):
+        raise ValueError(f"dtype={dtype.name!r}, wanted 'float32' or 'float16'.")
+    return dtype

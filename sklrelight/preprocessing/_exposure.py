@@ -3,15 +3,13 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import check_array, gen_batches
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .arguments import check_magnitude, naming
-from .documentation import DocumentedEstimator
-from .stacks import ImageStack
-from .versions import VersionedState
+from ..stacks import ImageStack
+from ..utils import DocumentedEstimator, VersionedState, check_magnitude, naming
+from ..utils._sklearn_compat import Interval, StrOptions, fit_context
 
 __all__ = ["LogExposureScaler"]
 
@@ -105,7 +103,7 @@ class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixi
         self.gamma = gamma
         self.curve = curve
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Learn the range of the data.
 

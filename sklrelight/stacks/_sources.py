@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .datasets.extras import import_extra
+from ..utils import import_extra
 
 __all__ = ["StackPlace", "is_of"]
 

@@ -3,28 +3,148 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils import check_array, check_random_state, gen_batches
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from .arguments import check_magnitude, naming, safe_unit
-from .brightness import BrightLights
-from .documentation import DocumentedEstimator
-from .features import PixelLightFeatures, split_target_shape
-from .stacks import ImageStack
-from .versions import VersionedState
-from .weights import check_pixel_weight
+from ..stacks import ImageStack
+from ..utils import (
+    DocumentedEstimator,
+    VersionedState,
+    check_magnitude,
+    check_pixel_weight,
+    naming,
+    safe_unit,
+    split_target_shape,
+)
+from ..utils._sklearn_compat import Interval, StrOptions, fit_context
 
-__all__ = ["PixelLightFeaturizer"]
+__all__ = ["PixelLightFeatures", "PixelLightFeaturizer"]
 
 # Pixels that the principal axes are estimated from. The coefficients are then computed for every pixel, as many at a
 # time, so that temporaries stay far below the size of a stack.
 _PCA_PIXELS = 4096
 # Brightnesses that are raised to a power at a time.
 _BRIGHTNESS_VALUES = 2**17
+
+
+class PixelLightFeatures:
+    """The lazy product of a table of lights and a table of pixels.
+
+    Each observation, one pixel under one light, has the light's columns followed by the pixel's. All observations of
+    a capture fill gigabytes, the two tables hardly anything, so the product is only ever taken for what is asked.
+    A row is a light: ``len`` is the number of lights, and indexing picks lights and stays lazy.
+
+    Parameters
+    ----------
+    lights : ndarray of shape (n_lights, n_light_features)
+        One row a light.
+
+    pixels : ndarray of shape (n_pixels, n_pixel_features)
+        One row a pixel, in row-major order of the image.
+
+    image_shape : tuple of int
+        (H, W) with H * W = n_pixels, or () for a single pixel.
+
+    light_vectors : ndarray of shape (n_lights, n_light_vector_features) or None, default=None
+        The lights as they were given, before any scaling; None: those of `lights`. They are no columns of the product:
+        an interpolation over the lights measures distances by them.
+
+    pixel_numbers : ndarray of int of shape (n_pixels,) or None, default=None
+        Which pixels of an image these are; None: all of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklrelight import PixelLightFeatures
+    >>> features = PixelLightFeatures(np.zeros((5, 3)), np.ones((6, 2)), image_shape=(2, 3))
+    >>> features.shape, len(features[:2]), features[0].to_table().shape
+    ((5, 6, 5), 2, (6, 5))
+    """
+
+    def __init__(self, lights, pixels, image_shape, light_vectors=None, pixel_numbers=None):
+        if int(np.prod(image_shape)) != len(pixels):
+            raise ValueError(f"image_shape {image_shape} does not have the {len(pixels)} pixels of the pixel table")
+        self.lights = lights
+        self.pixels = pixels
+        self.image_shape = tuple(image_shape)
+        self.light_vectors = lights if light_vectors is None else light_vectors
+        self.pixel_numbers = np.arange(len(pixels)) if pixel_numbers is None else pixel_numbers
+
+    @property
+    def shape(self):
+        """Numbers of lights, of pixels and of features."""
+        return len(self.lights), len(self.pixels), self.lights.shape[1] + self.pixels.shape[1]
+
+    @property
+    def ndim(self):
+        """Number of axes of the product, 3."""
+        return 3
+
+    @property
+    def dtype(self):
+        """Type of the features."""
+        return np.result_type(self.lights, self.pixels)
+
+    def __len__(self):
+        return len(self.lights)
+
+    def __getitem__(self, key):
+        # scikit-learn asks for [rows, ...].
+        rows = key[0] if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis else key
+        lights, light_vectors = self.lights[rows], self.light_vectors[rows]
+        if lights.ndim == 1:
+            lights, light_vectors = lights[None], light_vectors[None]
+        if isinstance(rows, tuple) or lights.ndim != 2:
+            raise IndexError(f"PixelLightFeatures is indexed by lights only, got {key!r}")
+        return PixelLightFeatures(lights, self.pixels, self.image_shape, light_vectors, self.pixel_numbers)
+
+    def of_pixels(self, pixels):
+        """Keep some pixels.
+
+        Parameters
+        ----------
+        pixels : ndarray of int of shape (n_kept,)
+            Which ones.
+
+        Returns
+        -------
+        PixelLightFeatures
+            Of images of the shape (n_kept, 1).
+        """
+        kept, numbers = self.pixels[pixels], self.pixel_numbers[pixels]
+        return PixelLightFeatures(self.lights, kept, (len(pixels), 1), self.light_vectors, numbers)
+
+    def numbered_pixels(self):
+        """Give the table of pixels with the pixels' numbers as one more column.
+
+        Returns
+        -------
+        ndarray of shape (n_pixels, n_pixel_features + 1), float32
+            Numbers from 2^24 on are rounded.
+        """
+        return np.column_stack([self.pixels, self.pixel_numbers]).astype(np.float32)
+
+    def to_table(self):
+        """Write all observations out.
+
+        Returns
+        -------
+        table : ndarray of shape (n_lights * n_pixels, n_features)
+            Light by light, and pixel by pixel within a light. Mind its size.
+        """
+        n_lights, n_pixels, _ = self.shape
+        return np.hstack([np.repeat(self.lights, n_pixels, axis=0), np.tile(self.pixels, (n_lights, 1))])
+
+    def __array__(self, dtype=None, copy=None):
+        if copy is False:
+            raise ValueError("PixelLightFeatures is lazy: an array of it is always a copy")
+        return self.to_table().reshape(self.shape).astype(dtype or self.dtype, copy=False)
+
+    def __repr__(self):
+        return f"PixelLightFeatures(shape={self.shape}, image_shape={self.image_shape})"
 
 
 # Without output keys scikit-learn leaves the result alone when transform_output="pandas" is set: it is no table.
@@ -126,7 +246,7 @@ class PixelLightFeaturizer(
         self.scaling = scaling
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, pixel_weight=None):
         """Learn the scale of the lights and the table of the pixels.
 
@@ -182,14 +302,14 @@ class PixelLightFeaturizer(
         lights = self._scale(X)
         if on_disk:
             extent = y.within(None if weight is None else weight > 0).extent()
-            bright_lights = BrightLights(powers, lights, n_pixels, extent)
+            bright_lights = _BrightLights(powers, lights, n_pixels, extent)
             mean, components = self._salient_images(y, inside, bright_lights)
         else:
             values = y.reshape(len(y), -1, n_channels)
             counted = values if weight is None else (photograph[inside] for photograph in values)
             extents = [(photograph.min(), photograph.max()) for photograph in counted]
             extent = min(least for least, _ in extents), max(greatest for _, greatest in extents)
-            bright_lights = BrightLights(powers, lights, n_pixels, extent)
+            bright_lights = _BrightLights(powers, lights, n_pixels, extent)
             mean = values.mean(axis=0, dtype=np.float64)
             components = self._principal_components(values, inside)
             for block in gen_batches(n_pixels, max(1, _BRIGHTNESS_VALUES // len(y))):
@@ -395,3 +515,75 @@ class PixelLightFeaturizer(
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+class _BrightLights:
+    """Means of the lights, weighted by powers of how bright they make a pixel.
+
+    A pixel with a highlight is brightest where it mirrors the light to the camera. This mean tells where that is, which
+    sums of photographs do not.
+
+    Parameters
+    ----------
+    powers : ndarray of shape (n_powers,)
+        Above 0. The larger, the nearer to the brightest light alone.
+
+    lights : ndarray of shape (n_lights, n_light_features)
+        Those of the photographs.
+
+    n_pixels : int
+        Of a photograph.
+
+    extent : tuple of float
+        Darkest and brightest value of all photographs. Brightness is measured from the darkest one on.
+
+    Examples
+    --------
+    >>> bright = _BrightLights([4.0], np.array([[0.0], [1.0]]), n_pixels=2, extent=(0.0, 1.0))
+    >>> bright.add(slice(None), slice(None), np.array([[[0.5], [0.3]], [[0.0], [0.3]]]))
+    >>> bright.means()
+    array([[0. ],
+           [0.5]])
+    """
+
+    def __init__(self, powers, lights, n_pixels, extent):
+        self._powers = powers
+        self._lights = lights
+        self._darkest = np.float32(extent[0])
+        self._range = (np.float32(extent[1]) - self._darkest) or np.float32(1)
+        self._totals = np.zeros((len(powers), n_pixels))
+        self._sums = np.zeros((len(powers), n_pixels, lights.shape[1]))
+
+    def add(self, rows, pixels, values):
+        """Add some pixels of some photographs.
+
+        Parameters
+        ----------
+        rows, pixels : slice
+            Which ones.
+
+        values : ndarray of shape (n_rows, n_pixels, n_channels)
+            Their colours.
+        """
+        if not len(self._powers):
+            return
+        brightness = (values.mean(axis=2, dtype=np.float32) - self._darkest) / self._range
+        np.maximum(brightness, 0, out=brightness)
+        for power, totals, sums in zip(self._powers, self._totals, self._sums, strict=True):
+            # In float64, or high powers of what is dark would be 0.
+            weights = np.power(brightness, power, dtype=np.float64)
+            totals[pixels] += weights.sum(axis=0)
+            sums[pixels] += weights.T @ self._lights[rows]
+
+    def means(self):
+        """Give the means, those of all lights for pixels that are dark under each.
+
+        Returns
+        -------
+        ndarray of shape (n_pixels, n_powers * n_light_features)
+            Power by power.
+        """
+        lit = self._totals > np.finfo(float).tiny
+        means = np.where(lit[:, :, None], self._sums / np.where(lit, self._totals, 1)[:, :, None], self._lights.mean(0))
+        n_powers, n_pixels, n_light_features = means.shape
+        return means.swapaxes(0, 1).reshape(n_pixels, n_powers * n_light_features)

@@ -1,0 +1,26 @@
+"""The names that are private in scikit-learn, in one place: what another version of it may have moved."""
+
+from sklearn.base import _fit_context
+from sklearn.utils import _safe_indexing
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
+from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
+from sklearn.utils._tags import get_tags
+from sklearn.utils.validation import _check_sample_weight, _num_samples
+
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "VisualBlock",
+    "check_sample_weight",
+    "fit_context",
+    "get_tags",
+    "num_samples",
+    "safe_indexing",
+    "validate_params",
+]
+
+check_sample_weight = _check_sample_weight
+fit_context = _fit_context
+num_samples = _num_samples
+safe_indexing = _safe_indexing
