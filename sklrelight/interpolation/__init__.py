@@ -4,12 +4,11 @@ A predicted photograph is a weighted sum of the training ones, and the weights d
 StackedRBFInterpolation on the kind of pixel, too.
 """
 
-from .harmonics import HemisphericalHarmonics
-from .linear import LinearInterpolation
-from .nearest import NearestPhotograph
-from .polynomial import PolynomialTextureMap
-from .rbf import RBFInterpolation
-from .stacked import StackedRBFInterpolation
+from ._basis import HemisphericalHarmonics, PolynomialTextureMap
+from ._linear import LinearInterpolation
+from ._nearest import NearestPhotograph
+from ._rbf import RBFInterpolation
+from ._stacked import StackedRBFInterpolation
 
 __all__ = [
     "HemisphericalHarmonics",

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from ..interpolation.base import AffineSubspace, MergedLights
-from ..interpolation.equations import KERNELS, Equations, Points, Polynomial
+from ..interpolation._equations import KERNELS, AffineSubspace, Equations, MergedLights, Points, Polynomial
 from .values import check
 
 __all__ = [

@@ -4,9 +4,9 @@ import numpy as np
 from scipy.spatial import Delaunay
 from sklearn.neighbors import NearestNeighbors
 
-from ..interpolation.brightness import Brightness
-from ..interpolation.equations import KERNELS, Equations
-from ..interpolation.stacking import CURVES
+from ..interpolation._brightness import Brightness
+from ..interpolation._equations import KERNELS, Equations
+from ..interpolation._stacked import CURVES
 from ..utils import FLOAT64_SAFE
 from .equations import (
     GROUPS,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from skorch.history import History
 
-from ..interpolation.streamed import StreamedInterpolation
+from ..interpolation._streamed import StreamedInterpolation
 from ..losses import CompositeLoss
 from ..networks import ACTIVATIONS, NORMALIZATIONS, RelightingMLP
 from ..training import RelightingNet, resolve_device

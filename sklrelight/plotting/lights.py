@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import check_array
 
-from ..interpolation.directions import are_directions
+from ..interpolation._directions import are_directions
 
 __all__ = ["LightMap"]
 

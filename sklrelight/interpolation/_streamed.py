@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import gen_batches
 
-from .mixing import mix
+from ._stacked import mix
 
 __all__ = ["StreamedInterpolation", "sample_pixels"]
 
@@ -82,8 +82,6 @@ class StreamedInterpolation:
     def __init__(self, model, stack, sampled, random_state):
         self.model, self.stack = model, stack
         self.kinds = self._find_kinds(random_state)
-        brightness = getattr(model, "brightness_", None)
-        self.brightness_pixels = None if brightness is None else sampled[brightness.pixels]
         model.images_ = model.images_[:, :1].copy()
 
     def predict(self, lights):
@@ -114,8 +112,7 @@ class StreamedInterpolation:
             else:
                 kinds = self.kinds[pixels]
                 images[:, pixels] = mix(parts, kinds, weights, shares, model.value_range_, np.float32)
-        images = images.reshape(len(lights), *stack.shape[1:])
-        return images if self.kinds is None else model.correct_brightness(images, lights, self.brightness_pixels)
+        return images.reshape(len(lights), *stack.shape[1:])
 
     @property
     def clusters_(self):

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from .base import LightRegressor
+from ._base import LightRegressor
 
 __all__ = ["NearestPhotograph"]
 

@@ -1,32 +1,46 @@
 """Means of radial basis function interpolations for each kind of pixel: :class:`StackedRBFInterpolation`."""
 
 from numbers import Integral
+from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import nnls
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from ..utils import check_pixel_weight
+from ..utils import check_finite, check_pixel_weight, safe_unit
 from ..utils._sklearn_compat import Interval, fit_context
-from .base import LightRegressor
-from .brightness import fit_brightness
-from .candidates import make_candidates
-from .clusters import cluster_pixels
-from .equations import Equations, Points
-from .leaving_out import leave_one_out_matrix, left_out_weights, weights_without
-from .mixing import mix, normalize
-from .stacking import stack
+from ._base import LightRegressor
+from ._equations import Equations, Points, inner_products, leave_one_out_matrix, left_out_weights, weights_without
 
-__all__ = ["StackedRBFInterpolation"]
+__all__ = ["CURVES", "StackedRBFInterpolation", "mix"]
 
+# Kernels with factors of epsilon; values of smoothing where neighbouring lights are 1 apart.
+_KERNELS = (
+    ("thin_plate_spline", 1.0),
+    ("cubic", 1.0),
+    ("linear", 1.0),
+    ("multiquadric", 0.25),
+    ("multiquadric", 0.5),
+    ("multiquadric", 1.0),
+)
+_SMOOTHING = (0.0, 0.1, 1.0, 10.0, 100.0)
+# What the clusters are found on: pixels, their values, and components of these.
+_CLUSTERED_PIXELS = 2**14
+_CLUSTERED_VALUES = 256
+_N_COMPONENTS = 16
+_PIXELS_PER_CLUSTER = 4
+# Values gathered at a time.
+_BLOCK_VALUES = 2**22
+# Candidates that a mean is made of, and the least weight of one in it.
+_N_BEST = 12
+_LEAST_WEIGHT = 1e-3
 # What the errors are measured on: values of a cluster, some of which the curves are compared on, and lights.
 _MEASURED_VALUES = 6 * 2**10
 _COMPARED_VALUES = 3 * 2**10
 _MEASURED_LIGHTS = 128
-# Pixels that the brightness of whole photographs is measured on.
-_BRIGHTNESS_PIXELS = 2**12
-# Values gathered at a time.
-_BLOCK_VALUES = 2**22
 
 
 class StackedRBFInterpolation(LightRegressor):
@@ -213,24 +227,11 @@ class StackedRBFInterpolation(LightRegressor):
         ]
         self.stacking_weights_ = np.stack(stacking)
         self._same = same
-        pixels = random.permutation(np.flatnonzero(weighted if weighted.any() else ~weighted))[:_BRIGHTNESS_PIXELS]
-        self.brightness_ = self._fit_brightness(columns, rows, residuals, np.sort(pixels))
         # The others would only make pickles larger.
         self._equations = [
             equations if used else None for used, (equations, _) in zip(self._have_weight(), candidates, strict=True)
         ]
         return self
-
-    def _fit_brightness(self, columns, rows, residuals, pixels):
-        some, labels = columns[:, pixels], self.clusters_.ravel()[pixels]
-        left_out = np.empty((len(rows), *some.shape[1:]), self._dtype)
-        # One at a time: weights of all clusters would be larger than the photographs.
-        for cluster in np.unique(labels):
-            own = labels == cluster
-            weights, shares = left_out_weights(self.stacking_weights_[[cluster]], residuals, rows)
-            parts = [(slice(None), some[:, own])]
-            left_out[:, own] = mix(parts, np.zeros(own.sum(), int), weights, shares, self.value_range_, self._dtype)
-        return fit_brightness(some, left_out, rows, residuals, pixels)
 
     def predict(self, X):
         """Interpolate photographs.
@@ -250,8 +251,7 @@ class StackedRBFInterpolation(LightRegressor):
         ValueError
             If the lights have another width than in `fit`, or are not finite.
         """
-        images = self._predict(self.weights_by_cluster(X), self.stacking_weights_.sum(axis=2))
-        return self.correct_brightness(images, X)
+        return self._predict(self.weights_by_cluster(X), self.stacking_weights_.sum(axis=2))
 
     def weights_by_cluster(self, X):
         """Give the weights of the training photographs in predicted ones, before their brightness is corrected.
@@ -268,32 +268,6 @@ class StackedRBFInterpolation(LightRegressor):
             curve's share, the sum of its `stacking_weights_`.
         """
         return self._weights(self._check_lights(X), self.stacking_weights_)
-
-    def correct_brightness(self, images, X, pixels=None):
-        """Make predicted photographs as bright as an interpolation of their brightness alone says, as far as it helps.
-
-        Parameters
-        ----------
-        images : ndarray of shape (m, ...)
-            Photographs. Overwritten.
-
-        X : array-like of shape (m, n_light_features)
-            Their lights.
-
-        pixels : ndarray of int or None, default=None
-            Where the pixels that the brightness is measured on are, if these are not the photographs of the fit.
-
-        Returns
-        -------
-        images : ndarray of shape (m, ...)
-            The same.
-        """
-        if self.brightness_ is None:
-            return images
-        measured = _pixels(images)[:, self.brightness_.pixels if pixels is None else pixels]
-        stacking_weights = self.brightness_.stacking_weights
-        weights = self._weights(self._check_lights(X), stacking_weights)
-        return self.brightness_.correct(images, measured, weights, stacking_weights.sum(axis=2))
 
     def leave_out(self, rows, pixels=None):
         """Predict training photographs by models fitted to the others, with the clusters and weights as they are.
@@ -328,15 +302,7 @@ class StackedRBFInterpolation(LightRegressor):
         if not kept.any():
             raise ValueError(f"rows leave out all {n_lights} training lights, or lights equal to them: none is left")
         weights, shares = self._weights_without(rows, kept, self.stacking_weights_)
-        images = self._predict(weights, shares, pixels)
-        if self.brightness_ is None:
-            return images
-        if pixels is None:
-            measured = _pixels(images)[:, self.brightness_.pixels]
-        else:
-            measured = _pixels(self._predict(weights, shares, self.brightness_.pixels))
-        weights, shares = self._weights_without(rows, kept, self.brightness_.stacking_weights)
-        return self.brightness_.correct(images, measured, weights, shares)
+        return self._predict(weights, shares, pixels)
 
     def _weights(self, X, stacking_weights):
         """Weights of the photographs, of shape (n_clusters, n_curves, len(X), n_lights)."""
@@ -368,8 +334,7 @@ class StackedRBFInterpolation(LightRegressor):
 
     def _have_weight(self):
         """Which candidates have weight in some mean, of pixels or of brightness."""
-        found = self.stacking_weights_.any(axis=(0, 1))
-        return found if self.brightness_ is None else found | self.brightness_.stacking_weights.any(axis=(0, 1))
+        return self.stacking_weights_.any(axis=(0, 1))
 
     def _used(self, stacking_weights):
         """Equations that some mean uses, with the indices of the candidates that are solutions of them."""
@@ -404,3 +369,287 @@ def _add(weights, stacking_weights, index, own):
 def _pixels(images):
     """Photographs in the shape (n, n_pixels, n_channels)."""
     return images.reshape(len(images), int(np.prod(images.shape[1:3])), -1)
+
+
+def make_candidates(lights):
+    """List kernels and degrees of smoothing on all coordinates of the lights, and on the first two.
+
+    Parameters
+    ----------
+    lights : ndarray of shape (n_lights, n_light_features)
+        Training lights.
+
+    Returns
+    -------
+    list of (Equations, float)
+        Equations and what is added to the diagonal of their matrix, without those that are singular to rounding. One
+        object serves all degrees of smoothing.
+    """
+    points = [Points(lights)]
+    if lights.shape[1] > 2 and points[0].subspace.rank > 2:
+        points.append(Points(lights[:, :2]))
+    every = [Equations(some, kernel, factor * some.epsilon) for some in points for kernel, factor in _KERNELS]
+    return [(equations, value) for equations in every for value in _SMOOTHING if not equations.is_singular(value)]
+
+
+def cluster_pixels(columns, weight, n_clusters, random):
+    """Find clusters of pixels.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n_lights, n_pixels, n_channels)
+        Photographs.
+
+    weight : ndarray of shape (n_pixels,) or None
+        Pixels of weight 0 have no part in it.
+
+    n_clusters : int
+        How many, at most.
+
+    random : RandomState
+        Draws what the clusters are found on.
+
+    Returns
+    -------
+    ndarray of shape (n_pixels,), int
+        The cluster of each pixel.
+    """
+    n_lights, n_pixels, n_channels = columns.shape
+    weighted = np.arange(n_pixels) if weight is None else np.flatnonzero(weight)
+    n_clusters = min(n_clusters, max(1, len(weighted) // _PIXELS_PER_CLUSTER))
+    if n_clusters == 1:
+        return np.zeros(n_pixels, np.int32)
+    lights = random.permutation(n_lights)[: max(_N_COMPONENTS, _CLUSTERED_VALUES // n_channels)]
+    unit = safe_unit(columns[lights])
+
+    def features(pixels):
+        some = columns[lights[:, None], pixels].transpose(1, 0, 2).reshape(len(pixels), -1)
+        return (some if unit == 1 else some / unit).astype(np.float32)
+
+    sample = features(random.permutation(weighted)[:_CLUSTERED_PIXELS])
+    if (sample == sample[0]).all():
+        return np.zeros(n_pixels, np.int32)
+    n_components = min(_N_COMPONENTS, *sample.shape)
+    reduction = PCA(n_components, svd_solver="covariance_eigh") if sample.shape[1] > n_components else None
+    if reduction is not None:
+        sample = reduction.fit_transform(sample)
+    clustering = MiniBatchKMeans(n_clusters, n_init=1, random_state=random).fit(sample)
+    labels = np.empty(n_pixels, np.int32)
+    for block in gen_batches(n_pixels, max(1, _BLOCK_VALUES // (len(lights) * n_channels))):
+        some = features(np.arange(n_pixels)[block])
+        labels[block] = clustering.predict(some if reduction is None else reduction.transform(some))
+    return labels
+
+
+class Curve(NamedTuple):
+    """A bend of the values between the darkest, 0, and the brightest, 1, that they are interpolated on.
+
+    Outside, where there are only pixels without weight, bent values need not be told apart.
+    """
+
+    name: str
+    exponent: float
+
+    def bend(self, values):
+        """Bend values."""
+        if self.name == "exponential":
+            # In place: values of all photographs are large.
+            bent = np.minimum(values, 1)
+            bent *= values.dtype.type(self.exponent)
+            np.expm1(bent, out=bent)
+            bent /= values.dtype.type(np.expm1(self.exponent))
+            return bent
+        return values if self.exponent == 1 else np.maximum(values, 0) ** values.dtype.type(self.exponent)
+
+    def unbend(self, values):
+        """Undo `bend`; what is below 0 becomes 0, but for the straight curve."""
+        if self.name == "exponential":
+            return np.log1p(np.maximum(values, 0) * values.dtype.type(np.expm1(self.exponent))) / self.exponent
+        return values if self.exponent == 1 else np.maximum(values, 0) ** values.dtype.type(1 / self.exponent)
+
+
+# From what lifts the shadows to what gives the highlights their due: the exponentials undo an encoding by a logarithm.
+CURVES = (
+    Curve("power", 0.5),
+    Curve("power", 1.0),
+    Curve("exponential", 1.25),
+    Curve("exponential", 2.5),
+    Curve("exponential", 4.0),
+)
+
+
+def stack(residuals, rows, columns, value_weight, n_compared):
+    """Weigh candidates on each curve, and the curves.
+
+    Parameters
+    ----------
+    residuals : ndarray of shape (n_candidates, len(rows), n_lights)
+        Matrices from photographs to their leave-one-out errors.
+
+    rows : ndarray of int
+        Lights of the errors.
+
+    columns : ndarray of shape (n_lights, n_values), float
+        Photographs, of which the darkest value is 0 and the brightest 1.
+
+    value_weight : ndarray of shape (n_values,) or None
+        Weights of the values.
+
+    n_compared : int
+        The first so many values are what the curves are compared on.
+
+    Returns
+    -------
+    ndarray of shape (n_curves, n_candidates)
+        Not negative, of sum 1.
+    """
+    weights, errors = np.zeros((len(CURVES), len(residuals))), []
+    some = columns[:, :n_compared]
+    for own, curve in zip(weights, CURVES, strict=True):
+        bent = curve.bend(columns)
+        own[:] = _stack_candidates(residuals, rows, inner_products(bent, value_weight))
+        used = np.flatnonzero(own)
+        bent = bent[:, :n_compared]
+        errors.append(curve.unbend(bent[rows] - np.tensordot(own[used], residuals[used], 1) @ bent) - some[rows])
+    if value_weight is not None:
+        errors = [error * np.sqrt(value_weight[:n_compared]) for error in errors]
+    stacked = np.stack(errors)
+    light_weight = _light_weights(np.einsum("cij,cij->ci", stacked, stacked))
+    stacked *= np.sqrt(light_weight)[:, None]
+    flat = stacked.reshape(len(stacked), -1)
+    return _least_mean(flat @ flat.T)[:, None] * weights
+
+
+def _stack_candidates(residuals, rows, gram):
+    """Weigh candidates for the least leave-one-out error of their mean.
+
+    Parameters
+    ----------
+    residuals : ndarray of shape (n_candidates, len(rows), n)
+        From photographs to errors.
+
+    rows : ndarray of int
+        Lights of the errors.
+
+    gram : ndarray of shape (n, n)
+        Inner products of the photographs.
+
+    Returns
+    -------
+    ndarray of shape (n_candidates,)
+        Not negative, of sum 1.
+    """
+    n_candidates, _, n_lights = residuals.shape
+    products = (residuals.reshape(-1, n_lights) @ gram).reshape(residuals.shape)
+    errors = np.einsum("cij,cij->ci", products, residuals).clip(0)
+    weights = _light_weights(errors)
+    best = np.sort(np.argsort(errors @ weights, kind="stable")[:_N_BEST])
+    weighted = (products[best] * weights[:, None]).reshape(len(best), -1)
+    squares = weighted @ residuals[best].reshape(len(best), -1).T
+    means = np.zeros(n_candidates)
+    means[best] = _least_mean((squares + squares.T) / 2)
+    return means
+
+
+def _light_weights(errors):
+    """Weigh lights, by the least of the candidates' errors, so that one odd photograph does not decide."""
+    least = errors.min(axis=0)
+    return (least + 1e-3 * least.mean()) ** -0.25 if least.any() else np.ones(len(least))
+
+
+def _least_mean(squares):
+    """The a >= 0 of sum 1 for which a^T squares a is least, but for what is small."""
+    largest = squares.diagonal().max()
+    if largest <= 0:
+        return np.full(len(squares), 1 / len(squares))
+    # What is exact has errors of rounding, of any sign. In units of each candidate's own, exact ones stay comparable.
+    norms = np.sqrt((squares.diagonal() / largest).clip(0) + 1e-14)
+    eigenvalues, vectors = np.linalg.eigh(squares / largest / norms / norms[:, None])
+    root = np.sqrt(eigenvalues.clip(1e-10 * eigenvalues.max()))[:, None] * vectors.T
+    # Whatever the row for the sum weighs, the solution is that of sum 1, but scaled.
+    rows = np.vstack([root, norms.min() / norms])
+    shares = nnls(rows, np.eye(len(rows))[-1], maxiter=100 * len(rows))[0] / norms
+    shares /= shares.sum()
+    shares[shares < _LEAST_WEIGHT] = 0
+    return shares / shares.sum()
+
+
+def mix(parts, labels, weights, shares, value_range, dtype):
+    """Predict some pixels by sums of bent photographs.
+
+    Parameters
+    ----------
+    parts : iterable of (slice, ndarray of shape (n_rows, n_pixels, n_channels))
+        Training photographs, some at a time, with their rows.
+
+    labels : ndarray of shape (n_pixels,), int
+        The cluster of each pixel.
+
+    weights : ndarray of shape (n_clusters, n_curves, m, n_lights)
+        Of the photographs, by cluster and curve.
+
+    shares : ndarray of shape (n_clusters, n_curves)
+        Of the curves.
+
+    value_range : tuple of float
+        The values between which the curves bend.
+
+    dtype : type
+        That this is computed in.
+
+    Returns
+    -------
+    images : ndarray of shape (m, n_pixels, n_channels)
+        Of this type.
+
+    Raises
+    ------
+    ValueError
+        If what is predicted is not finite.
+    """
+    kinds = [(cluster, np.flatnonzero(labels == cluster)) for cluster in np.unique(labels)]
+    used = np.flatnonzero(shares[np.unique(labels)].any(axis=0))
+    sums = {}
+    with np.errstate(over="ignore", invalid="ignore"):
+        for rows, columns in parts:
+            some = normalize(columns.astype(dtype), value_range)
+            n_channels = some.shape[2]
+            for curve in used:
+                if curve not in sums:
+                    sums[curve] = np.zeros((weights.shape[2], len(labels), n_channels), dtype)
+                for cluster, pixels in kinds:
+                    if shares[cluster, curve]:
+                        bent = CURVES[curve].bend(some[:, pixels]).reshape(len(some), -1)
+                        own = weights[cluster, curve][:, rows].astype(dtype) @ bent
+                        sums[curve][:, pixels] += own.reshape(len(own), -1, n_channels)
+        images = np.zeros((weights.shape[2], len(labels), n_channels), dtype)
+        for curve, of_curve in sums.items():
+            share = shares[labels, curve].astype(dtype)[:, None]
+            images += share * CURVES[curve].unbend(of_curve / np.where(share > 0, share, 1))
+        least, greatest = value_range
+        images *= dtype((greatest - least) or 1.0)
+        images += dtype(least)
+    check_finite(images)
+    return images
+
+
+def normalize(values, value_range):
+    """Bring a range of values to [0, 1], in place.
+
+    Parameters
+    ----------
+    values : ndarray
+        Of floats.
+
+    value_range : tuple of float
+        The least and the greatest; where they are equal, the least becomes 0.
+
+    Returns
+    -------
+    ndarray
+        `values`.
+    """
+    least, greatest = value_range
+    values -= values.dtype.type(least)
+    values /= values.dtype.type((greatest - least) or 1.0)
+    return values

@@ -4,8 +4,9 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.spatial import Delaunay, KDTree, QhullError
 
-from .base import ROUNDING, AffineSubspace, LightRegressor, MergedLights, combine
-from .directions import are_directions, check_above_horizon, normalize
+from ._base import LightRegressor, combine
+from ._directions import are_directions, check_above_horizon, normalize
+from ._equations import ROUNDING, AffineSubspace, MergedLights
 
 __all__ = ["LinearInterpolation"]
 

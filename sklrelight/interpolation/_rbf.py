@@ -8,8 +8,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..utils import check_pixel_weight
 from ..utils._sklearn_compat import Interval, StrOptions, fit_context
-from .base import LightRegressor, combine
-from .equations import KERNELS, SCALE_INVARIANT, Equations, Points, inner_products, residual_matrix
+from ._base import LightRegressor, combine
+from ._equations import KERNELS, SCALE_INVARIANT, Equations, Points, inner_products, residual_matrix
 
 __all__ = ["RBFInterpolation"]
 

@@ -1,0 +1,97 @@
+"""What the models over the lights share: the space that lights span, and weighted sums of photographs."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.utils import check_array, gen_batches
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+
+from ..utils import DocumentedEstimator, VersionedState, check_finite, check_magnitude, naming
+
+__all__ = ["LightRegressor", "combine"]
+
+# Values converted at a time, where photographs have another type than the sum: 128 MB in float64.
+_BLOCK_VALUES = 2**24
+
+
+class LightRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Base of the models over the lights: checks what comes in.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Width of the lights.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Column names of the lights, where they had some that are all strings.
+    """
+
+    # What `fit` learns last.
+    _learnt_last = "images_"
+
+    def __sklearn_is_fitted__(self):
+        # Checking the lights leaves attributes behind, whether or not they are refused then.
+        return hasattr(self, self._learnt_last)
+
+    def _check_training(self, X, y):
+        """Return lights in float64, and photographs in their own type."""
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        with naming("X"):
+            X = validate_data(self, X, dtype=np.float64)
+        with naming("y"):
+            y = check_array(y, dtype="numeric", ensure_2d=False, allow_nd=True, input_name="y")
+        with naming("X, y"):
+            check_consistent_length(X, y)
+        if not y.size:
+            raise ValueError(f"y of shape {y.shape} has no values")
+        check_magnitude(X, "X")
+        check_magnitude(y, "y")
+        return X, y
+
+    def _check_lights(self, X):
+        """Return new lights in float64."""
+        check_is_fitted(self)
+        with naming("X"):
+            X = validate_data(self, X, dtype=np.float64, reset=False)
+        check_magnitude(X, "X")
+        return X
+
+
+def combine(weights, images):
+    """Sum photographs with weights.
+
+    Parameters
+    ----------
+    weights : ndarray or sparse array of shape (m, n)
+        Weight of each photograph in each sum.
+
+    images : ndarray of shape (n, ...)
+        Photographs.
+
+    Returns
+    -------
+    ndarray of shape (m, ...)
+        float32 for photographs in float32 or float16, else float64.
+
+    Raises
+    ------
+    ValueError
+        If a sum overflows.
+
+    Examples
+    --------
+    >>> combine(np.array([[0.5, 0.5]]), np.array([[1, 2], [3, 6]]))
+    array([[2., 4.]])
+    """
+    dtype = np.float32 if images.dtype in (np.float32, np.float16) else np.float64
+    with np.errstate(over="ignore"):
+        weights = weights.astype(dtype, copy=False)
+    columns = images.reshape(len(images), -1)
+    sums = np.empty((weights.shape[0], columns.shape[1]), dtype)
+    # Photographs of another type are converted some pixels at a time: as a whole they might not fit into memory.
+    width = columns.shape[1] if images.dtype == dtype else max(1, _BLOCK_VALUES // len(columns))
+    for block in gen_batches(columns.shape[1], width):
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums[:, block] = weights @ columns[:, block].astype(dtype, copy=False)
+        check_finite(sums[:, block])
+    return sums.reshape(len(sums), *images.shape[1:])
