@@ -18,7 +18,7 @@ from sklrelight.plotting import (
     TrainingCurveDisplay,
     WindowDistributionDisplay,
 )
-from sklrelight.plotting.figures import new_axes
+from sklrelight.plotting._axes import new_axes
 
 mpl.use("agg")
 

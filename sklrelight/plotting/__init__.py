@@ -4,11 +4,11 @@ Each display has class methods that compute what is shown and draw it, `plot` to
 `figure_` and `axes_`. ``pip install 'sklrelight[plot]'`` brings matplotlib.
 """
 
-from .contact_sheet import ContactSheetDisplay
-from .light_error import LightErrorDisplay
-from .relighting import RelightingDisplay
-from .training_curve import TrainingCurveDisplay
-from .windows import WindowDistributionDisplay
+from ._contact_sheet import ContactSheetDisplay
+from ._light_error import LightErrorDisplay
+from ._relighting import RelightingDisplay
+from ._training_curve import TrainingCurveDisplay
+from ._windows import WindowDistributionDisplay
 
 __all__ = [
     "ContactSheetDisplay",

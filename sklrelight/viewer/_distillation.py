@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from ..metrics import display_white, encode_display
 from ..utils import import_extra
-from .decoder import Decoder, interpolate, interpolation_weights
-from .lights import LightSurface, farthest_points
+from ._decoder import Decoder, interpolate, interpolation_weights
+from ._surface import LightSurface, farthest_points
 
 __all__ = ["distill"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..utils import import_extra
-from .figures import BLUE, ORANGE, check_axes, neutral, new_axes
+from ._axes import BLUE, ORANGE, check_axes, neutral, new_axes
 
 __all__ = ["TrainingCurveDisplay"]
 

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 from scipy.stats import qmc
 
-from ..interpolation.base import AffineSubspace
-from ..interpolation.directions import are_directions, normalize
+from ..interpolation._directions import are_directions, normalize
+from ..interpolation._equations import AffineSubspace
 
 __all__ = ["LightSurface", "farthest_points"]
 

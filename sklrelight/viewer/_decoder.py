@@ -6,9 +6,9 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.utils import check_array
 
-from ..interpolation.equations import KERNELS
+from ..interpolation._equations import KERNELS
 from ..metrics import DISPLAY_GAMMA
-from .lights import LightSurface
+from ._surface import LightSurface
 
 __all__ = ["Decoder", "interpolate", "interpolation_weights"]
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..metrics import encode_display
 from ..utils import import_extra
-from .distillation import resize
-from .lights import farthest_points
+from ._distillation import resize
+from ._surface import farthest_points
 
 __all__ = ["make_page"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..metrics import DISPLAY_GAMMA, display_white, encode_display, relative_error
-from .figures import check_axes, new_axes, show_picture, tone_map
+from ._axes import check_axes, new_axes, show_picture, tone_map
 
 __all__ = ["RelightingDisplay"]
 

@@ -5,8 +5,8 @@ import torch
 from sklearn.utils import check_random_state
 
 from ..preprocessing import PixelLightFeatures
-from ..sampling import Observations, TrainingBatches
-from .figures import BLUE, GREEN, ORANGE, check_axes, neutral, new_axes
+from ..neural import Observations, TrainingBatches
+from ._axes import BLUE, GREEN, ORANGE, check_axes, neutral, new_axes
 
 __all__ = ["WindowDistributionDisplay"]
 

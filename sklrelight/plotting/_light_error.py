@@ -3,8 +3,7 @@
 import numpy as np
 
 from ..metrics import relative_error
-from .figures import check_axes, neutral, new_axes
-from .lights import LightMap
+from ._axes import LightMap, check_axes, neutral, new_axes
 
 __all__ = ["LightErrorDisplay"]
 

@@ -3,8 +3,8 @@
 import html
 
 from ..utils import replacing
-from .distillation import distill
-from .document import make_page
+from ._distillation import distill
+from ._page import make_page
 
 __all__ = ["NotebookPage", "export_html", "show"]
 

@@ -5,8 +5,7 @@ import math
 import numpy as np
 
 from ..metrics import DISPLAY_GAMMA, display_white
-from .figures import BLUE, ORANGE, check_axes, new_axes, show_picture, tone_map
-from .lights import LightMap
+from ._axes import BLUE, ORANGE, LightMap, check_axes, new_axes, show_picture, tone_map
 
 __all__ = ["ContactSheetDisplay"]
 
