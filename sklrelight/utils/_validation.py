@@ -6,11 +6,13 @@ from contextlib import contextmanager
 
 import numpy as np
 from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 __all__ = [
     "FLOAT32_SAFE",
     "FLOAT64_SAFE",
     "check_finite",
+    "check_lights",
     "check_magnitude",
     "check_numbers",
     "check_pixel_weight",
@@ -118,6 +120,40 @@ def check_finite(predicted):
         raise ValueError(
             "X has lights so far from the training ones, or y values so large, that predicted ones overflow"
         )
+
+
+def check_lights(model, X, fitted_attribute="images_"):
+    """Check the lights for which a fitted model is to predict photographs.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted model over the lights.
+
+    X : array-like of shape (m, n_light_features)
+        Lights.
+
+    fitted_attribute : str, default="images_"
+        Attribute that tells whether the model is fitted.
+
+    Returns
+    -------
+    ndarray of shape (m, n_light_features), float64
+        The lights.
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+
+    ValueError
+        If the lights have another width than in `fit`, are not finite or exceed 1e50 in magnitude.
+    """
+    check_is_fitted(model, fitted_attribute)
+    with naming("X"):
+        X = validate_data(model, X, dtype=np.float64, reset=False)
+    check_magnitude(X, "X")
+    return X
 
 
 def check_numbers(values, argument):
