@@ -1,7 +1,7 @@
 """Models over the lights without a network, with the interface of scikit-learn's regressors.
 
-A predicted photograph is a weighted sum of the training ones, and the weights depend on the lights alone; those of
-StackedRBFInterpolation on the kind of pixel, too.
+A predicted photograph is a weighted sum of the training photographs. The weights depend on the lights alone, except in
+StackedRBFInterpolation, where they also depend on the cluster of a pixel and where the values are bent before summing.
 """
 
 from ._basis import HemisphericalHarmonics, PolynomialTextureMap

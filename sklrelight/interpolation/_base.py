@@ -1,39 +1,40 @@
-"""What the models over the lights share: the space that lights span, and weighted sums of photographs."""
+"""The base class of the models over the lights, and weighted sums of photographs."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_array, gen_batches
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, validate_data
 
 from ..utils import DocumentedEstimator, VersionedState, check_finite, check_magnitude, naming
 
 __all__ = ["LightRegressor", "combine"]
 
-# Values converted at a time, where photographs have another type than the sum: 128 MB in float64.
+# Number of values that are converted to another type at a time: 128 MB in float64.
 _BLOCK_VALUES = 2**24
 
 
 class LightRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """Base of the models over the lights: checks what comes in.
+    """Base class of the models over the lights. It checks what `fit` is given.
 
     Attributes
     ----------
     n_features_in_ : int
-        Width of the lights.
+        Number of light features.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Column names of the lights, where they had some that are all strings.
+        Column names of the lights. Defined only if all of them are strings.
     """
 
-    # What `fit` learns last.
-    _learnt_last = "images_"
+    # Name of the attribute that `fit` sets last.
+    _fitted_attribute = "images_"
 
     def __sklearn_is_fitted__(self):
-        # Checking the lights leaves attributes behind, whether or not they are refused then.
-        return hasattr(self, self._learnt_last)
+        # scikit-learn would take any attribute that ends in an underscore for a sign, and a `fit` that refuses its
+        # arguments may leave `n_features_in_` behind.
+        return hasattr(self, self._fitted_attribute)
 
     def _check_training(self, X, y):
-        """Return lights in float64, and photographs in their own type."""
+        """Return the lights in float64, and the photographs in their own type."""
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         with naming("X"):
@@ -48,17 +49,9 @@ class LightRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Regr
         check_magnitude(y, "y")
         return X, y
 
-    def _check_lights(self, X):
-        """Return new lights in float64."""
-        check_is_fitted(self)
-        with naming("X"):
-            X = validate_data(self, X, dtype=np.float64, reset=False)
-        check_magnitude(X, "X")
-        return X
-
 
 def combine(weights, images):
-    """Sum photographs with weights.
+    """Compute weighted sums of photographs.
 
     Parameters
     ----------
@@ -71,7 +64,7 @@ def combine(weights, images):
     Returns
     -------
     ndarray of shape (m, ...)
-        float32 for photographs in float32 or float16, else float64.
+        The sums: float32 if the photographs are float32 or float16, else float64.
 
     Raises
     ------
@@ -88,7 +81,7 @@ def combine(weights, images):
         weights = weights.astype(dtype, copy=False)
     columns = images.reshape(len(images), -1)
     sums = np.empty((weights.shape[0], columns.shape[1]), dtype)
-    # Photographs of another type are converted some pixels at a time: as a whole they might not fit into memory.
+    # A converted copy of all photographs might not fit into memory, so they are converted some pixels at a time.
     width = columns.shape[1] if images.dtype == dtype else max(1, _BLOCK_VALUES // len(columns))
     for block in gen_batches(columns.shape[1], width):
         with np.errstate(over="ignore", invalid="ignore"):

@@ -1,10 +1,11 @@
-"""Least squares over some functions of the light, what PTM and HSH share: :class:`BasisRegressor`."""
+"""Least squares over functions of the light's direction: polynomial texture maps and hemispherical harmonics."""
 
 from numbers import Integral
 
 import numpy as np
 from scipy.special import factorial, lpmv
 
+from ..utils import check_lights
 from ..utils._sklearn_compat import Interval, fit_context
 from ._base import LightRegressor, combine
 from ._directions import are_directions, are_in_disc, check_above_horizon, normalize
@@ -14,13 +15,13 @@ __all__ = ["BasisRegressor", "HemisphericalHarmonics", "PolynomialTextureMap"]
 
 
 class BasisRegressor(LightRegressor):
-    """Base of the models that keep a few coefficients for each pixel instead of the photographs.
+    """Base class of the models that keep a few coefficients for each pixel instead of the photographs.
 
-    A subclass has `_fit_coordinates`, which settles how its lights are to be read, and `_basis`, which evaluates its
-    functions at lights.
+    A subclass defines `_fit_coordinates`, which checks the training lights and determines their coordinates, and
+    `_basis`, which evaluates the basis functions at lights.
     """
 
-    _learnt_last = "coefficients_"
+    _fitted_attribute = "coefficients_"
 
     def fit(self, X, y):
         """Fit the coefficients of each value of the photographs.
@@ -41,7 +42,8 @@ class BasisRegressor(LightRegressor):
         Raises
         ------
         ValueError
-            If lights and photographs differ in number, or are not finite; if the model is not defined for the lights.
+            If the numbers of lights and photographs differ, or if a value is not finite. If the model is not defined
+            for lights of this kind.
         """
         X, y = self._check_training(X, y)
         self._fit_coordinates(X)
@@ -60,18 +62,17 @@ class BasisRegressor(LightRegressor):
         Returns
         -------
         images : ndarray of shape (m, ...)
-            Photographs: float32 where the training ones are float32 or float16, else float64.
+            Predicted photographs: float32 if the training photographs are float32 or float16, else float64.
 
         Raises
         ------
         ValueError
             If the lights have another width than in `fit`, or are not finite.
         """
-        X = self._check_lights(X)
-        return combine(self._basis(X), self.coefficients_)
+        return combine(self._basis(check_lights(self, X, self._fitted_attribute)), self.coefficients_)
 
     def weights(self, X):
-        """Give the weights of the training photographs in predicted ones.
+        """Compute the weights of the training photographs in predicted ones.
 
         Parameters
         ----------
@@ -81,20 +82,19 @@ class BasisRegressor(LightRegressor):
         Returns
         -------
         weights : ndarray of shape (m, n_lights)
-            Of any sign.
+            The weights, of any sign.
         """
-        X = self._check_lights(X)
-        return self._basis(X) @ self._solution
+        return self._basis(check_lights(self, X, self._fitted_attribute)) @ self._solution
 
 
 def _least_squares(basis):
-    """The matrix of shape (k, n) from values at n lights to the coefficients of k functions.
+    """Compute the matrix of shape (k, n) from values at n lights to the coefficients of k functions.
 
-    Of functions that the lights do not tell apart (within 1e-5), the coefficients are the least ones, in units of the
-    functions' root mean squares.
+    Where the lights do not determine all coefficients, up to 1e-5, the smallest ones are taken, in units of the root
+    mean squares of the functions.
     """
     norms = np.linalg.norm(basis, axis=0)
-    # What is 0 but for rounding at all lights gets no coefficient, rather than one beyond all numbers.
+    # A function that is 0 at all lights, up to rounding, gets the coefficient 0 and not an enormous one.
     norms[norms <= 1e-12 * norms.max()] = np.inf
     return np.linalg.pinv(basis / norms, rtol=ROUNDING) / norms[:, None]
 
@@ -105,33 +105,33 @@ class PolynomialTextureMap(BasisRegressor):
     Attributes
     ----------
     coefficients_ : ndarray of shape (6, ...)
-        Six photographs, the coefficients of 1, u, v, u^2, u v and v^2 for each value: float32 where the training
-        photographs are float32 or float16, else float64.
+        Coefficients of 1, u, v, u^2, u v and v^2 for each value of the photographs: float32 if the training photographs
+        are float32 or float16, else float64.
 
     directions_ : bool
-        Whether the lights are taken for directions.
+        Whether the lights are directions.
 
     center_ : ndarray of shape (`n_features_in_`,)
-        The light, scaled to the length 1 if it is a direction, at which u = v = 0.
+        Light at which u = v = 0. Directions are first scaled to length 1.
 
     axes_ : ndarray of shape (2, `n_features_in_`)
-        From a light's offset to `center_` to u and v.
+        Matrix from the offset of a light from `center_` to u and v.
 
     n_features_in_ : int
-        Width of the lights.
+        Number of light features.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Column names of the lights, where they had some that are all strings.
+        Column names of the lights. Defined only if all of them are strings.
 
     Notes
     -----
-    For directions, lights in three columns with lengths of 0.79 to 1.21, u and v are the x and y of the unit vector,
-    as published [1]_. Lights in two columns with lengths up to 1.21 are taken for the x and y of directions, and are u
-    and v themselves. All other lights have to lie in a plane: u and v are their coordinates in it, about their
-    mean, divided by the largest.
+    Lights in three columns with lengths of 0.79 to 1.21 are directions: u and v are the x and y of the unit vector, as
+    published [1]_. Lights in two columns with lengths up to 1.21 are taken as the x and y of directions, and are u and v
+    themselves. All other lights have to lie in a plane: u and v are coordinates in this plane, relative to the mean of
+    the lights and divided by the largest coordinate.
 
-    Coefficients minimise the squared error. Where the lights do not determine them all, because there are less than six
-    or because they lie on a ring, the least ones are taken, in units of the root mean squares of u, v and so on.
+    The coefficients minimise the squared error. Fewer than six lights, or lights on a ring, do not determine all of
+    them. Then the smallest ones are taken, in units of the root mean squares of the monomials.
 
     References
     ----------
@@ -180,26 +180,27 @@ class HemisphericalHarmonics(BasisRegressor):
     Parameters
     ----------
     order : int, default=2
-        Highest degree l of the harmonics, at least 0: there are (order + 1)^2 of them, 4 for 1, 9 for 2, 16 for 3.
+        Highest degree l of the harmonics, at least 0. The number of harmonics is (order + 1)^2: 4 for order 1, 9 for
+        order 2, 16 for order 3.
 
     Attributes
     ----------
     coefficients_ : ndarray of shape ((order + 1) ** 2, ...)
-        Coefficients for each value of the photographs, by l, then by m from -l to l: float32 where the training
+        Coefficients for each value of the photographs, ordered by l, then by m from -l to l: float32 if the training
         photographs are float32 or float16, else float64.
 
     n_features_in_ : int
-        Width of the lights.
+        Number of light features.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Column names of the lights, where they had some that are all strings.
+        Column names of the lights. Defined only if all of them are strings.
 
     Notes
     -----
-    Lights are directions: three columns with lengths of 0.79 to 1.21, which are scaled to the length 1, or two columns,
-    x and y, with lengths up to 1.21. Others are refused. With :math:`\cos\theta = z`, negative z counting as 0,
-    :math:`\phi` the angle from x to y, and :math:`P_l^m` the associated Legendre functions with the Condon-Shortley
-    sign, the harmonics are [1]_
+    The lights must be directions: three columns with lengths of 0.79 to 1.21, which are scaled to length 1, or two
+    columns with the x and y of directions, with lengths up to 1.21. Others are refused. Let :math:`\cos\theta = z`, where
+    a negative z counts as 0, let :math:`\phi` be the angle from x to y, and :math:`P_l^m` the associated Legendre
+    functions with the Condon-Shortley sign. The harmonics are [1]_
 
     .. math::
         H_l^m = \begin{cases}
@@ -207,10 +208,10 @@ class HemisphericalHarmonics(BasisRegressor):
             K_l^0 P_l^0(2 \cos\theta - 1) & m = 0 \\
             \sqrt 2 K_l^{|m|} \sin(|m| \phi) P_l^{|m|}(2 \cos\theta - 1) & m < 0
         \end{cases}, \quad
-        K_l^m = \sqrt{\frac{(2 l + 1) (l - m)!}{2 \pi (l + m)!}},
+        K_l^m = \sqrt{\frac{(2 l + 1) (l - m)!}{2 \pi (l + m)!}}.
 
-    orthonormal over the hemisphere. Coefficients minimise the squared error at the lights. Where these do not determine
-    them all, the least ones are taken, in units of the harmonics' root mean squares.
+    They are orthonormal over the hemisphere. The coefficients minimise the squared error at the lights. If the lights do
+    not determine all of them, the smallest ones are taken, in units of the root mean squares of the harmonics.
 
     References
     ----------
@@ -241,7 +242,7 @@ class HemisphericalHarmonics(BasisRegressor):
         Parameters
         ----------
         X : array-like of shape (n_lights, 3) or (n_lights, 2)
-            Lights: directions of the upper hemisphere, or the x and y of them.
+            Lights: directions of the upper hemisphere, or their x and y.
 
         y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_lights, k) or (n_lights,)
             Photographs.
@@ -254,8 +255,8 @@ class HemisphericalHarmonics(BasisRegressor):
         Raises
         ------
         ValueError
-            If lights and photographs differ in number, or are not finite; if the lights are no directions, or lie more
-            than 6 degrees below the horizon.
+            If the numbers of lights and photographs differ, or if a value is not finite. If the lights are not
+            directions, or one lies more than 6 degrees below the horizon.
         """
         return super().fit(X, y)
 
@@ -265,8 +266,8 @@ class HemisphericalHarmonics(BasisRegressor):
             raise ValueError(
                 f"{type(self).__name__} takes directions: three columns with lengths of 0.79 to 1.21, or two with"
                 f" lengths up to 1.21; those of X, of n_features = {X.shape[1]}, have lengths of {lengths.min():.3g} to"
-                f" {lengths.max():.3g}. A position becomes a direction when the object's is subtracted and what is left"
-                " divided by its length"
+                f" {lengths.max():.3g}. To make a position a direction, subtract the position of the object and divide"
+                " by the length"
             )
         if X.shape[1] == 3:
             check_above_horizon(normalize(X), type(self).__name__)

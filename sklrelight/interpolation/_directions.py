@@ -1,12 +1,12 @@
-"""Lights that are directions: how they are told, and what is made of them."""
+"""Lights that are directions: how they are recognised, normalised and checked."""
 
 import numpy as np
 
 __all__ = ["are_directions", "are_in_disc", "check_above_horizon", "normalize"]
 
-# How far the length of a direction may be from 1. In the light files of real captures it is 0.80 to 1.06.
+# How far the length of a direction may be from 1. The light files of real captures hold lengths of 0.80 to 1.06.
 _LENGTH_TOLERANCE = 0.21
-# Lights at the horizon get a little below it by errors of calibration: this is 6 degrees.
+# Errors of calibration put lights at the horizon a little below it. This z is 6 degrees below.
 _BELOW_HORIZON = -0.1
 
 
@@ -21,7 +21,7 @@ def are_directions(lights):
     Returns
     -------
     bool
-        Whether they have three columns and lengths of 0.79 to 1.21.
+        Whether there are three columns, and all lengths are 0.79 to 1.21.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def are_in_disc(lights):
     Returns
     -------
     bool
-        Whether they have two columns, and lengths up to 1.21.
+        Whether there are two columns, and all lengths are at most 1.21.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def are_in_disc(lights):
 
 
 def normalize(lights):
-    """Scale directions to the length 1.
+    """Scale directions to length 1.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def normalize(lights):
     Raises
     ------
     ValueError
-        If one of them is 0.
+        If a light is (0, 0, 0).
 
     Examples
     --------
@@ -79,12 +79,12 @@ def normalize(lights):
     """
     lengths = np.linalg.norm(lights, axis=1, keepdims=True)
     if not lengths.all():
-        raise ValueError(f"light {int(lengths.argmin())} of X is (0, 0, 0), which is no direction")
+        raise ValueError(f"light {int(lengths.argmin())} of X is (0, 0, 0), which is not a direction")
     return lights / lengths
 
 
 def check_above_horizon(directions, model):
-    """Refuse directions that lie below the horizon by more than errors of calibration.
+    """Refuse directions that lie further below the horizon than errors of calibration explain.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def check_above_horizon(directions, model):
         Unit vectors.
 
     model : str
-        Name for the message.
+        Name of the model, for the message.
 
     Raises
     ------
@@ -106,6 +106,6 @@ def check_above_horizon(directions, model):
     lowest = int(directions[:, 2].argmin())
     if directions[lowest, 2] < _BELOW_HORIZON:
         raise ValueError(
-            f"{model} takes directions of the upper hemisphere, and light {lowest} of X has"
-            f" z = {directions[lowest, 2]:.3g}; RBFInterpolation takes those of the whole sphere"
+            f"{model} takes directions of the upper hemisphere, but light {lowest} of X has"
+            f" z = {directions[lowest, 2]:.3g}; RBFInterpolation takes directions of the whole sphere"
         )

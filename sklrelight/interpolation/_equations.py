@@ -1,4 +1,4 @@
-"""The equations of radial basis functions over lights: what the models made of them share."""
+"""The lights as points in the space that they span, and the equations of radial basis functions at these points."""
 
 from dataclasses import dataclass
 
@@ -21,16 +21,16 @@ __all__ = [
     "Polynomial",
     "inner_products",
     "leave_one_out_matrix",
-    "left_out_weights",
     "residual_matrix",
     "weights_without",
 ]
 
-# Of the extent of the lights: what differs by less is equal, but for the rounding of float32 and of printed digits.
+# Share of the extent of the lights up to which differences count as rounding, of float32 or of printed digits.
 ROUNDING = 1e-5
 
-# Of r = epsilon * distance. Names, signs and degrees of the polynomial are those of scipy.interpolate.RBFInterpolator,
-# which returns no leave-one-out errors, and neither takes a polynomial that lights on a sphere do not determine.
+# The kernels as functions of r = epsilon * distance. Names, signs and the degrees of the polynomials are those of
+# scipy.interpolate.RBFInterpolator. SciPy's class does not serve here: it computes no leave-one-out errors, and it
+# refuses a polynomial that the lights do not determine, such as a quadratic one on a sphere.
 KERNELS = {
     "thin_plate_spline": lambda r: r**2 * np.log(np.where(r > 0, r, 1)),
     "cubic": lambda r: r**3,
@@ -43,15 +43,15 @@ KERNELS = {
 _DEGREES = {"thin_plate_spline": 1, "cubic": 1, "quintic": 2}
 SCALE_INVARIANT = {"thin_plate_spline", "cubic", "quintic", "linear"}
 
-# Equations whose eigenvalues lie further apart would show in the predicted photographs.
+# Ratio of the least eigenvalue to the greatest at which rounding errors would show in predicted photographs.
 _SINGULAR = 1e-12
-# Values whose products are summed at a time, in float64: 32 MB.
+# Number of values whose products are summed at a time, in float64: 32 MB.
 _GRAM_VALUES = 2**22
 
 
 @dataclass(frozen=True)
 class AffineSubspace:
-    """The point, line, plane or space that some lights span, with axes at right angles: it keeps distances.
+    """The point, line, plane or space that some lights span. Its axes are orthonormal, so distances are kept.
 
     Attributes
     ----------
@@ -59,10 +59,11 @@ class AffineSubspace:
         Mean of the lights.
 
     axes : ndarray of shape (rank, d)
-        Orthonormal: those of the coordinates where the lights span all of them, else by falling spread of the lights.
+        Orthonormal axes: the coordinate axes if the lights span all of them, else the principal axes of the lights,
+        in order of decreasing spread.
 
     spread : float
-        Standard deviation of the lights in the direction in which it is largest.
+        Standard deviation of the lights along their first principal axis.
     """
 
     center: np.ndarray
@@ -71,7 +72,7 @@ class AffineSubspace:
 
     @classmethod
     def of(cls, lights):
-        """Find it. A direction in which the lights spread by rounding is none.
+        """Find the subspace. Directions along which the lights differ only by rounding are left out.
 
         Parameters
         ----------
@@ -81,7 +82,7 @@ class AffineSubspace:
         Returns
         -------
         AffineSubspace
-            Of rank min(n - 1, d) at most.
+            The subspace, of rank min(n - 1, d) at most.
 
         Examples
         --------
@@ -104,7 +105,7 @@ class AffineSubspace:
         return len(self.axes)
 
     def project(self, lights):
-        """Give the coordinates of lights, dropping what sticks out.
+        """Project lights onto the subspace.
 
         Parameters
         ----------
@@ -121,18 +122,18 @@ class AffineSubspace:
 
 @dataclass(frozen=True)
 class MergedLights:
-    """Lights, the ones that are equal but for rounding merged.
+    """Lights among which those that are equal, up to rounding, are merged into one.
 
     Attributes
     ----------
     points : ndarray of shape (n_merged, rank)
-        Means of the equal lights.
+        The merged lights. Each is the mean of equal ones.
 
     groups : ndarray of shape (n,), int
-        For each light, the merged one that it is in.
+        Index of the merged light to which each light belongs.
 
     counts : ndarray of shape (n_merged,), int
-        Number of lights in each.
+        Number of lights in each merged light.
     """
 
     points: np.ndarray
@@ -149,12 +150,12 @@ class MergedLights:
             Lights.
 
         distance : float
-            Up to which they are equal.
+            Distance up to which two lights are equal.
 
         Returns
         -------
         MergedLights
-            In the order of the first light of each.
+            The merged lights, in the order in which they first occur.
 
         Examples
         --------
@@ -178,23 +179,24 @@ class MergedLights:
 
     @property
     def averaging(self):
-        """The matrix of shape (n_merged, n) that averages what belongs to equal lights."""
+        """Matrix of shape (n_merged, n) that averages over equal lights."""
         matrix = np.zeros((len(self.counts), len(self.groups)))
         matrix[self.groups, np.arange(len(self.groups))] = 1 / self.counts[self.groups]
         return matrix
 
     def average(self, values):
-        """Average what belongs to equal lights, such as their photographs.
+        """Average over equal lights.
 
         Parameters
         ----------
         values : ndarray of shape (n, ...)
-            Of each light.
+            Values for each light, such as photographs.
 
         Returns
         -------
         ndarray of shape (n_merged, ...)
-            The same array, not a copy, where no two lights are equal; else in the same type, integers in float64.
+            The means, in the type of the values, or float64 for integers. If no two lights are equal, this is `values`
+            itself and not a copy.
         """
         if self.is_trivial:
             return values
@@ -206,23 +208,23 @@ class MergedLights:
 
 
 class Points:
-    """Lights in the subspace that they span, equal ones merged.
+    """Lights in the subspace that they span, with equal ones merged.
 
     Parameters
     ----------
     lights : ndarray of shape (n, d)
-        Lights, of the coordinates that are used.
+        Lights, with only the coordinates that are used.
 
     Attributes
     ----------
     n_dimensions : int
-        d.
+        Number of coordinates d.
 
     subspace : AffineSubspace
-        What they span.
+        The subspace that the lights span.
 
     merged : MergedLights
-        The projected lights.
+        The lights, projected onto the subspace and merged.
     """
 
     def __init__(self, lights):
@@ -232,7 +234,7 @@ class Points:
 
     @property
     def epsilon(self):
-        """The reciprocal of the median distance between neighbours; 1 for a single light."""
+        """Reciprocal of the median distance of a light to its nearest neighbour; 1 for a single light."""
         points = self.merged.points
         if len(points) == 1:
             return 1.0
@@ -240,12 +242,12 @@ class Points:
 
 
 class Polynomial:
-    """Polynomials up to a degree that values at some points determine.
+    """A basis of the polynomials up to a degree, as far as values at some points determine them.
 
     Parameters
     ----------
     points : ndarray of shape (n, d)
-        Points that span d dimensions, so that all polynomials of degree 1 are determined.
+        Points that span d dimensions, so that they determine all polynomials of degree 1.
 
     degree : {0, 1, 2}
         Highest degree.
@@ -258,7 +260,8 @@ class Polynomial:
         n_linear = 1 + points.shape[1]
         self.combinations = np.eye(monomials.shape[1])
         if degree == 2:
-            # Of the quadratic monomials, what is independent of the linear ones and of each other on the points.
+            # The points may lie on a quadric, such as a sphere. Then some quadratic monomials depend on the others, and
+            # only the independent combinations are kept.
             linear, quadratic = monomials[:, :n_linear], monomials[:, n_linear:]
             fitted = np.linalg.lstsq(linear, quadratic)[0]
             _, singular, axes = np.linalg.svd(quadratic - linear @ fitted, full_matrices=False)
@@ -268,7 +271,7 @@ class Polynomial:
             )
 
     def __call__(self, points):
-        """Evaluate a basis, as columns, at points of shape (m, d)."""
+        """Evaluate the basis at points of shape (m, d). Each column is a basis function."""
         return self._monomials(points) @ self.combinations
 
     def _monomials(self, points):
@@ -283,10 +286,11 @@ class Polynomial:
 
 
 class Equations:
-    """The equations of a kernel over given lights, prepared for all values of smoothing.
+    """The equations of a kernel at given lights, prepared so that they are quick to solve for any smoothing.
 
-    On coefficients that the polynomial leaves free, all a with P^T a = 0, the kernel's matrix is positive definite. In
-    the eigenvectors of that part the smoothing adds to the eigenvalues.
+    The matrix of the equations is A, in the notation of :class:`~sklrelight.interpolation.RBFInterpolation`. The
+    kernel's matrix is positive definite on the coefficients a with P^T a = 0. Its eigenvectors are computed there, and
+    smoothing adds to the eigenvalues.
 
     Parameters
     ----------
@@ -294,7 +298,7 @@ class Equations:
         Lights.
 
     kernel : str
-        Name of the radial basis function.
+        Name of the kernel.
 
     epsilon : float
         Factor of the distances.
@@ -302,11 +306,11 @@ class Equations:
     Attributes
     ----------
     scale : float
-        The kernel's largest value between the lights. Values are divided by it, so that the unit of the lights does not
-        make equations look singular.
+        Largest absolute value of the kernel between the lights. Values are divided by it, so that whether equations
+        count as singular does not depend on the unit of the lights.
 
     defined : ndarray of shape (n,), bool
-        Whether the polynomial is determined without the light.
+        Whether the other lights determine the polynomial when this light is left out.
     """
 
     def __init__(self, points, kernel, epsilon):
@@ -318,45 +322,48 @@ class Equations:
         self.polynomial = Polynomial(lights, _DEGREES.get(kernel, 0))
         orthogonal, triangular = qr(self.polynomial(lights))
         rank = triangular.shape[1]
-        # Not views, which would keep what is as large as the kernel's matrix.
+        # Views would keep an array alive that is as large as the kernel's matrix.
         self._range, self._triangular = orthogonal[:, :rank].copy(), triangular[:rank].copy()
         self._range_values = self._range.T @ values
         free = orthogonal[:, rank:]
         self.defined = np.square(free).sum(axis=1) > ROUNDING**2
-        # LAPACK takes no empty matrix: as many monomials as lights leave nothing free.
+        # With as many monomials as lights nothing is free, and LAPACK does not take an empty matrix.
         self._eigenvalues, vectors = np.empty(0), np.empty((0, 0))
         if free.size:
             self._eigenvalues, vectors = eigh(free.T @ values @ free)
         self._vectors = free @ vectors
 
     def is_singular(self, smoothing):
-        """Tell whether rounding would show."""
+        """Tell whether the equations are singular in float64."""
         if not self._eigenvalues.size:
             return False
         eigenvalues = self._eigenvalues + smoothing / self.scale
         return bool(eigenvalues.min() <= _SINGULAR * eigenvalues.max())
 
     def is_determined_without(self, rows):
-        """Tell whether the other lights determine the polynomial."""
+        """Tell whether the other lights determine the polynomial when these are left out."""
         rest = np.delete(self._range, rows, axis=0)
         if len(rest) < rest.shape[1]:
             return False
         return bool(np.linalg.svd(rest, compute_uv=False).min() > ROUNDING)
 
     def dual(self, smoothing, rows=slice(None)):
-        """The first n columns of some of the first n rows of the inverse of A, times `scale`."""
+        """Compute rows of the upper left block, of shape (n, n), of the inverse of A. They are multiplied by `scale`."""
         return (self._vectors[rows] / (self._eigenvalues + smoothing / self.scale)) @ self._vectors.T
 
     def solution(self, smoothing):
-        """The matrix of shape (n + rank, n) from photographs to coefficients: of kernel values / `scale`, then of P."""
+        """Compute the matrix from photographs to coefficients, of shape (n + rank, n).
+
+        The first n coefficients are those of the kernel values divided by `scale`, the others those of the polynomial.
+        """
         dual = self.dual(smoothing)
         return np.vstack([dual, solve_triangular(self._triangular, self._range.T - self._range_values @ dual)])
 
     def weights(self, lights, smoothings):
-        """The weights of the n photographs in predicted ones, of shape (m, n), for each smoothing.
+        """Compute the weights of the n photographs in predicted ones: for each smoothing, an array of shape (m, n).
 
-        The same as kernel values and polynomial times `solution`, without a matrix of shape (n, n) to be kept for each
-        smoothing.
+        They equal the product of kernel values and polynomial with `solution`, but no matrix of shape (n, n) has to be
+        stored for each smoothing.
         """
         points = self.points.subspace.project(lights[:, : self.points.n_dimensions])
         values = KERNELS[self.kernel](cdist(points, self.points.merged.points) * self.epsilon) / self.scale
@@ -365,26 +372,18 @@ class Equations:
         fitted = polynomial @ self._range.T
         return [fitted + (rotated / (self._eigenvalues + s / self.scale)) @ self._vectors.T for s in smoothings]
 
-    def rotate(self, gram):
-        """Inner products of the photographs, in the eigenvectors."""
-        return self._vectors.T @ gram @ self._vectors
-
-    def errors(self, smoothing, rotated_gram):
-        """Squared leave-one-out errors, of shape (n,); without meaning where not `defined`."""
-        scaled = self._vectors / (self._eigenvalues + smoothing / self.scale)
-        diagonal = np.einsum("ij,ij->i", scaled, self._vectors)
-        squares = np.einsum("ij,ij->i", scaled @ rotated_gram, scaled)
-        return squares / np.where(self.defined, diagonal, 1) ** 2
-
 
 def residual_matrix(dual):
-    """The matrix of shape (n, n) from photographs to what is left of each when predicted from the others."""
+    """Compute the matrix of shape (n, n) from photographs to their leave-one-out errors."""
     diagonal = dual.diagonal()
     return dual / np.where(diagonal == 0, 1, diagonal)[:, None]
 
 
 def inner_products(images, value_weight):
-    """Inner products, weighed, of photographs less their mean, which no model here mispredicts; in float64."""
+    """Compute the weighted inner products of photographs, in float64.
+
+    The mean photograph is subtracted first. This changes no error, because every model here reproduces a constant.
+    """
     columns = images.reshape(len(images), -1)
     gram = np.zeros((len(columns), len(columns)))
     for block in gen_batches(columns.shape[1], max(1, _GRAM_VALUES // len(columns))):
@@ -397,27 +396,29 @@ def inner_products(images, value_weight):
 
 
 def leave_one_out_matrix(equations, smoothing, rows, same):
-    """Give what is left of some photographs when each is predicted from those of other lights.
+    """Compute the matrix from photographs to the leave-one-out errors of some of them.
+
+    The leave-one-out error of a photograph is the difference to its prediction from the photographs of other lights.
 
     Parameters
     ----------
     equations : Equations
-        Of a kernel over all lights.
+        Equations of a kernel at all lights.
 
     smoothing : float
-        Added to the diagonal of the kernel's matrix.
+        Smoothing, which is added to the diagonal of the kernel's matrix.
 
     rows : ndarray of int
-        Lights.
+        Indices of the lights to leave out, one at a time.
 
     same : ndarray of shape (n,), int
-        Lights of the same number are equal, and left out together.
+        Group of each light. Lights of one group are equal, and are left out together.
 
     Returns
     -------
     ndarray of shape (len(rows), n)
-        The matrix from all photographs to the errors. Where the others do not determine the polynomial, their mean
-        stands for a prediction.
+        The matrix. Where the other lights do not determine the polynomial, the mean of their photographs takes the
+        place of the prediction.
     """
     n_lights = len(same)
     averaging = equations.points.merged.averaging
@@ -431,7 +432,8 @@ def leave_one_out_matrix(equations, smoothing, rows, same):
     counts = others.sum(axis=1, keepdims=True)
     mean = others / np.maximum(counts, 1)
     residuals[~defined] = (np.eye(n_lights)[rows] - mean)[~defined]
-    # Where lights that differ have equal first coordinates, the equations stay but for the average.
+    # Equations that use the first coordinates alone merge lights that differ in the others. When one of these is left
+    # out, the merged light stays, and only the mean of its photographs changes.
     rest = (groups[:, None] == equations.points.merged.groups) & others
     partial = rest.any(axis=1)
     if partial.any():
@@ -442,55 +444,27 @@ def leave_one_out_matrix(equations, smoothing, rows, same):
     return residuals
 
 
-def left_out_weights(stacking_weights, residuals, rows):
-    """Weigh the photographs for means of candidates that each predict a photograph from the others.
-
-    Parameters
-    ----------
-    stacking_weights : ndarray of shape (n_clusters, n_curves, n_candidates)
-        Of the candidates in the means.
-
-    residuals : ndarray of shape (n_candidates, len(rows), n)
-        As of `leave_one_out_matrix`, one for each candidate.
-
-    rows : ndarray of int
-        Their lights.
-
-    Returns
-    -------
-    weights : ndarray of shape (n_clusters, n_curves, len(rows), n)
-        Of all photographs.
-
-    shares : ndarray of shape (n_clusters, n_curves)
-        Of the curves: the sums of their `stacking_weights`, and of the weights of each photograph.
-    """
-    shares = stacking_weights.sum(axis=2)
-    weights = -np.tensordot(stacking_weights, residuals, axes=1)
-    weights[:, :, np.arange(len(rows)), rows] += shares[:, :, None]
-    return weights, shares
-
-
 def weights_without(equations, smoothing, rows, kept):
-    """Weigh the photographs of some lights for what they predict at lights that are left out.
+    """Compute the weights with which the photographs of some lights predict those of others.
 
     Parameters
     ----------
     equations : Equations
-        Of a kernel over all lights.
+        Equations of a kernel at all lights.
 
     smoothing : float
-        Added to the diagonal of the kernel's matrix.
+        Smoothing, which is added to the diagonal of the kernel's matrix.
 
     rows : ndarray of int
-        Lights to predict, none of which is kept.
+        Indices of the lights to predict. None of them is kept.
 
     kept : ndarray of shape (n,), bool
-        Which lights the equations are solved for.
+        Mask of the lights that predict.
 
     Returns
     -------
     ndarray of shape (len(rows), n) or None
-        0 for what is not kept. None where the polynomial is not determined.
+        The weights, which are 0 for lights that are not kept; None if the kept lights do not determine the polynomial.
     """
     merged = equations.points.merged
     averaging = merged.averaging * kept
@@ -501,14 +475,14 @@ def weights_without(equations, smoothing, rows, kept):
         return None
     asked, where = np.unique(merged.groups[rows], return_inverse=True)
     dual = equations.dual(smoothing, gone)
-    # Columns of what is gone vanish: photographs that are averages of none.
+    # Merged lights that are gone have rows of zeros in `averaging`, so their columns of the dual have no effect.
     norms = np.sqrt(dual[np.arange(len(gone)), gone])
     block = dual[:, gone] / norms / norms[:, None]
     solved = np.linalg.solve(block, (dual @ averaging) / norms[:, None]) / norms[:, None]
     weights = np.empty((len(asked), len(kept)))
     lost = np.isin(asked, gone)
     weights[lost] = -solved[np.searchsorted(gone, asked[lost])]
-    # Of equal first coordinates, some of whose photographs are kept.
+    # A merged light stays if only some of its lights are left out, which equations on the first coordinates allow.
     if not lost.all():
         own = equations.dual(smoothing, asked[~lost])
         left = own @ averaging - own[:, gone] @ solved

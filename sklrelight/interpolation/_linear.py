@@ -1,9 +1,10 @@
-"""Piecewise linear interpolation over the lights: :class:`LinearInterpolation`."""
+"""Piecewise linear interpolation over the lights."""
 
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.spatial import Delaunay, KDTree, QhullError
 
+from ..utils import check_lights
 from ._base import LightRegressor, combine
 from ._directions import are_directions, check_above_horizon, normalize
 from ._equations import ROUNDING, AffineSubspace, MergedLights
@@ -16,41 +17,43 @@ _MAX_RANK = 3
 class LinearInterpolation(LightRegressor):
     """Interpolate photographs linearly between the lights of a triangle.
 
-    The lights are triangulated (Delaunay). A new light gets a mean of the photographs at the corners of its triangle, a
-    tetrahedron in three dimensions, an interval in one; outside all of them, the photograph of the nearest light.
+    The lights are triangulated (Delaunay). The prediction for a light inside a triangle is a weighted mean of the
+    photographs at its corners. For a light outside of all triangles it is the photograph of the nearest light. In three
+    dimensions the triangles are tetrahedra, in one dimension they are intervals.
 
     Attributes
     ----------
     directions_ : bool
-        Whether the lights are taken for directions: three columns, and lengths of 0.79 to 1.21. Of these, scaled
-        to the length 1, x and y are triangulated, as is usual in reflectance transformation imaging.
+        Whether the lights are directions, which means three columns and lengths of 0.79 to 1.21. Directions are scaled
+        to length 1, and their x and y are triangulated, as is usual in reflectance transformation imaging.
 
     subspace_ : AffineSubspace
-        The point, line, plane or space that the lights, or the x and y of directions, span. New lights are projected.
+        The point, line, plane or space that the lights, or the x and y of directions, span. New lights are projected
+        onto it.
 
     lights_ : ndarray of shape (n_merged, rank)
-        The training lights, in coordinates of the subspace. Equal ones (within 1e-5 of their standard deviation) are
-        merged.
+        The training lights, in coordinates of the subspace. Equal ones, up to 1e-5 of the lights' standard deviation,
+        are merged.
 
     light_groups_ : ndarray of shape (n_lights,), int
-        For each training light, its row in `lights_`.
+        Row in `lights_` of each training light.
 
     images_ : ndarray of shape (n_merged, ...)
-        The training photographs in their own type, those of equal lights averaged.
+        The training photographs in their own type. Those of equal lights are averaged.
 
     triangulation_ : scipy.spatial.Delaunay or None
-        The triangles; None where the lights lie on a line or are all equal.
+        The triangles; None if the lights lie on a line or are all equal.
 
     n_features_in_ : int
-        Width of the lights.
+        Number of light features.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Column names of the lights, where they had some that are all strings.
+        Column names of the lights. Defined only if all of them are strings.
 
     See Also
     --------
-    scipy.interpolate.LinearNDInterpolator : The same interpolation, of values rather than photographs, without an
-        outside.
+    scipy.interpolate.LinearNDInterpolator : The same interpolation of values instead of photographs. It predicts
+        nothing outside of the triangles.
 
     Examples
     --------
@@ -63,7 +66,7 @@ class LinearInterpolation(LightRegressor):
     """
 
     def fit(self, X, y):
-        """Triangulate the lights, and keep the photographs.
+        """Triangulate the lights and store the photographs.
 
         Parameters
         ----------
@@ -81,9 +84,9 @@ class LinearInterpolation(LightRegressor):
         Raises
         ------
         ValueError
-            If lights and photographs differ in number, or are not finite; if the lights span more than three
-            dimensions: triangulating takes seconds in 7 of them, and minutes in 10; if they are directions that lie
-            more than 6 degrees below the horizon, whose x and y do not tell them from those above.
+            If the numbers of lights and photographs differ, or if a value is not finite. If the lights span more than
+            three dimensions, because a triangulation takes seconds in 7 dimensions and minutes in 10. If a light is a
+            direction more than 6 degrees below the horizon, because its x and y could belong to one above.
         """
         X, y = self._check_training(X, y)
         directions = are_directions(X)
@@ -94,8 +97,8 @@ class LinearInterpolation(LightRegressor):
         subspace = AffineSubspace.of(X)
         if subspace.rank > _MAX_RANK:
             raise ValueError(
-                f"the lights X span {subspace.rank} dimensions; LinearInterpolation triangulates up to {_MAX_RANK}, for"
-                " it takes seconds in 7 dimensions and minutes in 10: use RBFInterpolation"
+                f"the lights X span {subspace.rank} dimensions; LinearInterpolation triangulates up to {_MAX_RANK},"
+                " because a triangulation takes seconds in 7 dimensions and minutes in 10: use RBFInterpolation"
             )
         merged = MergedLights.of(subspace.project(X), ROUNDING * subspace.spread)
         self.directions_, self.subspace_ = directions, subspace
@@ -115,7 +118,7 @@ class LinearInterpolation(LightRegressor):
         Returns
         -------
         images : ndarray of shape (m, ...)
-            Photographs: float32 where the training ones are float32 or float16, else float64.
+            Predicted photographs: float32 if the training photographs are float32 or float16, else float64.
 
         Raises
         ------
@@ -125,7 +128,7 @@ class LinearInterpolation(LightRegressor):
         return combine(self._merged_weights(X), self.images_)
 
     def weights(self, X):
-        """Give the weights of the training photographs in predicted ones.
+        """Compute the weights of the training photographs in predicted ones.
 
         Parameters
         ----------
@@ -135,13 +138,13 @@ class LinearInterpolation(LightRegressor):
         Returns
         -------
         weights : ndarray of shape (m, n_lights)
-            None is negative, and their sum is 1 for each light.
+            The weights. They are not negative, and their sum is 1 for each light.
         """
         weights = self._merged_weights(X).toarray()
         return (weights / np.bincount(self.light_groups_))[:, self.light_groups_]
 
     def _merged_weights(self, X):
-        X = self._check_lights(X)
+        X = check_lights(self, X)
         points = self.subspace_.project(normalize(X)[:, :2] if self.directions_ else X)
         if self.triangulation_ is not None:
             corners, shares = self._in_triangles(self.triangulation_, points)
@@ -158,13 +161,14 @@ class LinearInterpolation(LightRegressor):
             return Delaunay(points)
         except QhullError as error:
             reason = str(error).strip().split("\n")[0]
-            raise ValueError(f"the lights X cannot be triangulated: {reason}; RBFInterpolation takes them") from error
+            raise ValueError(f"the lights X cannot be triangulated: {reason}; use RBFInterpolation") from error
 
     def _in_triangles(self, triangulation, points):
-        """Give the corners of the triangle around each point, and their shares in it."""
+        """Find the corners of the triangle around each point, and their weights."""
         rank = points.shape[1]
         triangles = triangulation.find_simplex(points)
-        # Points on the border may be outside by rounding. Of all points, this would put some in a sliver beside theirs.
+        # Rounding may put points of the border outside, so these are searched again with a tolerance. With it, points
+        # inside might be found in a sliver next to their own triangle.
         lost = np.flatnonzero(triangles < 0)
         triangles[lost] = triangulation.find_simplex(points[lost], tol=ROUNDING)
         corners = triangulation.simplices[triangles].astype(int)
@@ -172,7 +176,7 @@ class LinearInterpolation(LightRegressor):
         shares = np.einsum("mij,mj->mi", transform[:, :rank], points - transform[:, rank])
         shares = np.column_stack([shares, 1 - shares.sum(axis=1)]).clip(0)
         shares /= shares.sum(axis=1, keepdims=True)
-        # A flat triangle has no shares.
+        # A flat triangle has no finite weights.
         outside = (triangles < 0) | ~np.isfinite(shares).all(axis=1)
         if outside.any():
             corners[outside, 0] = KDTree(self.lights_).query(points[outside])[1]
@@ -180,7 +184,7 @@ class LinearInterpolation(LightRegressor):
         return corners, shares
 
     def _in_intervals(self, positions):
-        """Give the ends of the interval around each position on a line, and their shares in it."""
+        """Find the ends of the interval around each position on a line, and their weights."""
         order = self.lights_[:, 0].argsort()
         ordered = self.lights_[order, 0]
         right = np.searchsorted(ordered, positions).clip(1, len(ordered) - 1)

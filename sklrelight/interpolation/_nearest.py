@@ -1,15 +1,16 @@
-"""The photograph of the nearest light: :class:`NearestPhotograph`."""
+"""The photograph of the nearest light."""
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from ..utils import check_lights
 from ._base import LightRegressor
 
 __all__ = ["NearestPhotograph"]
 
 
 class NearestPhotograph(LightRegressor):
-    """Predict the photograph whose light is nearest: the least that any other model has to beat.
+    """Predict the photograph of the nearest training light. This is a baseline for the other models.
 
     Attributes
     ----------
@@ -20,10 +21,10 @@ class NearestPhotograph(LightRegressor):
         The training photographs.
 
     n_features_in_ : int
-        Width of the lights.
+        Number of light features.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Column names of the lights, where they had some that are all strings.
+        Column names of the lights. Defined only if all of them are strings.
 
     Examples
     --------
@@ -36,7 +37,7 @@ class NearestPhotograph(LightRegressor):
     """
 
     def fit(self, X, y):
-        """Keep the photographs.
+        """Store the photographs and index the lights.
 
         Parameters
         ----------
@@ -54,7 +55,7 @@ class NearestPhotograph(LightRegressor):
         Raises
         ------
         ValueError
-            If lights and photographs differ in number, or are not finite.
+            If the numbers of lights and photographs differ, or if a value is not finite.
         """
         X, y = self._check_training(X, y)
         self.neighbors_ = NearestNeighbors(n_neighbors=1).fit(X)
@@ -62,7 +63,7 @@ class NearestPhotograph(LightRegressor):
         return self
 
     def predict(self, X):
-        """Look up the nearest photographs.
+        """Look up the photographs of the nearest lights.
 
         Parameters
         ----------
@@ -72,7 +73,7 @@ class NearestPhotograph(LightRegressor):
         Returns
         -------
         images : ndarray of shape (m, ...)
-            One training photograph a light.
+            For each light, one training photograph.
 
         Raises
         ------
@@ -83,7 +84,7 @@ class NearestPhotograph(LightRegressor):
         return self.images_[nearest]
 
     def weights(self, X):
-        """Give the weights of the training photographs in predicted ones.
+        """Compute the weights of the training photographs in predicted ones.
 
         Parameters
         ----------
@@ -93,11 +94,10 @@ class NearestPhotograph(LightRegressor):
         Returns
         -------
         weights : ndarray of shape (m, n_lights)
-            1 for the nearest, 0 for the others.
+            1 for the nearest light, 0 for the others.
         """
         nearest = self._nearest(X)
         return np.eye(len(self.images_))[nearest]
 
     def _nearest(self, X):
-        X = self._check_lights(X)
-        return self.neighbors_.kneighbors(X, return_distance=False)[:, 0]
+        return self.neighbors_.kneighbors(check_lights(self, X), return_distance=False)[:, 0]
