@@ -29,7 +29,7 @@ from sklrelight.datasets import (
     save_image,
     save_stack,
 )
-from sklrelight.datasets.radiance import from_radiance
+from sklrelight.datasets._formats.radiance import from_radiance
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from capture_files import pixels, write_capture, write_ltm
 
-from sklrelight.datasets import fetch as fetch_module
+from sklrelight.datasets import _fetch as fetch_module
 from sklrelight.datasets import fetch_bull, fetch_realrti_item3, fetch_waldorf, get_data_home
-from sklrelight.datasets.download import RemoteFile, fetch_files
+from sklrelight.datasets._download import RemoteFile, fetch_files
 
 pytest.importorskip("pooch")
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sklrelight.datasets import read_lp, write_lp
-from sklrelight.datasets.lp import locate
+from sklrelight.datasets._formats.lp import locate
 
 VECTORS = [[0.6, 0.0, 0.8], [0.0, -0.6, 0.8]]
 

@@ -13,8 +13,8 @@ import pytest
 from capture_files import directions, pixels, write_capture
 
 from sklrelight.datasets import load_diligent, load_ltm, load_npz, load_rti, save_stack
-from sklrelight.datasets.preparation import area_mean
-from sklrelight.datasets.stack import fill_stack
+from sklrelight.datasets._formats.preparation import area_mean
+from sklrelight.datasets._formats.stack import fill_stack
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from sklrelight.datasets import make_scene
-from sklrelight.datasets.raycaster import Lamp, Scene, lamp_offsets, render
-from sklrelight.datasets.scene import LAMP_INTENSITY, LAMP_RADIUS, build_scene, value_noise
-from sklrelight.datasets.shapes import Box, Material, Plane, Sphere
+from sklrelight.datasets._render.raycaster import Lamp, Scene, lamp_offsets, render
+from sklrelight.datasets._render.scene import LAMP_INTENSITY, LAMP_RADIUS, build_scene, value_noise
+from sklrelight.datasets._render.shapes import Box, Material, Plane, Sphere
 
 SMALL = (24, 32)
 LEFT, RIGHT = (-2.4, 2.2, 4.2), (2.4, 2.2, 4.2)

@@ -1,18 +1,18 @@
 """Scenes and captures: generated (``make_*``) and read from disk (``load_*``)."""
 
-from .diligent import load_diligent
-from .download import get_data_home
-from .environment import environment_to_lights
-from .fetch import fetch_bull, fetch_realrti_item3, fetch_waldorf
-from .images import load_image
-from .lights import lights_from_sphere, sun_to_direction
-from .lp import read_lp, write_lp
-from .ltm import load_ltm
-from .npz import load_npz
-from .ptm import save_ptm
-from .rti import load_rti
-from .scene import make_scene
-from .writing import save_image, save_stack
+from ._download import get_data_home
+from ._environment import environment_to_lights
+from ._fetch import fetch_bull, fetch_realrti_item3, fetch_waldorf
+from ._formats.diligent import load_diligent
+from ._formats.images import load_image
+from ._formats.lp import read_lp, write_lp
+from ._formats.ltm import load_ltm
+from ._formats.npz import load_npz
+from ._formats.ptm import save_ptm
+from ._formats.rti import load_rti
+from ._formats.writing import save_image, save_stack
+from ._lights import lights_from_sphere, sun_to_direction
+from ._render.scene import make_scene
 
 __all__ = [
     "environment_to_lights",

@@ -9,7 +9,7 @@ import joblib
 import numpy as np
 from tqdm import tqdm
 
-from ..utils import replacing
+from ...utils import check_stack_dtype, replacing
 
 
 def fill_stack(read, n_images, image_shape, *, dtype="float32", memmap=None, n_jobs=-1, progress=None):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..utils import check_stack_dtype
+from ...utils import check_stack_dtype
 from .flat_field import open_flat_field
 from .images import decode_stored, read_stored
 from .mask import read_mask

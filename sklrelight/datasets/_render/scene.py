@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
-from ..utils._sklearn_compat import Interval, validate_params
+from ...utils._sklearn_compat import Interval, validate_params
 from .raycaster import Camera, Lamp, Scene, lamp_offsets, render
 from .shapes import Box, Material, Plane, Sphere
 

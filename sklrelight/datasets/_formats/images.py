@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..utils import import_extra
+from ...utils import import_extra
 from .exr import read_exr
 from .orientation import apply_orientation, read_orientation, read_tiff_tag, undo_orientation
 from .radiance import check_decode, to_radiance

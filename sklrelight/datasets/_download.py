@@ -7,8 +7,8 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from ..utils import import_extra
-from .images import read_stored
-from .lp import read_lp
+from ._formats.images import read_stored
+from ._formats.lp import read_lp
 
 _TIMEOUT = 30  # seconds without an answer
 _CHUNK = 2**16

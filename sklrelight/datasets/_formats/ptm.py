@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..utils import replacing
+from ...utils import replacing
 
 # The file's order of the terms, u^2, v^2, u v, u, v, 1, in the model's, 1, u, v, u^2, u v, v^2.
 _ORDER = [3, 5, 4, 1, 2, 0]

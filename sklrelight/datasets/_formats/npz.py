@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..utils import check_stack_dtype
+from ...utils import check_stack_dtype
 from .images import decode_stored
 from .mask import read_mask
 from .preparation import area_mean, check_crop, check_downscale, cut

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..utils import replacing
+from ...utils import replacing
 
 # Plain decimal numbers only: float() alone would also take "nan", "1_000" and digits of other scripts.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..utils import check_stack_dtype, import_extra
+from ...utils import check_stack_dtype, import_extra
 from .images import decode_stored
 from .mask import read_mask
 from .preparation import area_mean, check_crop, check_downscale, cut

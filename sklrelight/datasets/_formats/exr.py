@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..utils import import_extra
+from ...utils import import_extra
 
 
 def read_exr(path):

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 
-from ..utils import import_extra
+from ...utils import import_extra
 
 RAW_SUFFIXES = {
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos",

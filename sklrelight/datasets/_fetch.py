@@ -1,8 +1,8 @@
 """Captures that others publish, fetched once and kept."""
 
-from .download import RemoteFile, fetch_files, get_data_home
-from .ltm import load_ltm
-from .rti import load_rti
+from ._download import RemoteFile, fetch_files, get_data_home
+from ._formats.ltm import load_ltm
+from ._formats.rti import load_rti
 
 _LTM_URL = "http://www.cs.toronto.edu/~motoole/data/{name}/"
 _LTM_SHAPE = (464, 696)

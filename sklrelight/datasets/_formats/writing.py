@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..utils import import_extra, replacing
+from ...utils import import_extra, replacing
 from .exr import write_exr
 from .hdr import encode_hdr
 from .lp import write_lp

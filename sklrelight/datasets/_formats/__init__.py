@@ -1,0 +1,1 @@
+"""The files that captures come in: reading and writing them."""

@@ -1,0 +1,1 @@
+"""Rendered captures: a scene, and the ray caster that it is seen by."""
