@@ -1,7 +1,7 @@
 """Photographs that stay on disk: reading them by blocks, and predicting into a file."""
 
-from ._inputs import as_stack, fit_to_stack, in_memory
+from ._inputs import ImageRows, as_stack, fit_to_stack, in_memory
 from ._prediction import predict_to_stack
 from ._stack import ImageStack
 
-__all__ = ["ImageStack", "as_stack", "fit_to_stack", "in_memory", "predict_to_stack"]
+__all__ = ["ImageRows", "ImageStack", "as_stack", "fit_to_stack", "in_memory", "predict_to_stack"]

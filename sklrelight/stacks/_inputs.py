@@ -6,7 +6,7 @@ from ..utils._sklearn_compat import get_tags
 from ._sources import is_of
 from ._stack import ImageStack
 
-__all__ = ["as_stack", "fit_to_stack", "in_memory"]
+__all__ = ["ImageRows", "as_stack", "fit_to_stack", "in_memory"]
 
 # Stacks of fewer values are read as a whole: in float32 they take 256 MB, and a fit of them the usual path.
 _IN_MEMORY_VALUES = 2**26
@@ -75,3 +75,51 @@ def in_memory(images):
     if isinstance(images, ImageStack):
         return np.asarray(images)
     return images[...] if is_of(images, "h5py") or is_of(images, "zarr") else images
+
+
+class ImageRows:
+    """Some photographs of an array in memory, picked without a copy.
+
+    It goes where an array of photographs goes: what does not know it makes an array of it, and so a copy.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, ...)
+        Photographs.
+
+    rows : ndarray of int of shape (n_picked,)
+        Numbers of those that are picked.
+
+    Examples
+    --------
+    >>> ImageRows(np.array([[1.0], [2.0], [3.0]]), np.array([0, 2])).shape
+    (2, 1)
+    """
+
+    def __init__(self, images, rows):
+        self.images = images
+        self.rows = rows
+
+    @property
+    def shape(self):
+        """Shape of what is picked."""
+        return (len(self.rows), *self.images.shape[1:])
+
+    @property
+    def dtype(self):
+        """Type of the values."""
+        return self.images.dtype
+
+    @property
+    def ndim(self):
+        """Number of axes."""
+        return self.images.ndim
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, key):
+        return self.images[self.rows[key]]
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.images[self.rows], dtype)
