@@ -126,9 +126,9 @@ class PolynomialTextureMap(BasisRegressor):
     Notes
     -----
     Lights in three columns with lengths of 0.79 to 1.21 are directions: u and v are the x and y of the unit vector, as
-    published [1]_. Lights in two columns with lengths up to 1.21 are taken as the x and y of directions, and are u and v
-    themselves. All other lights have to lie in a plane: u and v are coordinates in this plane, relative to the mean of
-    the lights and divided by the largest coordinate.
+    published [1]_. Lights in two columns with lengths up to 1.21 are the x and y of directions, and thus u and v. All
+    other lights have to lie in a plane: u and v are coordinates in this plane, relative to the mean of the lights and
+    divided by the largest coordinate.
 
     The coefficients minimise the squared error. Fewer than six lights, or lights on a ring, do not determine all of
     them. Then the smallest ones are taken, in units of the root mean squares of the monomials.
@@ -198,9 +198,10 @@ class HemisphericalHarmonics(BasisRegressor):
     Notes
     -----
     The lights must be directions: three columns with lengths of 0.79 to 1.21, which are scaled to length 1, or two
-    columns with the x and y of directions, with lengths up to 1.21. Others are refused. Let :math:`\cos\theta = z`, where
-    a negative z counts as 0, let :math:`\phi` be the angle from x to y, and :math:`P_l^m` the associated Legendre
-    functions with the Condon-Shortley sign. The harmonics are [1]_
+    columns with the x and y of directions, with lengths up to 1.21. Others are refused.
+
+    Let :math:`\cos\theta = z`, where a negative z counts as 0, let :math:`\phi` be the angle from x to y, and let
+    :math:`P_l^m` be the associated Legendre functions with the Condon-Shortley sign. The harmonics are [1]_
 
     .. math::
         H_l^m = \begin{cases}
@@ -210,8 +211,8 @@ class HemisphericalHarmonics(BasisRegressor):
         \end{cases}, \quad
         K_l^m = \sqrt{\frac{(2 l + 1) (l - m)!}{2 \pi (l + m)!}}.
 
-    They are orthonormal over the hemisphere. The coefficients minimise the squared error at the lights. If the lights do
-    not determine all of them, the smallest ones are taken, in units of the root mean squares of the harmonics.
+    They are orthonormal over the hemisphere. The coefficients minimise the squared error at the lights. If the lights
+    do not determine all of them, the smallest ones are taken, in units of the root mean squares of the harmonics.
 
     References
     ----------

@@ -348,7 +348,7 @@ class Equations:
         return bool(np.linalg.svd(rest, compute_uv=False).min() > ROUNDING)
 
     def dual(self, smoothing, rows=slice(None)):
-        """Compute rows of the upper left block, of shape (n, n), of the inverse of A. They are multiplied by `scale`."""
+        """Compute rows of the upper left block, of shape (n, n), of the inverse of A, multiplied by `scale`."""
         return (self._vectors[rows] / (self._eigenvalues + smoothing / self.scale)) @ self._vectors.T
 
     def solution(self, smoothing):
