@@ -23,14 +23,14 @@ from sklrelight import (
     Relighter,
     make_relighter,
     save_model,
-    stack_inputs,
-    stacks,
 )
 from sklrelight.datasets import make_scene
 from sklrelight.interpolation import RBFInterpolation
 from sklrelight.interpolation import streamed as streamed_module
 from sklrelight.metrics import relative_error
 from sklrelight.scoring import StreamedR2
+from sklrelight.stacks import _inputs as stack_inputs
+from sklrelight.stacks import _stack as stacks
 
 SHAPE = (12, 23, 29, 3)
 FIT = Path(__file__).with_name("fit_stack.py")
@@ -50,6 +50,10 @@ def small_blocks(monkeypatch):
 def npy(path, images):
     np.save(path / "stack.npy", images)
     return path / "stack.npy"
+
+
+def npy_in_fortran_order(path, images):
+    return npy(path, np.asfortranarray(images))
 
 
 def memmap(path, images):
@@ -87,7 +91,7 @@ def zarr_array(path, images):
     return pytest.importorskip("zarr").open_array(zarr_folder(path, images), mode="r")
 
 
-SOURCES = [npy, memmap, part_of_a_memmap, raw_memmap, hdf5, dataset, zarr_folder, zarr_array]
+SOURCES = [npy, npy_in_fortran_order, memmap, part_of_a_memmap, raw_memmap, hdf5, dataset, zarr_folder, zarr_array]
 
 
 class TestReading:
@@ -124,6 +128,50 @@ class TestReading:
         (tmp_path / "stack.npy").unlink()
         with pytest.raises(FileNotFoundError, match=r"the stack of photographs .*stack\.npy is gone"):
             pickle.loads(pickle.dumps(picked))[0]
+
+    @pytest.mark.parametrize("source", SOURCES)
+    def test_the_fingerprint_tells_what_is_read(self, tmp_path, images, source):
+        given = source(tmp_path, images)
+        stack = ImageStack(given)
+        fingerprint = stack.fingerprint()
+        assert len(fingerprint) < 50
+        same = [ImageStack(given), pickle.loads(pickle.dumps(stack)), stack[:], stack[np.arange(12)], stack[::-1][::-1]]
+        assert {other.fingerprint() for other in same} == {fingerprint}
+        scaler = LogExposureScaler().fit(images)
+        others = [
+            stack[::2],
+            stack[::-1],
+            stack.clipped(0.5),
+            stack.clipped(0.25),
+            stack.encoded(scaler),
+            stack.encoded(LogExposureScaler(exposure=1).fit(images)),
+        ]
+        found = [other.fingerprint() for other in others]
+        assert len({fingerprint, *found}) == 7
+        assert stack.encoded(LogExposureScaler().fit(images)).fingerprint() == found[4]
+
+    @pytest.mark.parametrize(
+        ("source", "opened"),
+        [
+            (npy, lambda path: np.load(path, mmap_mode="r")),
+            (hdf5, lambda path: h5py.File(path)["images"]),
+            (zarr_folder, lambda path: pytest.importorskip("zarr").open_array(path, mode="r")),
+        ],
+    )
+    def test_a_file_has_one_fingerprint_until_it_changes(self, tmp_path, images, source, opened):
+        path = source(tmp_path, images)
+        fingerprint = ImageStack(path).fingerprint()
+        assert ImageStack(opened(path)).fingerprint() == fingerprint
+        (tmp_path / "other").mkdir()
+        assert ImageStack(source(tmp_path / "other", images)).fingerprint() != fingerprint
+        changed = next(file for file in [*path.rglob("0"), path] if file.is_file())
+        os.utime(changed, ns=(0, changed.stat().st_mtime_ns + 1))
+        assert ImageStack(path).fingerprint() != fingerprint
+
+    def test_an_array_without_a_file_is_told_by_its_values(self, images):
+        fingerprint = ImageStack(images).fingerprint()
+        assert ImageStack(images.copy()).fingerprint() == fingerprint
+        assert ImageStack(images + 1).fingerprint() != fingerprint
 
     def test_joblibs_copies_of_arrays_are_no_stacks(self, tmp_path, images, monkeypatch):
         monkeypatch.setattr(stack_inputs, "_IN_MEMORY_VALUES", 10)

@@ -1,4 +1,4 @@
-"""What a user passes as photographs, in memory or on disk, and what is fitted to either."""
+"""Photographs as a user passes them, in memory or on disk, and transformers that are fitted to either."""
 
 import numpy as np
 
@@ -8,26 +8,26 @@ from ._stack import ImageStack
 
 __all__ = ["ImageRows", "as_stack", "fit_to_stack", "in_memory"]
 
-# Stacks of fewer values are read as a whole: in float32 they take 256 MB, and a fit of them the usual path.
+# Stacks of no more values are read as a whole: in float32 they take 256 MB.
 _IN_MEMORY_VALUES = 2**26
 
 
 def as_stack(images):
-    """Take photographs that are on disk, and too many to be read, as an :class:`ImageStack`.
+    """Make an :class:`ImageStack` of photographs on disk that are too many to be read as a whole.
 
     Parameters
     ----------
     images : object
-        What a user passed as photographs.
+        Photographs as a user passed them.
 
     Returns
     -------
     ImageStack or None
-        None for what is in memory, and for what takes less than 256 MB there in float32.
+        None for photographs in memory, and for those that take at most 256 MB there in float32.
     """
     on_disk = isinstance(images, ImageStack | np.memmap) or is_of(images, "h5py") or is_of(images, "zarr")
     if isinstance(images, np.memmap) and "joblib_memmapping_folder" in str(images.filename):
-        # What was in memory, on its way through joblib to another process: the file is gone when that one ends.
+        # An array in memory that joblib passes to another process by a file, which is gone when that process ends.
         return None
     if not on_disk or len(images.shape) < 3 or np.prod(images.shape, dtype=float) <= _IN_MEMORY_VALUES:
         return None
@@ -40,7 +40,7 @@ def fit_to_stack(transformer, stack):
     Parameters
     ----------
     transformer : transformer
-        One that takes an ImageStack, such as LogExposureScaler; else one that has `partial_fit` or learns nothing.
+        Transformer that takes an ImageStack, such as LogExposureScaler, has `partial_fit`, or learns nothing.
 
     stack : ImageStack
         Photographs.
@@ -48,16 +48,16 @@ def fit_to_stack(transformer, stack):
     Returns
     -------
     transformer
-        Fitted.
+        The fitted transformer.
 
     Raises
     ------
     ValueError
-        If it can only be fitted to all photographs at once, or if values are not finite.
+        If the transformer can only be fitted to all photographs at once, or a value is not finite.
     """
     if getattr(transformer, "takes_stacks", False):
         return transformer.fit(stack)
-    # Values are checked once, as those in memory are.
+    # Raises where a value is not finite.
     stack.summary()
     if hasattr(transformer, "partial_fit"):
         for _, _, values in stack.blocks():
@@ -71,7 +71,7 @@ def fit_to_stack(transformer, stack):
 
 
 def in_memory(images):
-    """Read photographs that are on disk; what is in memory stays as it is."""
+    """Read photographs that are on disk; others are returned as they are."""
     if isinstance(images, ImageStack):
         return np.asarray(images)
     return images[...] if is_of(images, "h5py") or is_of(images, "zarr") else images
@@ -80,7 +80,7 @@ def in_memory(images):
 class ImageRows:
     """Some photographs of an array in memory, picked without a copy.
 
-    It goes where an array of photographs goes: what does not know it makes an array of it, and so a copy.
+    It goes where an array of photographs goes. Code that does not know it makes an array of it, which is a copy.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class ImageRows:
         Photographs.
 
     rows : ndarray of int of shape (n_picked,)
-        Numbers of those that are picked.
+        Numbers of the picked photographs.
 
     Examples
     --------
@@ -102,7 +102,7 @@ class ImageRows:
 
     @property
     def shape(self):
-        """Shape of what is picked."""
+        """Shape of the picked photographs."""
         return (len(self.rows), *self.images.shape[1:])
 
     @property

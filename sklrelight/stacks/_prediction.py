@@ -1,4 +1,4 @@
-"""Predicting many photographs into a file, by several workers: :func:`predict_to_stack`."""
+"""Photographs predicted into a file by several workers: :func:`predict_to_stack`."""
 
 from pathlib import Path
 
@@ -11,31 +11,32 @@ from ._stack import ImageStack
 
 __all__ = ["predict_to_stack"]
 
-# Parts that each worker's share is divided into, so that little is lost where one of them ends.
+# Parts for each worker. A part is predicted anew where a worker is lost.
 _PARTS = 4
 
 
 def predict_to_stack(relighter, lights, path, *, dtype="float32", n_jobs=None):
     """Predict photographs into a ``.npy`` file or a zarr array.
 
-    The workers are those of joblib: processes of this machine, or, under ``joblib.parallel_config(backend="dask")``,
-    those of a cluster, all of which must see the folder of `path` under that name. Each writes what it predicts, so
-    that no process holds more than some photographs, and what a lost worker has not written another one writes.
+    joblib runs the workers: processes of this machine or, under ``joblib.parallel_config(backend="dask")``, of a
+    cluster, whose machines must all see the folder of `path` under that name. Each worker writes the photographs that
+    it predicts, so that no process holds more than some of them. Another worker takes over the work of one that is
+    lost.
 
     Parameters
     ----------
     relighter : Relighter
-        Fitted.
+        Fitted relighter.
 
     lights : array-like of shape (m, n_light_features)
-        Lights, in the units that `fit` saw.
+        Lights in the units that `fit` saw.
 
     path : path-like
-        Of the file. It appears there when it is whole; one that exists is replaced. The suffix ``.zarr`` makes it a
-        zarr array with a chunk for each photograph, any other a ``.npy`` file.
+        Path of the file, which appears there when it is complete; an existing one is replaced. With the suffix
+        ``.zarr`` it is a zarr array with a chunk for each photograph, otherwise a ``.npy`` file.
 
-    dtype : "float32" or "float16", default="float32"
-        Of the values in the file. What float16 does not hold becomes its largest value, 65504.
+    dtype : {"float32", "float16"}, default="float32"
+        Type of the values in the file. Values above 65504, the largest of float16, are lowered to it.
 
     n_jobs : int or None, default=None
         Number of workers, as in joblib.
@@ -43,12 +44,12 @@ def predict_to_stack(relighter, lights, path, *, dtype="float32", n_jobs=None):
     Returns
     -------
     ImageStack
-        The photographs, of shape (m, H, W, C) or (m, H, W).
+        The predicted photographs, of shape (m, H, W, C) or (m, H, W).
 
     Raises
     ------
     ValueError
-        If the lights do not suit, or the model is not one of photographs.
+        If the lights are not finite or have another width than in `fit`, or the model does not predict photographs.
 
     Examples
     --------
@@ -77,6 +78,7 @@ def predict_to_stack(relighter, lights, path, *, dtype="float32", n_jobs=None):
 
 
 def _create(path, shape, dtype):
+    """Create the file that the workers write into."""
     if path.suffix == ".zarr":
         zarr = import_extra("zarr", "zarr", f"To write {path}")
         zarr.create_array(path, shape=shape, dtype=dtype, chunks=(1, *shape[1:]))
@@ -85,7 +87,7 @@ def _create(path, shape, dtype):
 
 
 def _predict_part(relighter, lights, path, first):
-    """Predict some photographs and write them to their places."""
+    """Predict some photographs and write them into the file."""
     if Path(path).suffix == ".zarr":
         file = import_extra("zarr", "zarr", f"To write {path}").open_array(path, mode="r+")
     else:

@@ -4,49 +4,50 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import joblib
 import numpy as np
 from sklearn.utils import gen_batches
 
-from ._sources import StackPlace
+from ._sources import StackSource
 
 __all__ = ["ImageStack", "Summary"]
 
-# Values that are read at a time: 8 MB in float32; and the photographs that they are of, at least.
+# Most values in a block, 8 MB in float32, and fewest photographs that it is taken from.
 _BLOCK_VALUES = 2**21
 _BLOCK_PHOTOGRAPHS = 16
 
 
 class ImageStack:
-    """Photographs on disk, of which only what is asked for is read.
+    """Photographs on disk, which are read only as far as they are needed.
 
-    It goes where an array of photographs goes: into `Relighter.fit` and `score`, and into a search. Indexing picks
-    lights and stays lazy, so that scikit-learn's splitters copy no fold, and another process gets the name of the file
-    instead of the photographs.
+    A stack goes where an array of photographs goes: into `Relighter.fit` and `score`, and into a search. Indexing picks
+    lights without reading anything, so that scikit-learn's splitters copy no photographs, and another process is sent
+    the name of the file instead of its contents.
 
     Parameters
     ----------
     source : path-like, numpy.memmap, h5py.Dataset or zarr.Array
-        A ``.npy`` file, a zarr array, an HDF5 file (``.h5``, ``.hdf5``, ``.mat``), or one of these opened already. Of
-        shape (n, H, W, C) or (n, H, W), real numbers. A zarr array or an HDF5 dataset in chunks is read a chunk's rows
-        at a time: best are chunks of one photograph, or of some rows of one.
+        A ``.npy`` file, a zarr array, an HDF5 file (``.h5``, ``.hdf5``, ``.mat``), or one of these already opened. It
+        holds real numbers of shape (n, H, W, C) or (n, H, W). An array in chunks is read a chunk's rows at a time; it
+        is read fastest if each chunk holds one photograph or some rows of one.
 
     dataset : str or None, default=None
-        Name of the dataset within an HDF5 file. None: the only one.
+        Name of a dataset in an HDF5 file. None: the only one.
 
     Attributes
     ----------
     shape : tuple of int
-        That of the photographs.
+        Shape of the photographs, (n, H, W, C) or (n, H, W).
 
     dtype : numpy.dtype
-        Of the values in the file.
+        Type of the values in the file.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it holds something else.
+        If the source holds anything else.
 
     Examples
     --------
@@ -62,7 +63,7 @@ class ImageStack:
 
     def __init__(self, source, dataset=None):
         is_path = isinstance(source, str | Path)
-        self._place = StackPlace.of_path(Path(source), dataset) if is_path else StackPlace.of_array(source)
+        self._source = StackSource.of_path(Path(source), dataset) if is_path else StackSource.of_array(source)
         self._opened = None if is_path else source
         array = self._array
         if array.dtype.kind not in "fiub" or not 3 <= array.ndim <= 4 or 0 in array.shape:
@@ -73,8 +74,8 @@ class ImageStack:
         self._rows = np.arange(array.shape[0])
         self._image_shape = tuple(array.shape[1:])
         self.dtype = np.dtype(array.dtype)
-        self._transformer, self._extent, self._ceiling = None, None, None
-        self._inside, self._summary = None, None
+        # What `encoded`, `clipped`, `within` and `summary` have set.
+        self._transformer = self._extent = self._ceiling = self._inside = self._summary = None
 
     @property
     def shape(self):
@@ -93,17 +94,17 @@ class ImageStack:
 
     @property
     def n_pixels(self):
-        """Pixels of a photograph."""
+        """Number of pixels in a photograph."""
         return self.shape[1] * self.shape[2]
 
     @property
     def n_channels(self):
-        """Channels of a pixel."""
+        """Number of channels."""
         return int(np.prod(self.shape[3:]))
 
     @property
     def rows_at_a_time(self):
-        """Rows of a photograph that are stored together: 1, or those of a chunk."""
+        """Number of rows of a photograph that are stored together: 1, or those of a chunk."""
         chunks = getattr(self._array, "chunks", None)
         return chunks[1] if chunks else 1
 
@@ -111,7 +112,7 @@ class ImageStack:
         return len(self._rows)
 
     def __getitem__(self, key):
-        # scikit-learn asks for [rows, ...].
+        # scikit-learn writes stack[rows, ...].
         rows = key[0] if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis else key
         if isinstance(rows, tuple):
             raise IndexError(f"ImageStack is indexed by lights only, got {key!r}")
@@ -135,43 +136,57 @@ class ImageStack:
     def __repr__(self):
         return f"ImageStack(shape={self.shape}, dtype={self.dtype})"
 
+    def fingerprint(self):
+        """Summarize in a short string which values the stack reads, without reading them.
+
+        Returns
+        -------
+        str
+            Hexadecimal digits. They depend on the file, its size and time of the last change, the photographs that were
+            picked, and how they are encoded and clipped: stacks with the same digits read the same values. A stack that
+            has no file of its own, such as a dataset in memory, is read for it.
+        """
+        source = self._source
+        file = (np.asarray(self),) if source is None else (source, source.versions())
+        return joblib.hash((*file, self.dtype, self.shape, self._rows, self._transformer, self._ceiling))
+
     def encoded(self, transformer, extent=None):
-        """See the photographs through a transformer.
+        """View the photographs through a transformer.
 
         Parameters
         ----------
         transformer : transformer
-            Fitted; maps each value by itself.
+            Fitted transformer that maps each value by itself.
 
         extent : tuple of float or None, default=None
-            Least and greatest encoded value, where they are known.
+            Smallest and largest encoded value, where they are known.
 
         Returns
         -------
         ImageStack
-            Lazy; its values are float32.
+            Stack that encodes what it reads, as float32.
         """
         return self._with(_transformer=transformer, _extent=extent)
 
     def clipped(self, ceiling):
-        """See the photographs with no value above `ceiling`; None leaves them."""
+        """View the photographs with values above `ceiling` lowered to it; None leaves them as they are."""
         return self if ceiling is None else self._with(_ceiling=np.float32(ceiling))
 
     def read(self, rows=slice(None), pixels=slice(None)):
-        """Read some photographs, or a stretch of each.
+        """Read some photographs, or the same stretch of pixels in each of them.
 
         Parameters
         ----------
         rows : slice or array of int, default=slice(None)
-            Which photographs.
+            Photographs to read.
 
         pixels : slice, default=slice(None)
-            Which pixels, row by row of the image, in a stretch.
+            Pixels to read, numbered row by row.
 
         Returns
         -------
         ndarray of shape (n_rows, n_pixels, n_channels)
-            float32; float64 where the file has that and they are not encoded.
+            float32, or float64 where the file holds float64 and the values are not encoded.
         """
         first, last, step = pixels.indices(self.n_pixels)
         chosen = self._rows[rows]
@@ -180,7 +195,7 @@ class ImageStack:
         return self._encode(np.stack([self._run(row, first, last)[::step] for row in chosen]))
 
     def read_tiles(self, rows, starts, ends, step):
-        """Read every `step`-th pixel of some stretches.
+        """Read every `step`-th pixel of some stretches of pixels.
 
         Parameters
         ----------
@@ -188,23 +203,23 @@ class ImageStack:
             Photograph, first pixel and end of each stretch.
 
         step : int
-            From one pixel to the next.
+            Distance from one pixel to the next.
 
         Returns
         -------
         values : ndarray of shape (n_read, n_channels), float32
-            Stretch after stretch.
+            Values of the pixels, one stretch after the other.
 
         pixels : ndarray of int of shape (n_read,)
-            Where they lie.
+            Numbers of the pixels.
 
         counts : ndarray of int of shape (n,)
-            Pixels read of each stretch.
+            Number of pixels read from each stretch.
         """
         stretches = zip(self._rows[rows], starts, ends, strict=True)
         values = np.concatenate([self._run(row, start, end)[::step] for row, start, end in stretches])
         counts = -(-(ends - starts) // step)
-        # Of each stretch, 0, 1, 2, ...
+        # 0, 1, 2, ... within each stretch.
         numbers = np.arange(len(values)) - np.repeat(counts.cumsum() - counts, counts)
         return self._encode(values).astype(np.float32, copy=False), np.repeat(starts, counts) + step * numbers, counts
 
@@ -214,12 +229,12 @@ class ImageStack:
         Parameters
         ----------
         pixels : ndarray of int
-            Rising.
+            Numbers of the pixels, in rising order.
 
         Returns
         -------
         ndarray of shape (n, len(pixels), n_channels)
-            As `read`.
+            Values as `read` returns them.
         """
         values = np.empty((len(self), len(pixels), self.n_channels), self._value_dtype)
         first, last = (int(pixels[0]), int(pixels[-1]) + 1) if len(pixels) else (0, 0)
@@ -228,60 +243,60 @@ class ImageStack:
         return values
 
     def blocks(self):
-        """Go through everything once, in blocks of bounded size: stretches of some photographs.
+        """Read everything once, in blocks of bounded size: a stretch of pixels in some photographs each.
 
         Yields
         ------
         rows, pixels : slice
-            Where the block lies.
+            Photographs and pixels of the block.
 
         values : ndarray of shape (n_rows, n_pixels, n_channels)
-            As `read`.
+            Values as `read` returns them.
         """
         n_photographs = max(_BLOCK_PHOTOGRAPHS, _BLOCK_VALUES // (self.n_pixels * self.n_channels))
         for rows in gen_batches(len(self), n_photographs):
-            # The same stretches in the last, smaller block: sums go over them.
+            # The last, smaller block is divided into the same stretches, because sums are taken over them.
             for pixels in self.stretches(n_photographs):
                 yield rows, pixels, self.read(rows, pixels)
 
     def stretches(self, n_photographs):
-        """Divide the pixels into stretches of whole rows, which bounds the values of so many photographs there.
+        """Divide the pixels into stretches of whole rows, so that blocks of some photographs are of bounded size.
 
         Parameters
         ----------
         n_photographs : int
-            That are read together.
+            Number of photographs in a block.
 
         Returns
         -------
         iterable of slice
-            Pixels: one row, or those of a chunk, at least.
+            Pixels of each stretch: at least one row, or the rows of a chunk.
         """
         row_values = n_photographs * self.shape[2] * self.n_channels
         n_rows = max(1, _BLOCK_VALUES // (row_values * self.rows_at_a_time)) * self.rows_at_a_time
         return gen_batches(self.n_pixels, n_rows * self.shape[2])
 
     def within(self, inside):
-        """Let only the pixels in a mask of shape (H, W) count for `summary` and `extent`; None: all of them."""
+        """Restrict `summary` and `extent` to the pixels in a mask of shape (H, W); None: all pixels."""
         return self if inside is None else self._with(_inside=np.asarray(inside, bool).ravel())
 
     def summary(self, n_sampled=2**20):
-        """Find the range of the values that count, and spread a sample over them, in one pass.
+        """Find the range of the values in the mask, and draw an even sample of them, in one pass.
 
         Parameters
         ----------
         n_sampled : int, default=2**20
-            Values of the sample, at most.
+            Largest number of values in the sample.
 
         Returns
         -------
         Summary
-            Kept: the next call costs nothing.
+            The result, which is kept for the next call.
 
         Raises
         ------
         ValueError
-            If a value is NaN or infinite; with the photograph.
+            If a value is NaN or infinite; the message names the photograph.
         """
         if self._summary is not None and self._summary[0] == n_sampled:
             return self._summary[1]
@@ -289,7 +304,7 @@ class ImageStack:
         before = np.concatenate([[0], np.cumsum(mask)])
         per_photograph = int(before[-1]) * self.n_channels
         size = len(self) * per_photograph
-        # Multiples of the golden ratio: evenly spread, and in step with no row, column or channel.
+        # Multiples of the golden ratio are spread evenly, and are in step with no row, column or channel.
         spread = np.arange(n_sampled) * ((np.sqrt(5) - 1) / 2) % 1
         positions = np.sort((spread * size).astype(np.int64)) if size > n_sampled else np.arange(size)
         sample = np.empty(len(positions), self._value_dtype)
@@ -298,7 +313,7 @@ class ImageStack:
             lowest, highest = float(values.min()), float(values.max())
             if not np.isfinite([lowest, highest]).all():
                 bad = rows.start + int(np.argmin(np.isfinite(values).all(axis=(1, 2))))
-                # A NaN is the least and the greatest.
+                # If a value is NaN, numpy's minimum is.
                 kind = "NaN" if np.isnan(lowest) else "infinity"
                 raise ValueError(f"Input y contains {kind}: photograph {bad}")
             least_of_all = min(least_of_all, lowest)
@@ -315,7 +330,7 @@ class ImageStack:
         return summary
 
     def extent(self):
-        """Least and greatest value of the pixels that count."""
+        """Find the smallest and the largest value of the pixels in the mask."""
         if self._extent is not None:
             return self._extent
         summary = self.summary()
@@ -330,19 +345,19 @@ class ImageStack:
     @property
     def _array(self):
         if self._opened is None:
-            self._opened = self._place.open()
+            self._opened = self._source.open()
         return self._opened
 
     @cached_property
     def _flat(self):
-        """The file as a plain array of shape (n_in_file, n_pixels, n_channels), where it can be had without reading."""
+        """The file as a plain array of shape (n_in_file, n_pixels, n_channels); None where that takes reading it."""
         array = self._array
         if not isinstance(array, np.ndarray) or not array.flags.c_contiguous:
             return None
         return np.asarray(array).reshape(len(array), self.n_pixels, self.n_channels)
 
     def _run(self, row, first, last):
-        """Raw values of a stretch of pixels of a photograph in the file, of shape (last - first, n_channels)."""
+        """Read a stretch of pixels of a photograph as it is in the file, of shape (last - first, n_channels)."""
         if self._flat is not None:
             return self._flat[row, first:last]
         width = self.shape[2]
@@ -351,7 +366,7 @@ class ImageStack:
         return values[first - top * width : last - top * width]
 
     def _encode(self, values):
-        # Its own arithmetic would overflow in float16, or truncate in integers.
+        # Arithmetic in the file's own type would overflow in float16, and truncate in integers.
         values = values.astype(np.float64 if values.dtype == np.float64 else np.float32)
         if self._transformer is not None and values.size:
             flat = values.reshape(1, -1, 1, self.n_channels)
@@ -368,7 +383,7 @@ class ImageStack:
         state = self.__dict__.copy()
         state.pop("_flat", None)
         state["_summary"] = None
-        if self._place is not None:
+        if self._source is not None:
             state["_opened"] = None
         elif not isinstance(self._opened, np.ndarray):
             raise TypeError(f"an ImageStack of a {type(self._opened).__name__} that is no file cannot be pickled")
@@ -377,18 +392,18 @@ class ImageStack:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a pass over a stack finds.
+    """Range of the values of a stack, and a sample of them.
 
     Attributes
     ----------
     minimum, maximum : float
-        Of the pixels that count.
+        Smallest and largest value of the pixels in the mask.
 
     minimum_of_all : float
-        Of all pixels.
+        Smallest value of all pixels.
 
     sample : ndarray of shape (n_sampled,)
-        Values evenly spread over the pixels that count.
+        Values spread evenly over the pixels in the mask.
     """
 
     minimum: float
