@@ -1,8 +1,8 @@
-"""How far predicted photographs are from the real ones, and scorers for a search.
+"""Metrics that compare predicted photographs with real ones, and scorers that use them in a search.
 
-Figures of two domains differ widely: linear radiance is dominated by highlights, an encoded picture is what people
-see. Each function takes values as they are, linear or encoded, or encodes linear radiance for display itself where
-`white` is given. Say the domain beside each figure.
+The same prediction has quite different errors in linear radiance, where highlights dominate, and in encoded values,
+which are what people see. Each function compares the values as they are, linear or encoded; with `white` it first
+encodes linear radiance for display. Name the domain whenever you quote one of them.
 """
 
 from numbers import Real
@@ -12,9 +12,6 @@ from sklearn.metrics import make_scorer
 from sklearn.utils import check_array
 
 from .utils import check_magnitude, check_numbers, check_pixel_weight, import_extra, naming, value_weights
-
-# Of the fixed display encoding.
-DISPLAY_GAMMA = 2.2
 
 __all__ = [
     "DISPLAY_GAMMA",
@@ -28,7 +25,9 @@ __all__ = [
     "structural_similarity",
 ]
 
-# Side of the windows that structural similarity compares: scikit-image's own default.
+# Exponent of the display encoding.
+DISPLAY_GAMMA = 2.2
+# Side in pixels of the windows that structural similarity compares: scikit-image's own default.
 _SSIM_WINDOW = 7
 
 
@@ -38,17 +37,17 @@ def display_white(images):
     Parameters
     ----------
     images : array-like of any shape
-        The training photographs, linear radiance.
+        Training photographs, linear radiance.
 
     Returns
     -------
     float
-        Their 99.95th percentile: all but the brightest highlights are within the display's range.
+        The 99.95th percentile of the values, so that all but the brightest highlights are within the display's range.
 
     Raises
     ------
     ValueError
-        If there are no values, or some that are not finite real numbers.
+        If there are no values, or one is not a finite real number.
 
     Examples
     --------
@@ -59,13 +58,13 @@ def display_white(images):
     if not images.size or not np.isfinite(images).all():
         raise ValueError(f"images, of shape {images.shape}, must be finite values, and some of them")
     if images.dtype == np.float16:
-        # Its three digits are not enough to interpolate in.
+        # float16 has too few digits for the interpolation between two values.
         images = images.astype(np.float32)
     return float(np.percentile(images, 99.95))
 
 
 def encode_display(images, white):
-    """Encode linear radiance the way all quoted figures of HDR captures are.
+    """Encode linear radiance for display, as in all errors that this package quotes for HDR captures.
 
     Parameters
     ----------
@@ -73,18 +72,18 @@ def encode_display(images, white):
         Linear radiance.
 
     white : float
-        The radiance that becomes 1, usually :func:`display_white` of the training photographs; positive.
+        Radiance that becomes 1, usually :func:`display_white` of the training photographs; positive.
 
     Returns
     -------
     ndarray of the shape of images, float32 or float64
-        ``clip(images / white, 0, 3) ** (1 / 2.2)``. 8-bit captures need none of it: their stored values over 255 are
-        encoded already.
+        ``clip(images / white, 0, 3) ** (1 / 2.2)``. 8-bit captures do not need this: their stored values divided by 255
+        are encoded already.
 
     Raises
     ------
     ValueError
-        If `white` is not positive and finite, or the radiance no real numbers. NaN stays NaN.
+        If `white` is not positive and finite, or the radiance is not made of real numbers. NaN stays NaN.
 
     Examples
     --------
@@ -95,7 +94,7 @@ def encode_display(images, white):
         raise ValueError(f"white must be positive and finite, got {white!r}")
     images = check_numbers(images, "images")
     encoded = np.array(images, dtype=np.result_type(images, np.float32))
-    # What overflows is clipped.
+    # A quotient that overflows is clipped in the next line.
     with np.errstate(over="ignore"):
         encoded /= white
     np.clip(encoded, 0, 3, out=encoded)
@@ -103,29 +102,29 @@ def encode_display(images, white):
 
 
 def relative_error(y_true, y_pred, *, white=None, pixel_weight=None, saturation=None):
-    """Root of the squared error over the squared values, pooled over everything that is passed.
+    """Root of the summed squared error over the summed squared values of all photographs.
 
     Parameters
     ----------
     y_true : array-like of shape (n, ...)
-        Photographs.
+        Photographs as they were taken.
 
     y_pred : array-like of the same shape
-        What was predicted of them.
+        Photographs as a model predicts them.
 
     white : float or None, default=None
-        Encode both by :func:`encode_display` first. None: take the values as they are.
+        White of :func:`encode_display`, by which both are encoded first. None: the values are compared as they are.
 
     pixel_weight : array-like of shape (H, W) or None, default=None
-        Weights of the pixels: 0 outside a mask, solid angles of a panorama.
+        Weights of the pixels, such as 0 outside a mask, or the solid angles of a panorama.
 
     saturation : float or None, default=None
-        Values of the photographs, as passed, at and above which a value is left out.
+        Value in `y_true`, before any encoding, at and above which pixels are saturated and left out.
 
     Returns
     -------
     float
-        ``sqrt(sum((y - p)^2) / sum(y^2))``; 0 is perfect, 1 is what all black gives. With photographs that are all
+        ``sqrt(sum((y - p)^2) / sum(y^2))``: 0 for a perfect prediction, 1 for a black one. If all photographs are
         black, 0 for a black prediction and infinity for any other.
 
     Raises
@@ -145,28 +144,29 @@ def relative_error(y_true, y_pred, *, white=None, pixel_weight=None, saturation=
 
 
 def peak_signal_noise_ratio(y_true, y_pred, *, data_range, white=None, pixel_weight=None, saturation=None):
-    """Peak signal over noise in decibels, pooled over everything that is passed.
+    """Peak signal-to-noise ratio in decibels, from the mean squared error over all photographs.
 
     Parameters
     ----------
     y_true : array-like of shape (n, ...)
-        Photographs.
+        Photographs as they were taken.
 
     y_pred : array-like of the same shape
-        What was predicted of them.
+        Photographs as a model predicts them.
 
     data_range : float
-        The peak: 1 for values encoded to [0, 1]. Positive. There is no default, for a wrong one goes unnoticed.
+        Peak of the values, such as 1 for values encoded to [0, 1]; positive. There is no default, because a wrong one
+        would go unnoticed.
 
     white : float or None, default=None
-        Encode both by :func:`encode_display` first. None: take the values as they are. Of raw linear HDR radiance this
-        ratio says little.
+        White of :func:`encode_display`, by which both are encoded first. None: the values are compared as they are,
+        which says little about linear HDR radiance.
 
     pixel_weight : array-like of shape (H, W) or None, default=None
-        Weights of the pixels: 0 outside a mask, solid angles of a panorama.
+        Weights of the pixels, such as 0 outside a mask, or the solid angles of a panorama.
 
     saturation : float or None, default=None
-        Values of the photographs, as passed, at and above which a value is left out.
+        Value in `y_true`, before any encoding, at and above which pixels are saturated and left out.
 
     Returns
     -------
@@ -191,32 +191,32 @@ def peak_signal_noise_ratio(y_true, y_pred, *, data_range, white=None, pixel_wei
 
 
 def structural_similarity(y_true, y_pred, *, data_range, white=None, pixel_weight=None):
-    """Structural similarity (SSIM), computed by scikit-image, its mean over all photographs.
+    """Mean structural similarity (SSIM) of all photographs, computed by scikit-image.
 
     Parameters
     ----------
     y_true : array-like of shape (n, H, W, C) or (n, H, W)
-        Photographs of at least 7 x 7 pixels.
+        Photographs as they were taken, of at least 7 x 7 pixels.
 
     y_pred : array-like of the same shape
-        What was predicted of them.
+        Photographs as a model predicts them.
 
     data_range : float
-        The range of the values: 1 for values encoded to [0, 1]. Positive. There is no default, for a wrong one goes
-        unnoticed.
+        Range of the values, such as 1 for values encoded to [0, 1]; positive. There is no default, because a wrong one
+        would go unnoticed.
 
     white : float or None, default=None
-        Encode both by :func:`encode_display` first. None: take the values as they are. The measure is made for what
-        people see, not for linear radiance.
+        White of :func:`encode_display`, by which both are encoded first. None: the values are compared as they are.
+        The measure is made for encoded values, which people see, not for linear radiance.
 
     pixel_weight : array-like of shape (H, W) or None, default=None
-        Weights of the pixels in the mean: 0 outside a mask, solid angles of a panorama. The windows around pixels
-        inside a mask reach over its edge.
+        Weights of the pixels in the mean, such as 0 outside a mask, or the solid angles of a panorama. The windows of
+        pixels near the edge of a mask reach over it.
 
     Returns
     -------
     float
-        1 is perfect.
+        1 for a perfect prediction.
 
     Raises
     ------
@@ -227,8 +227,8 @@ def structural_similarity(y_true, y_pred, *, data_range, white=None, pixel_weigh
 
     Notes
     -----
-    Uniform windows of 7 x 7 pixels, each channel by itself. The outermost 3 pixels, whose windows reach over the edge
-    of the picture, are left out of the mean.
+    The windows are uniform and of 7 x 7 pixels; each channel is compared by itself. The outermost 3 pixels, whose
+    windows would reach over the edge of the image, are left out of the mean.
 
     References
     ----------
@@ -273,17 +273,17 @@ def structural_similarity(y_true, y_pred, *, data_range, white=None, pixel_weigh
 
 
 def make_relative_error_scorer(*, white=None, pixel_weight=None, saturation=None):
-    """Make a scorer of the relative error for ``scoring=`` of a search.
+    """Make a scorer of the relative error, for ``scoring=`` of a search.
 
     Parameters
     ----------
     white, pixel_weight, saturation
-        As in :func:`relative_error`.
+        See :func:`relative_error`.
 
     Returns
     -------
     callable
-        The negative relative error: greater is better, as scikit-learn wants it.
+        Scorer that returns the negative relative error, because scikit-learn takes a greater score for a better one.
 
     Examples
     --------
@@ -294,17 +294,17 @@ def make_relative_error_scorer(*, white=None, pixel_weight=None, saturation=None
 
 
 def make_psnr_scorer(*, data_range, white=None, pixel_weight=None, saturation=None):
-    """Make a scorer of the peak signal-to-noise ratio for ``scoring=`` of a search.
+    """Make a scorer of the peak signal-to-noise ratio, for ``scoring=`` of a search.
 
     Parameters
     ----------
     data_range, white, pixel_weight, saturation
-        As in :func:`peak_signal_noise_ratio`.
+        See :func:`peak_signal_noise_ratio`.
 
     Returns
     -------
     callable
-        The scorer.
+        Scorer that returns the peak signal-to-noise ratio.
 
     Examples
     --------
@@ -322,17 +322,17 @@ def make_psnr_scorer(*, data_range, white=None, pixel_weight=None, saturation=No
 
 
 def make_ssim_scorer(*, data_range, white=None, pixel_weight=None):
-    """Make a scorer of the structural similarity for ``scoring=`` of a search.
+    """Make a scorer of the structural similarity, for ``scoring=`` of a search.
 
     Parameters
     ----------
     data_range, white, pixel_weight
-        As in :func:`structural_similarity`.
+        See :func:`structural_similarity`.
 
     Returns
     -------
     callable
-        The scorer.
+        Scorer that returns the structural similarity.
 
     Examples
     --------
@@ -353,7 +353,7 @@ def _check_range(data_range):
 
 
 def _check_pair(y_true, y_pred):
-    """Check that both are finite and of one shape."""
+    """Check that both are finite and of the same shape."""
     with naming("y_true"):
         y_true = check_array(y_true, ensure_2d=False, allow_nd=True, input_name="y_true")
     with naming("y_pred"):
@@ -366,10 +366,10 @@ def _check_pair(y_true, y_pred):
 
 
 def _pooled(y_true, y_pred, white, pixel_weight, saturation):
-    """Weighted sums of squared errors, of squares and of ones, in float64 and photograph by photograph."""
+    """Sum the weighted squared errors, the weighted squares and the weights, in float64."""
     y_true, y_pred = _check_pair(y_true, y_pred)
     error = power = total_weight = 0.0
-    # One photograph at a time: float64 copies of whole stacks would be large.
+    # One photograph at a time, because float64 copies of all of them would be large.
     for i in range(len(y_true)):
         true, predicted = y_true[i : i + 1], y_pred[i : i + 1]
         weights = value_weights(true, pixel_weight, saturation)
