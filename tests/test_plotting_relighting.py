@@ -81,7 +81,7 @@ def test_axes_may_be_given(pictures):
     figure, axes = plt.subplots(3, 1)
     display = RelightingDisplay.from_predictions(*pictures, ax=axes)
     assert display.figure_ is figure
-    with pytest.raises(ValueError, match=r"ax must hold three axes, .*; got 2"):
+    with pytest.raises(ValueError, match=r"ax must hold 3 axes, .*; got 2"):
         display.plot(axes[:2])
 
 

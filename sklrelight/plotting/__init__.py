@@ -1,4 +1,4 @@
-"""Pictures of captures and models, by scikit-learn's Display convention. Needs matplotlib.
+"""Plots of captures and models, by scikit-learn's Display convention. They need matplotlib.
 
 Each display has class methods that compute what is shown and draw it, `plot` to draw it again, and the attributes
 `figure_` and `axes_`. ``pip install 'sklrelight[plot]'`` brings matplotlib.

@@ -6,20 +6,9 @@ from sklearn.utils import check_array
 from ..interpolation._directions import are_directions
 from ..utils import import_extra
 
-__all__ = [
-    "BLUE",
-    "GREEN",
-    "ORANGE",
-    "LightMap",
-    "check_axes",
-    "is_dark",
-    "neutral",
-    "new_axes",
-    "show_picture",
-    "tone_map",
-]
+__all__ = ["BLUE", "GREEN", "ORANGE", "LightMap", "check_axes", "new_axes", "show_image", "text_color", "tone_map"]
 
-# Told apart by colour-blind people, and of a lightness that reads on white and on black.
+# Colour-blind people can tell them apart, and their lightness can be read on white and on black.
 BLUE = "#2e86c1"
 ORANGE = "#d9680b"
 GREEN = "#0b9a6f"
@@ -30,38 +19,40 @@ def new_axes(n_rows=1, n_columns=1, *, size, **options):
 
     Parameters
     ----------
-    n_rows, n_columns : int
-        Of axes.
+    n_rows, n_columns : int, default=1
+        Number of rows and columns of axes.
 
     size : (float, float)
-        Width and height, inches.
+        Width and height of the figure in inches.
 
     **options : dict
-        For ``matplotlib.pyplot.subplots``.
+        Further arguments of ``matplotlib.pyplot.subplots``.
 
     Returns
     -------
     ndarray of Axes, of shape (n_rows * n_columns,)
-        Of a figure with an opaque background: matplotlib's own, or, where that is see-through, one that the text can be
-        read on, whatever lies behind.
+        Axes of a figure with an opaque background: that of matplotlib's style, or, where the style has a transparent
+        one, white or nearly black, so that the text can be read on any page.
     """
     plt = import_extra("matplotlib.pyplot", "plot", "To draw")
     figure, axes = plt.subplots(n_rows, n_columns, figsize=size, layout="constrained", squeeze=False, **options)
     if figure.get_facecolor()[3] < 1:
-        figure.set_facecolor("#14181e" if is_dark() else "white")
+        colors = import_extra("matplotlib.colors", "plot", "To draw")
+        writes_bright = np.mean(colors.to_rgb(text_color())) > 0.5
+        figure.set_facecolor("#14181e" if writes_bright else "white")
     return axes.ravel()
 
 
 def check_axes(ax, n_axes, what):
-    """Take axes as they were given.
+    """Check the number of axes that a user passed.
 
     Parameters
     ----------
     ax : Axes or array-like of Axes
-        As given.
+        Axes as passed.
 
     n_axes : int
-        How many are wanted.
+        Number of axes wanted.
 
     what : str
         What they are for, to complete the message.
@@ -78,54 +69,38 @@ def check_axes(ax, n_axes, what):
     """
     axes = np.ravel(ax)
     if len(axes) != n_axes:
-        wanted = {1: "one axes", 2: "two axes", 3: "three axes"}.get(n_axes, f"{n_axes} axes")
-        raise ValueError(f"ax must hold {wanted}, {what}; got {len(axes)}")
+        raise ValueError(f"ax must hold {n_axes} axes, {what}; got {len(axes)}")
     return axes
 
 
-def show_picture(axis, picture, title):
-    """Draw a picture pixel by pixel, with its title and a hairline around it.
+def show_image(axis, image, title):
+    """Draw an image pixel by pixel, with its title and a thin line around it.
 
     Parameters
     ----------
     axis : Axes
         Where to draw.
 
-    picture : ndarray of shape (H, W, 3) or (H, W)
-        In [0, 1].
+    image : ndarray of shape (H, W, 3) or (H, W)
+        Values in [0, 1].
 
     title : str
-        Written above.
+        Text above the image.
     """
-    axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axis.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axis.set_title(title, fontsize=9)
-    axis.set_xticks([])
-    axis.set_yticks([])
-    # A black picture on a black page, and a white one on a white, has to end somewhere.
-    for spine in axis.spines.values():
-        spine.set(color="#808080", linewidth=0.6)
+    axis.set(xticks=[], yticks=[])
+    # The line shows where a black image ends on a black page, and a white one on a white page.
+    axis.spines[:].set(color="#808080", linewidth=0.6)
 
 
-def is_dark():
-    """Whether matplotlib's style writes bright on dark.
-
-    Returns
-    -------
-    bool
-        By the colour of the text.
-    """
-    mpl = import_extra("matplotlib", "plot", "To draw")
-    colors = import_extra("matplotlib.colors", "plot", "To draw")
-    return bool(np.mean(colors.to_rgb(mpl.rcParams["text.color"])) > 0.5)
-
-
-def neutral():
-    """Colour of the style's text, for marks that are no series.
+def text_color():
+    """Look up the colour of the style's text, for marks that belong to no series.
 
     Returns
     -------
     color
-        As matplotlib takes it.
+        A colour as matplotlib takes it.
     """
     return import_extra("matplotlib", "plot", "To draw").rcParams["text.color"]
 
@@ -136,21 +111,21 @@ def tone_map(radiance, *, white=1.0, exposure=0.0, gamma=1.0):
     Parameters
     ----------
     radiance : array-like of any shape
-        Linear.
+        Linear radiance.
 
     white : float, default=1.0
-        Radiance that a screen shows as white, before exposure.
+        Radiance that a screen shows as white, before the exposure is applied.
 
     exposure : float, default=0.0
-        Stops: each doubles the radiance.
+        Exposure in stops: each doubles the radiance.
 
     gamma : float, default=1.0
-        The curve is ``x ** (1 / gamma)``.
+        Exponent of the tone curve ``x ** (1 / gamma)``.
 
     Returns
     -------
     ndarray of the shape of radiance
-        In [0, 1].
+        Values in [0, 1].
 
     Examples
     --------
@@ -161,30 +136,27 @@ def tone_map(radiance, *, white=1.0, exposure=0.0, gamma=1.0):
 
 
 class LightMap:
-    """Two columns of the lights that can be drawn.
+    """Lights as points in a plane, by two of their columns.
 
     Parameters
     ----------
     lights : array-like of shape (n_lights, n_light_features)
-        As a model is given them.
+        Lights as a model takes them.
 
     columns : (int, int) or None, default=None
-        Which to draw. None: x and y of directions, so that the map shows the dome from the camera; otherwise the two
-        that vary most, in their order.
+        Columns to draw. None: x and y of directions, so that the map shows the dome as the camera sees it; otherwise
+        the two columns that vary most, in their order.
 
     Attributes
     ----------
     points : ndarray of shape (n_lights, 2)
-        Where to draw them.
-
-    columns : tuple of int
-        The columns in use. With lights of a single number, that one and -1: the other axis says nothing.
+        Where the lights are drawn.
 
     labels : tuple of str
-        Names of both axes.
+        Names of both axes; the second is empty where a light is a single number, and the points lie on a line.
 
     is_dome : bool
-        Whether they are directions, which lie within a circle of radius 1, the horizon.
+        Whether the lights are directions, which lie within a circle of radius 1, the horizon.
 
     Raises
     ------
@@ -195,47 +167,27 @@ class LightMap:
     def __init__(self, lights, columns=None):
         lights = check_array(lights, input_name="lights")
         n_columns = lights.shape[1]
-        self.is_dome = columns is None and n_columns == 3 and bool(are_directions(lights))
-        if columns is None and n_columns > 1:
-            by_extent = np.argsort(-np.ptp(lights, axis=0), kind="stable")[:2]
-            columns = (0, 1) if self.is_dome else tuple(sorted(by_extent.tolist()))
-        elif columns is None:
-            columns = (0, -1)
+        self.is_dome = columns is None and are_directions(lights)
+        if columns is None:
+            widest = np.argsort(-np.ptp(lights, axis=0), kind="stable")[:2]
+            columns = (0, 1) if self.is_dome else sorted(widest.tolist())
         elif len(columns) != 2 or not all(0 <= column < n_columns for column in columns):
             raise ValueError(f"columns={columns!r}, wanted two of the {n_columns} columns of the lights, from 0")
-        self.columns = tuple(columns)
-        self.points = self.place(lights)
         names = "xyz" if n_columns <= 3 else [f"column {column}" for column in range(n_columns)]
-        self.labels = tuple("" if column < 0 else f"light {names[column]}" for column in columns)
-
-    def place(self, lights):
-        """Find where lights lie on this map.
-
-        Parameters
-        ----------
-        lights : array-like of shape (m, n_light_features)
-            Of the same kind.
-
-        Returns
-        -------
-        ndarray of shape (m, 2)
-            Their points.
-        """
-        lights = check_array(lights, input_name="lights")
-        if self.columns[1] < 0:
-            return np.column_stack([lights[:, 0], np.zeros(len(lights))])
-        return lights[:, list(self.columns)]
+        # A second coordinate of 0 where there is a single column.
+        self.points = np.column_stack([lights[:, list(columns)], np.zeros(len(lights))])[:, :2]
+        self.labels = (*(f"light {names[column]}" for column in columns), "")[:2]
 
     def outline(self, axis, color):
-        """Draw the horizon of a dome, and make both axes alike.
+        """Draw the horizon of a dome, and give both axes the same scale.
 
         Parameters
         ----------
         axis : Axes
-            Of the map.
+            Axes of the map.
 
         color : color
-            Of the line.
+            Colour of the line.
         """
         axis.set_aspect("equal", adjustable="box" if self.is_dome else "datalim")
         if self.is_dome:

@@ -1,15 +1,15 @@
-"""Where among the lights a model errs: :class:`LightErrorDisplay`."""
+"""The error of a model at each light: :class:`LightErrorDisplay`."""
 
 import numpy as np
 
 from ..metrics import relative_error
-from ._axes import LightMap, check_axes, neutral, new_axes
+from ._axes import LightMap, check_axes, new_axes, text_color
 
 __all__ = ["LightErrorDisplay"]
 
 
 class LightErrorDisplay:
-    """A map of the lights, each in the colour of its photograph's error, with the training lights marked.
+    """A map of the lights, coloured by the error of each predicted photograph, with the training lights marked.
 
     Make one by `from_predictions` or `from_estimator`.
 
@@ -19,16 +19,16 @@ class LightErrorDisplay:
         Relative error of each photograph.
 
     light_map : LightMap
-        Where all lights are drawn.
+        Map of all lights.
 
     points : ndarray of shape (n, 2)
-        Where on it the photographs' lights are.
+        Places of the photographs' lights on the map.
 
     training_points : ndarray of shape (m, 2) or None, default=None
-        Where on it the training lights are.
+        Places of the training lights on the map. None: they are not shown.
 
     domain : str, default="encoded"
-        What the errors are of, for the colour bar.
+        Name of the values that the errors are computed from, for the colour bar.
 
     Attributes
     ----------
@@ -71,30 +71,30 @@ class LightErrorDisplay:
             Lights of the photographs.
 
         original : array-like of shape (n, H, W, C) or (n, H, W)
-            The photographs.
+            Photographs as they were taken.
 
         predicted : array-like of the same shape
-            What was predicted of them.
+            Photographs as a model predicts them.
 
         training_lights : array-like of shape (m, n_light_features) or None, default=None
-            Lights that the model was fitted on, to be marked.
+            Lights that the model was fitted to, which the map then marks.
 
         columns : (int, int) or None, default=None
-            Columns of the lights to draw. None: x and y of unit vectors, so that one looks at the dome from the camera;
-            of other lights the two columns that vary most.
+            Columns of the lights to draw. None: x and y of directions, so that the map shows the dome as the camera
+            sees it; of other lights, the two columns that vary most.
 
         white : float or None, default=None
-            Encode both by :func:`~sklrelight.metrics.encode_display`, for HDR captures. None: take the values as they
-            are.
+            White of :func:`~sklrelight.metrics.encode_display`, by which both are encoded: for linear radiance. None:
+            the values are compared as they are.
 
         domain : str, default="encoded"
-            Name of the values, for the colour bar: ``"linear"`` where they are radiance as it is.
+            Name of the values that are compared, for the colour bar: ``"linear"`` for radiance as it is.
 
         pixel_weight : array-like of shape (H, W) or None, default=None
             Weights of the pixels.
 
         ax : Axes or None, default=None
-            Where to draw; a new figure by default.
+            Where to draw; by default the axes of a new figure.
 
         Returns
         -------
@@ -104,7 +104,7 @@ class LightErrorDisplay:
         Raises
         ------
         ValueError
-            If lights and photographs differ in number, or the shapes do not fit.
+            If lights and photographs differ in number, or the shapes of the photographs differ.
 
         Examples
         --------
@@ -126,63 +126,40 @@ class LightErrorDisplay:
             relative_error(true[None], guess[None], white=white, pixel_weight=pixel_weight)
             for true, guess in zip(np.asarray(original), np.asarray(predicted), strict=True)
         ]
-        known = None if training_lights is None else np.asarray(training_lights)
-        light_map = LightMap(lights if known is None else np.vstack([lights, known]), columns)
-        display = cls(
+        light_map = LightMap(lights if training_lights is None else np.vstack([lights, training_lights]), columns)
+        points, training_points = np.split(light_map.points, [len(errors)])
+        return cls(
             errors=errors,
             light_map=light_map,
-            points=light_map.points[: len(errors)],
-            training_points=None if known is None else light_map.points[len(errors) :],
+            points=points,
+            training_points=None if training_lights is None else training_points,
             domain=domain,
-        )
-        return display.plot(ax)
+        ).plot(ax)
 
     @classmethod
-    def from_estimator(
-        cls,
-        estimator,
-        lights,
-        original,
-        *,
-        training_lights=None,
-        columns=None,
-        white=None,
-        domain="encoded",
-        pixel_weight=None,
-        ax=None,
-    ):
+    def from_estimator(cls, estimator, lights, original, **options):
         """Predict photographs and show their errors.
 
         Parameters
         ----------
         estimator : estimator
-            Fitted, with `predict`.
+            Fitted model of photographs, with `predict`.
 
         lights : array-like of shape (n, n_light_features)
             Lights of the photographs.
 
         original : array-like of shape (n, H, W, C) or (n, H, W)
-            The photographs.
+            Photographs as they were taken.
 
-        training_lights, columns, white, domain, pixel_weight, ax
-            See `from_predictions`.
+        **options : dict
+            ``training_lights``, ``columns``, ``white``, ``domain``, ``pixel_weight`` and ``ax`` of `from_predictions`.
 
         Returns
         -------
         LightErrorDisplay
             The display, plotted.
         """
-        return cls.from_predictions(
-            lights,
-            original,
-            estimator.predict(lights),
-            training_lights=training_lights,
-            columns=columns,
-            white=white,
-            domain=domain,
-            pixel_weight=pixel_weight,
-            ax=ax,
-        )
+        return cls.from_predictions(lights, original, estimator.predict(lights), **options)
 
     def plot(self, ax=None, *, cmap="viridis", vmin=0.0, vmax=None):
         """Draw the map.
@@ -190,18 +167,19 @@ class LightErrorDisplay:
         Parameters
         ----------
         ax : Axes or None, default=None
-            Where to draw; a new figure by default.
+            Where to draw; by default the axes of a new figure.
 
         cmap : str or Colormap, default="viridis"
             Colours of the errors.
 
         vmin, vmax : float or None, default=0.0, None
-            Errors at the ends of the scale; None: the least or the greatest. Give two maps the same to compare them.
+            Errors at both ends of the scale; None: the smallest and the largest error. Two maps can be compared where
+            both have the same scale.
 
         Returns
         -------
         LightErrorDisplay
-            Itself.
+            The display itself.
 
         Raises
         ------
@@ -213,47 +191,36 @@ class LightErrorDisplay:
         if ax is None:
             ax = new_axes(size=(6.4, 5.0))
         (axis,) = check_axes(ax, 1, "for the map")
-        color = neutral()
+        color = text_color()
         self.light_map.outline(axis, color)
         if self.training_points is not None:
             label = f"{len(self.training_points)} training lights"
             axis.scatter(*self.training_points.T, s=28, marker="+", color=color, linewidths=0.9, label=label)
-        worst = int(np.argmax(self.errors))
         points = axis.scatter(
             *self.points.T,
             c=self.errors,
             cmap=cmap,
             vmin=vmin,
             vmax=vmax,
-            # Not so large that many of them hide the marks between.
+            # Small enough that many points do not hide the training lights between them.
             s=float(np.clip(4500 / len(self.light_map.points), 14, 60)),
             edgecolors=color,
             linewidths=0.6,
             zorder=2,
             label=f"{len(self.errors)} photographs predicted",
         )
-        axis.annotate(
-            f"{self.errors[worst]:.3f}",
-            self.points[worst],
-            xytext=(0, 7),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-            color=color,
-        )
-        axis.set_title(
-            f"error by light: median {np.median(self.errors):.3f}, largest {self.errors[worst]:.3f}", fontsize=10
-        )
-        axis.set_xlabel(self.light_map.labels[0])
-        axis.set_ylabel(self.light_map.labels[1])
-        if self.light_map.columns[1] < 0:
+        worst = int(np.argmax(self.errors))
+        largest = f"{self.errors[worst]:.3f}"
+        offset = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center"}
+        axis.annotate(largest, self.points[worst], fontsize=8, color=color, **offset)
+        axis.set_title(f"error by light: median {np.median(self.errors):.3f}, largest {largest}", fontsize=10)
+        axis.set(xlabel=self.light_map.labels[0], ylabel=self.light_map.labels[1])
+        if not self.light_map.labels[1]:
             axis.set_yticks([])
         axis.margins(0.08)
-        figure = axis.figure
         if self.training_points is not None:
-            # Below the map: it hides no light there.
+            # Below the map, where it hides no light.
             axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=8, frameon=False)
-        self.colorbar_ = figure.colorbar(points, ax=axis, label=f"relative error ({self.domain})", shrink=0.9)
-        self.axes_ = axis
-        self.figure_ = figure
+        self.axes_, self.figure_ = axis, axis.figure
+        self.colorbar_ = axis.figure.colorbar(points, ax=axis, label=f"relative error ({self.domain})", shrink=0.9)
         return self

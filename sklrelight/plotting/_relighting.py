@@ -3,35 +3,35 @@
 import numpy as np
 
 from ..metrics import DISPLAY_GAMMA, display_white, encode_display, relative_error
-from ._axes import check_axes, new_axes, show_picture, tone_map
+from ._axes import check_axes, new_axes, show_image, tone_map
 
 __all__ = ["RelightingDisplay"]
 
 
 class RelightingDisplay:
-    """One photograph predicted, as it is, and the difference, with figures in the titles.
+    """One photograph as predicted, as it was taken, and the difference, with the errors in the titles.
 
     Make one by `from_predictions` or `from_estimator`.
 
     Parameters
     ----------
     predicted, original : ndarray of shape (H, W, 3) or (H, W)
-        In the domain that the figures are of.
+        The photograph as predicted and as it was taken, in the domain of the errors.
 
     domain : str, default="encoded"
-        Its name, for the title.
+        Name of that domain, for the title.
 
     encoding_gamma : float, default=1.0
-        Exponent of the values' encoding: ``values ** encoding_gamma`` is radiance. 1 where they are radiance, or are
-        shown as they are stored.
+        Exponent that decodes the values: ``values ** encoding_gamma`` is radiance. 1 for values that are radiance, or
+        that are shown as they are stored.
 
     white : float, default=1.0
-        Value that is shown as white.
+        Radiance that is shown as white.
 
     Attributes
     ----------
     mean_squared_error, max_error, relative_error : float
-        Of the predicted picture, in `domain`.
+        Errors of the predicted photograph, in `domain`.
 
     axes_ : ndarray of shape (3,) of Axes
         Predicted, original, difference; set by `plot`.
@@ -41,7 +41,7 @@ class RelightingDisplay:
 
     Notes
     -----
-    The three pictures and their titles are those of Colburn 2019 (github.com/alexcolburn/neural_relighting).
+    The three images and their titles are those of Colburn 2019 (github.com/alexcolburn/neural_relighting).
     """
 
     def __init__(self, *, predicted, original, domain="encoded", encoding_gamma=1.0, white=1.0):
@@ -62,32 +62,33 @@ class RelightingDisplay:
 
     @classmethod
     def from_predictions(cls, original, predicted, *, white=None, domain="encoded", ax=None, exposure=0.0, gamma=None):
-        """Show a prediction.
+        """Show a predicted photograph.
 
         Parameters
         ----------
         original : array-like of shape (H, W, 3) or (H, W)
-            The photograph.
+            The photograph as it was taken.
 
         predicted : array-like of the same shape
-            What was predicted of it.
+            The photograph as a model predicts it.
 
         white : float or None, default=None
-            With ``domain="encoded"``, encode both by :func:`~sklrelight.metrics.encode_display`, for HDR captures;
-            None: the values are encoded already, as those of 8-bit captures are. With ``domain="linear"``, the radiance
-            that is shown as white; None: the photograph's 99.95th percentile.
+            With ``domain="encoded"``, the white of :func:`~sklrelight.metrics.encode_display`, by which both are
+            encoded; None: the values are encoded already, as those of 8-bit captures are. With ``domain="linear"``, the
+            radiance that is shown as white; None: the 99.95th percentile of the photograph.
 
         domain : {"encoded", "linear"}, default="encoded"
-            Which values the figures and the difference are of: those that people see, or radiance as it is.
+            Values that the errors and the difference are computed from: those that people see, or linear radiance.
 
         ax : sequence of 3 Axes or None, default=None
-            Where to draw; a new figure by default.
+            Where to draw; by default the axes of a new figure.
 
         exposure : float, default=0.0
-            Stops by which the pictures are shown brighter. The figures stay the same.
+            Exposure in stops at which the photographs are shown. It does not change the errors.
 
         gamma : float or None, default=None
-            Exponent of the tone curve of the pictures. None: that of the encoding; of radiance, 2.2.
+            Exponent of the tone curve ``x ** (1 / gamma)`` by which the photographs are shown. None: that of the
+            encoding; for linear radiance, 2.2.
 
         Returns
         -------
@@ -116,30 +117,28 @@ class RelightingDisplay:
             values["white"] = (display_white(original) or 1.0) if white is None else white
             gamma = DISPLAY_GAMMA if gamma is None else gamma
         elif white is not None:
-            original, predicted = (encode_display(images, white) for images in (original, predicted))
+            original, predicted = (encode_display(image, white) for image in (original, predicted))
             values["encoding_gamma"] = DISPLAY_GAMMA
         display = cls(predicted=predicted, original=original, **values)
         return display.plot(ax, exposure=exposure, gamma=gamma)
 
     @classmethod
-    def from_estimator(
-        cls, estimator, light, original, *, white=None, domain="encoded", ax=None, exposure=0.0, gamma=None
-    ):
+    def from_estimator(cls, estimator, light, original, **options):
         """Predict one photograph and show it.
 
         Parameters
         ----------
         estimator : estimator
-            Fitted, with `predict`.
+            Fitted model of photographs, with `predict`.
 
         light : array-like of shape (n_light_features,)
-            The photograph's light.
+            Light of the photograph.
 
         original : array-like of shape (H, W, 3) or (H, W)
-            The photograph.
+            The photograph as it was taken.
 
-        white, domain, ax, exposure, gamma
-            See `from_predictions`.
+        **options : dict
+            ``white``, ``domain``, ``ax``, ``exposure`` and ``gamma`` of `from_predictions`.
 
         Returns
         -------
@@ -147,28 +146,27 @@ class RelightingDisplay:
             The display, plotted.
         """
         (predicted,) = estimator.predict(np.asarray(light)[None])
-        return cls.from_predictions(
-            original, predicted, white=white, domain=domain, ax=ax, exposure=exposure, gamma=gamma
-        )
+        return cls.from_predictions(original, predicted, **options)
 
     def plot(self, ax=None, *, exposure=0.0, gamma=None):
-        """Draw the three pictures.
+        """Draw predicted photograph, original and difference.
 
         Parameters
         ----------
         ax : sequence of 3 Axes or None, default=None
-            Where to draw; a new figure by default.
+            Where to draw; by default the axes of a new figure.
 
         exposure : float, default=0.0
-            Stops by which the pictures are shown brighter.
+            Exposure in stops at which the photographs are shown.
 
         gamma : float or None, default=None
-            Exponent of the tone curve; None: `encoding_gamma`, which shows encoded values as they are.
+            Exponent of the tone curve ``x ** (1 / gamma)``. None: `encoding_gamma`, which shows encoded values as they
+            are.
 
         Returns
         -------
         RelightingDisplay
-            Itself.
+            The display itself.
 
         Raises
         ------
@@ -179,28 +177,27 @@ class RelightingDisplay:
         """
         if ax is None:
             height, width = self.original.shape[:2]
-            figure_width = 12.0
-            # Three pictures side by side, and room for three lines of title.
-            ax = new_axes(1, 3, size=(figure_width, figure_width / 3 * height / width + 0.65))
-        axes = check_axes(ax, 3, "for predicted, original and difference")
+            # Three images side by side, and room for three lines of title.
+            ax = new_axes(1, 3, size=(12, 4 * height / width + 0.65))
+        self.axes_ = check_axes(ax, 3, "for predicted, original and difference")
+        self.figure_ = self.axes_[0].figure
+        gamma = self.encoding_gamma if gamma is None else gamma
+        predicted, original = (
+            tone_map(np.clip(image, 0, None) ** self.encoding_gamma, white=self.white, exposure=exposure, gamma=gamma)
+            for image in (self.predicted, self.original)
+        )
         scale = 1 / self.max_error if self.max_error else 1.0
+        errors = (
+            f"MSE {self.mean_squared_error:.2e}, max |error| {self.max_error:.3f}\n"
+            f"relative error {self.relative_error:.4f} ({self.domain})"
+        )
         shown = {
-            f"predicted\nMSE {self.mean_squared_error:.2e}, max |error| {self.max_error:.3f}\n"
-            f"relative error {self.relative_error:.4f} ({self.domain})": self._toned(self.predicted, exposure, gamma),
-            "original" + (f"\nboth shown at {exposure:+g} stops" if exposure else ""): self._toned(
-                self.original, exposure, gamma
-            ),
+            f"predicted\n{errors}": predicted,
+            "original" + (f"\nboth shown at {exposure:+g} stops" if exposure else ""): original,
             f"difference x {scale:.3g}": self._difference * scale,
         }
-        for axis, (title, picture) in zip(axes, shown.items(), strict=True):
-            show_picture(axis, picture, title)
-            # Below its title, whatever the shape of the picture.
+        for axis, (title, image) in zip(self.axes_, shown.items(), strict=True):
+            show_image(axis, image, title)
+            # Directly below its title, whatever the shape of the image.
             axis.set_anchor("N")
-        self.axes_ = axes
-        self.figure_ = axes[0].figure
         return self
-
-    def _toned(self, values, exposure, gamma):
-        gamma = self.encoding_gamma if gamma is None else gamma
-        radiance = np.clip(values, 0, None) ** self.encoding_gamma
-        return tone_map(radiance, white=self.white, exposure=exposure, gamma=gamma)

@@ -1,40 +1,41 @@
-"""How training went: :class:`TrainingCurveDisplay`."""
+"""The losses of a training: :class:`TrainingCurveDisplay`."""
+
+from itertools import pairwise
 
 import numpy as np
 
-from ..utils import import_extra
-from ._axes import BLUE, ORANGE, check_axes, neutral, new_axes
+from ._axes import BLUE, ORANGE, check_axes, new_axes, text_color
 
 __all__ = ["TrainingCurveDisplay"]
 
 
 class TrainingCurveDisplay:
-    """Losses by epoch over the learning rate, with its steps and the batch-size stages marked.
+    """Losses of each epoch above its learning rate, with the steps of the rate and the batch-size stages marked.
 
     Make one by `from_estimator` or `from_history`.
 
     Parameters
     ----------
     train_loss : array-like of shape (n_epochs,)
-        Training loss.
+        Training loss of each epoch.
 
     valid_loss : array-like of shape (n_epochs,) or None, default=None
-        Validation loss.
+        Validation loss of each epoch. None: there was no validation.
 
     learning_rate : array-like of shape (n_epochs,)
-        At the end of each epoch.
+        Learning rate at the end of each epoch.
 
     batch_size : array-like of shape (n_epochs,)
-        Of each epoch.
+        Batch size of each epoch.
 
     stage : array-like of shape (n_epochs,)
-        Number of the stage of each epoch, from 0.
+        Number of each epoch's stage, from 0.
 
     Attributes
     ----------
     rate_steps_ : ndarray of int
-        Epochs, from 1, that began with a lower learning rate than the one before, where the rate falls by steps.
-        Empty for a rate that falls all the time, as a linear one does.
+        Epochs, counted from 1, that began with another learning rate than the one before. Empty for a rate that changes
+        in most epochs, such as one that falls linearly.
 
     axes_ : ndarray of shape (2,) of Axes
         Losses and learning rate; set by `plot`.
@@ -55,16 +56,16 @@ class TrainingCurveDisplay:
 
     @classmethod
     def from_history(cls, history, *, ax=None):
-        """Show a history.
+        """Show the history of a training.
 
         Parameters
         ----------
         history : skorch.history.History or list of dict
-            Rows with ``train_loss``, ``event_lr``, ``batch_size``, ``stage`` and, if there was validation,
-            ``valid_loss``: `history_` of :class:`~sklrelight.RelightingMLPRegressor`.
+            Rows of the epochs with ``train_loss``, ``event_lr``, ``batch_size``, ``stage`` and, if there was
+            validation, ``valid_loss``: the `history_` of :class:`~sklrelight.RelightingMLPRegressor`.
 
         ax : sequence of 2 Axes or None, default=None
-            Where to draw losses and learning rate; a new figure by default.
+            Where to draw losses and learning rate; by default the axes of a new figure.
 
         Returns
         -------
@@ -74,7 +75,7 @@ class TrainingCurveDisplay:
         Raises
         ------
         ValueError
-            If no epoch has ended.
+            If no epoch came to its end.
 
         Examples
         --------
@@ -86,16 +87,19 @@ class TrainingCurveDisplay:
         >>> import matplotlib.pyplot as plt
         >>> plt.close("all")
         """
-        # The epoch that Ctrl-C ended has no losses.
+        # An epoch that was interrupted by Ctrl-C has no losses.
         rows = [row for row in history if "train_loss" in row and "event_lr" in row]
         if not rows:
             raise ValueError("the history has no epoch that came to its end: there is nothing to draw")
-        columns = {name: [row[name] for row in rows] for name in ("train_loss", "batch_size", "stage")}
-        valid = [row.get("valid_loss") for row in rows]
+        train_loss, learning_rate, batch_size, stage, valid_loss = (
+            [row.get(name) for row in rows] for name in ("train_loss", "event_lr", "batch_size", "stage", "valid_loss")
+        )
         return cls(
-            **columns,
-            learning_rate=[row["event_lr"] for row in rows],
-            valid_loss=None if None in valid else valid,
+            train_loss=train_loss,
+            valid_loss=None if None in valid_loss else valid_loss,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            stage=stage,
         ).plot(ax)
 
     @classmethod
@@ -105,11 +109,11 @@ class TrainingCurveDisplay:
         Parameters
         ----------
         estimator : estimator
-            Fitted: a :class:`~sklrelight.RelightingMLPRegressor`, or a relighter, pipeline or search that holds one.
-            Of several networks, the first is shown.
+            Fitted :class:`~sklrelight.RelightingMLPRegressor`, or a relighter, pipeline or search that holds one. The
+            first of several networks is shown.
 
         ax : sequence of 2 Axes or None, default=None
-            Where to draw losses and learning rate; a new figure by default.
+            Where to draw losses and learning rate; by default the axes of a new figure.
 
         Returns
         -------
@@ -119,7 +123,7 @@ class TrainingCurveDisplay:
         Raises
         ------
         ValueError
-            If there is no history in it: it is not fitted, or has no network.
+            If the estimator has no history: it is not fitted, or it holds no network.
         """
         part = estimator
         while not hasattr(part, "history_"):
@@ -138,12 +142,12 @@ class TrainingCurveDisplay:
         Parameters
         ----------
         ax : sequence of 2 Axes or None, default=None
-            Where to draw them; a new figure by default.
+            Where to draw them; by default the axes of a new figure.
 
         Returns
         -------
         TrainingCurveDisplay
-            Itself.
+            The display itself.
 
         Raises
         ------
@@ -160,38 +164,28 @@ class TrainingCurveDisplay:
         losses.plot(epochs, self.train_loss, "o-", color=BLUE, markersize=3.5, label="training")
         if self.valid_loss is not None:
             losses.plot(epochs, self.valid_loss, "s--", color=ORANGE, markersize=3.5, label="validation")
-        losses.set_yscale("log")
-        losses.set_ylabel("loss")
-        rates.step(epochs, self.learning_rate, where="mid", color=neutral(), linewidth=1.2)
-        rates.set_yscale("log")
-        rates.set_ylabel("learning rate")
-        rates.set_xlabel("epoch")
-        rates.set_xlim(0.5, len(epochs) + 0.5)
-        losses.set_xlim(0.5, len(epochs) + 0.5)
-        rates.xaxis.set_major_locator(import_extra("matplotlib.ticker", "plot", "To draw").MaxNLocator(integer=True))
-        for number, epoch in enumerate(self.rate_steps_):
-            for axis in (losses, rates):
+        rates.step(epochs, self.learning_rate, where="mid", color=text_color(), linewidth=1.2)
+        limits = (0.5, len(epochs) + 0.5)
+        losses.set(yscale="log", ylabel="loss", xlim=limits)
+        rates.set(yscale="log", ylabel="learning rate", xlabel="epoch", xlim=limits)
+        rates.xaxis.get_major_locator().set_params(integer=True)
+        for axis in (losses, rates):
+            for number, epoch in enumerate(self.rate_steps_):
+                # A single entry in the legend.
                 label = "learning rate falls" if number == 0 and axis is losses else None
-                axis.axvline(epoch - 0.5, color=neutral(), linewidth=0.9, linestyle=":", label=label)
+                axis.axvline(epoch - 0.5, color=text_color(), linewidth=0.9, linestyle=":", label=label)
         self._mark_stages(losses, rates)
         losses.legend(fontsize=8, framealpha=0.85)
         return self
 
     def _mark_stages(self, losses, rates):
-        """Shade every second stage and write the batch size over each."""
+        """Shade every second stage and write its batch size above each."""
         first = np.flatnonzero(np.diff(self.stage, prepend=self.stage[0] - 1))
         bounds = np.append(first, len(self.stage)) + 0.5
-        for number, start in enumerate(first):
-            left, right = bounds[number], bounds[number + 1]
+        for number, (left, right) in enumerate(pairwise(bounds)):
             if number % 2:
                 for axis in (losses, rates):
-                    axis.axvspan(left, right, color=neutral(), alpha=0.08, linewidth=0, zorder=0)
-            losses.text(
-                (left + right) / 2,
-                1.02,
-                f"{'batch of ' if number == 0 else ''}{int(self.batch_size[start]):,}",
-                transform=losses.get_xaxis_transform(),
-                ha="center",
-                va="bottom",
-                fontsize=8,
-            )
+                    axis.axvspan(left, right, color=text_color(), alpha=0.08, linewidth=0, zorder=0)
+            label = f"{'batch of ' if number == 0 else ''}{int(self.batch_size[first[number]]):,}"
+            place = {"transform": losses.get_xaxis_transform(), "ha": "center", "va": "bottom"}
+            losses.text((left + right) / 2, 1.02, label, fontsize=8, **place)

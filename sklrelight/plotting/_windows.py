@@ -1,12 +1,12 @@
-"""What a batch shows of the data: :class:`WindowDistributionDisplay`."""
+"""The distribution of the values in a batch: :class:`WindowDistributionDisplay`."""
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from ..preprocessing import PixelLightFeatures
 from ..neural import Observations, TrainingBatches
-from ._axes import BLUE, GREEN, ORANGE, check_axes, neutral, new_axes
+from ..preprocessing import PixelLightFeatures
+from ._axes import BLUE, GREEN, ORANGE, check_axes, new_axes, text_color
 
 __all__ = ["WindowDistributionDisplay"]
 
@@ -14,35 +14,36 @@ _COLORS = (ORANGE, BLUE, GREEN)
 
 
 class WindowDistributionDisplay:
-    """Histograms of one batch, drawn in windows of several sizes, against those of all the data.
+    """Histograms of one training batch, drawn in windows of several sizes, beside those of all the data.
 
-    Make one by `from_estimator` or `from_features`.
+    Make one by `from_estimator` or `from_features`. A quantity is a column of the features, or a channel of the
+    photographs.
 
     Parameters
     ----------
     edges : list of ndarray
-        Of each quantity, the edges of its bins.
+        Edges of the bins, for each quantity.
 
     whole : list of ndarray
-        Of each quantity, the share of all the data in each bin.
+        Share of all the data in each bin, for each quantity.
 
     batches : dict of int to list of ndarray
-        Of each window size, the same of one batch.
+        Share of one batch in each bin, for each window size and quantity.
 
     names : list of str
-        Of the quantities.
+        Name of each quantity.
 
     n_observations : dict of int to int
-        Observations of each window size's batch.
+        Number of observations in the batch of each window size.
 
     Attributes
     ----------
     overlaps : dict of int to list of float
-        Of each window size and quantity, the share that the histogram of the batch has in common with that of the
-        data: 1 where both are alike, 0 where they have no value in common.
+        Overlap of the histograms of batch and data, for each window size and quantity: 1 where both are alike, 0 where
+        they have no value in common.
 
     axes_ : ndarray of Axes
-        A quantity each; set by `plot`.
+        One axes for each quantity; set by `plot`.
 
     figure_ : Figure
         The figure that holds them; set by `plot`.
@@ -78,39 +79,39 @@ class WindowDistributionDisplay:
         random_state=None,
         ax=None,
     ):
-        """Show batches of given features.
+        """Show batches of the observations that given features and photographs make up.
 
         Parameters
         ----------
         features : PixelLightFeatures
-            Every pixel under every light.
+            Features of every pixel under every light.
 
         encoded : array-like of shape (n_lights, H, W, C) or (n_lights, H, W)
-            The photographs that they belong to, as a network is trained on them.
+            Encoded photographs, as a network is trained on them.
 
         window_sizes : sequence of int, default=(64, 1)
-            Sides of the windows, up to three sizes.
+            Sides of the windows in pixels, up to three sizes. 1 draws single pixels.
 
         batch_size : int, default=50_000
-            Observations of a batch, see :class:`~sklrelight.RelightingMLPRegressor`.
+            Number of observations in a batch, see :class:`~sklrelight.RelightingMLPRegressor`.
 
         columns : sequence of int, default=(0, 2)
-            Which features to show, lights' columns first.
+            Columns of the features to show. The columns of the lights come first, then those of the pixels.
 
         channel : int, default=0
-            Which channel of the photographs to show.
+            Channel of the photographs to show.
 
         names : sequence of str or None, default=None
-            Names of the columns of all features.
+            Names of all columns of the features.
 
         n_bins : int, default=32
             Number of bins.
 
         random_state : int, RandomState instance or None, default=None
-            Draws the batches.
+            Seed of the batches.
 
         ax : sequence of Axes or None, default=None
-            Where to draw, one axes a column and one for the photographs; a new figure by default.
+            One axes for each column and one for the photographs; by default those of a new figure.
 
         Returns
         -------
@@ -120,8 +121,8 @@ class WindowDistributionDisplay:
         Raises
         ------
         ValueError
-            If features and photographs do not fit together, a window is larger than the image, or a column or the
-            channel is not there.
+            If features and photographs differ in shape, a window is larger than the photographs, or there is no such
+            column or channel.
         """
         if not isinstance(features, PixelLightFeatures) or not features.image_shape:
             raise ValueError(f"features must be PixelLightFeatures with pixels, got {features!r}")
@@ -146,9 +147,8 @@ class WindowDistributionDisplay:
             features.lights[:, column] if column < n_light_columns else features.pixels[:, column - n_light_columns]
             for column in columns
         ]
-        everything = [*tables, targets[..., channel]]
-        edges = [_edges(values, n_bins) for values in everything]
-        whole = [_shares(values, edge) for values, edge in zip(everything, edges, strict=True)]
+        quantities = [*tables, targets[..., channel]]
+        edges = [_edges(values, n_bins) for values in quantities]
         observations = Observations(
             lights=torch.as_tensor(features.lights),
             pixels=torch.as_tensor(features.pixels),
@@ -157,50 +157,29 @@ class WindowDistributionDisplay:
         )
         seed = check_random_state(random_state).randint(2**31 - 1)
         batches, n_observations = {}, {}
-        # torch's generator is global: it is lent and given back as it was.
-        with torch.random.fork_rng(devices=[]):
-            for size in window_sizes:
-                torch.manual_seed(seed)
-                X, y = next(iter(TrainingBatches(observations, batch_size, window_size=size)))
-                values = [*(X[:, column].numpy() for column in columns), y[:, channel].numpy()]
-                batches[size] = [_shares(some, edge) for some, edge in zip(values, edges, strict=True)]
-                n_observations[size] = len(y)
-        if names is None:
-            names = [f"feature {column}" for column in range(n_columns)]
-        shown = [
-            f"feature {column}: {names[column]}" if names[column] != f"feature {column}" else names[column]
-            for column in columns
-        ]
+        for size in window_sizes:
+            X, y = next(iter(TrainingBatches(observations, batch_size, window_size=size, seed=seed)))
+            batches[size] = _shares([*X[:, list(columns)].T.numpy(), y[:, channel].numpy()], edges)
+            n_observations[size] = len(y)
+        shown = [f"feature {column}" + (f": {names[column]}" if names is not None else "") for column in columns]
         target = "target" if targets.shape[2] == 1 else f"target, channel {channel}"
         return cls(
             edges=edges,
-            whole=whole,
+            whole=_shares(quantities, edges),
             batches=batches,
             names=[*shown, f"{target} (as trained on)"],
             n_observations=n_observations,
         ).plot(ax)
 
     @classmethod
-    def from_estimator(
-        cls,
-        estimator,
-        lights,
-        images,
-        *,
-        window_sizes=(64, 1),
-        batch_size=50_000,
-        columns=(0, 2),
-        channel=0,
-        n_bins=32,
-        random_state=None,
-        ax=None,
-    ):
-        """Show batches of what a relighter is trained on.
+    def from_estimator(cls, estimator, lights, images, **options):
+        """Show batches of the observations that a relighter is trained on.
 
         Parameters
         ----------
         estimator : Relighter
-            Fitted, with a featurizer and a network: those of :func:`~sklrelight.make_relighter`.
+            Fitted relighter whose regressor is a pipeline of a featurizer and a network, such as those of
+            :func:`~sklrelight.make_relighter`.
 
         lights : array-like of shape (n, n_light_features)
             Lights to draw from.
@@ -208,8 +187,9 @@ class WindowDistributionDisplay:
         images : array-like of shape (n, H, W, C) or (n, H, W)
             Their photographs, linear radiance.
 
-        window_sizes, batch_size, columns, channel, n_bins, random_state, ax
-            See `from_features`.
+        **options : dict
+            ``window_sizes``, ``batch_size``, ``columns``, ``channel``, ``n_bins``, ``random_state`` and ``ax`` of
+            `from_features`.
 
         Returns
         -------
@@ -235,14 +215,8 @@ class WindowDistributionDisplay:
         return cls.from_features(
             featurizer.transform(lights),
             estimator.transformer_.transform(images),
-            window_sizes=window_sizes,
-            batch_size=batch_size,
-            columns=columns,
-            channel=channel,
             names=featurizer.get_feature_names_out(),
-            n_bins=n_bins,
-            random_state=random_state,
-            ax=ax,
+            **options,
         )
 
     def plot(self, ax=None):
@@ -251,27 +225,28 @@ class WindowDistributionDisplay:
         Parameters
         ----------
         ax : sequence of Axes or None, default=None
-            Where to draw, one axes a quantity; a new figure by default.
+            One axes for each quantity; by default those of a new figure.
 
         Returns
         -------
         WindowDistributionDisplay
-            Itself.
+            The display itself.
 
         Raises
         ------
         ImportError
             If matplotlib is missing.
         ValueError
-            If `ax` does not hold one axes a quantity.
+            If `ax` does not hold one axes for each quantity.
         """
         n_quantities = len(self.names)
         if ax is None:
             ax = new_axes(1, n_quantities, size=(4.2 * n_quantities, 3.6))
-        axes = check_axes(ax, n_quantities, "one a quantity")
+        axes = self.axes_ = check_axes(ax, n_quantities, "one a quantity")
+        self.figure_ = axes[0].figure
         for index, axis in enumerate(axes):
             edges = self.edges[index]
-            axis.stairs(100 * self.whole[index], edges, fill=True, color=neutral(), alpha=0.2, label="all data")
+            axis.stairs(100 * self.whole[index], edges, fill=True, color=text_color(), alpha=0.2, label="all data")
             for (size, shares), color in zip(self.batches.items(), _COLORS, strict=False):
                 name = f"{size} x {size}" if size > 1 else "single pixels"
                 label = f"{name}: {100 * self.overlaps[size][index]:.0f} % in common"
@@ -282,21 +257,21 @@ class WindowDistributionDisplay:
             axis.set_ylim(0, axis.get_ylim()[1] * 1.45)
             axis.legend(fontsize=8, framealpha=0.85, loc="upper right")
         axes[0].set_ylabel("% of the observations")
-        self.figure_ = axes[0].figure
-        # Whole windows make batches of nearly, not just, the same size.
+        # Batches of whole windows differ a little in size.
         n_about = float(f"{np.median([*self.n_observations.values()]):.2g}")
         self.figure_.suptitle(f"what one batch of about {n_about:,.0f} observations shows of the data", fontsize=10)
-        self.axes_ = axes
         return self
 
 
 def _edges(values, n_bins):
+    """Edges of bins that cover some values."""
     least, greatest = float(values.min()), float(values.max())
     if least == greatest:
         least, greatest = least - 0.5, greatest + 0.5
     return np.linspace(least, greatest, n_bins + 1)
 
 
-def _shares(values, edges):
-    counts = np.histogram(values, edges)[0]
-    return counts / max(counts.sum(), 1)
+def _shares(quantities, edges):
+    """Share of each quantity's values in each of its bins."""
+    counts = [np.histogram(values, edge)[0] for values, edge in zip(quantities, edges, strict=True)]
+    return [count / max(count.sum(), 1) for count in counts]
