@@ -3,10 +3,11 @@
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-__all__ = ["Observations", "SequentialBatches", "TrainingBatches"]
+__all__ = ["Observations", "SequentialBatches", "TrainingBatches", "as_tensor"]
 
 
 class Observations(Dataset):
@@ -22,29 +23,23 @@ class Observations(Dataset):
     pixels : Tensor of shape (n_pixels, n_pixel_features)
         Features of the pixels.
 
-    targets : Tensor of shape (n_lights, n_pixels, n_channels)
+    targets : Tensor of shape (n_photographs, n_pixels, n_channels)
         Encoded colours. Never copied, only gathered from.
 
     image_shape : tuple of int
         (H, W) with H * W = n_pixels, or () for a single pixel.
 
-    rows : Tensor of shape (n_kept,) or None, default=None
-        Lights to keep; all by default.
+    rows : Tensor of int of shape (n_lights,) or None, default=None
+        Row of each light's photograph in `targets`. None: the same row as in `lights`.
 
     pixel_weight : Tensor of shape (n_pixels,) or None, default=None
         Weights of the pixels; all alike by default. Pixels of weight 0 are no observations.
 
     saturation : float or None, default=None
         Values at or above it have no weight.
-
-    n_latents : int, default=0
-        How many numbers a network finds for each pixel. If there are any, the last column of `pixels` is the number of
-        the pixel.
     """
 
-    def __init__(
-        self, lights, pixels, targets, image_shape, rows=None, pixel_weight=None, saturation=None, n_latents=0
-    ):
+    def __init__(self, lights, pixels, targets, image_shape, rows=None, pixel_weight=None, saturation=None):
         self.lights = lights
         self.pixels = pixels
         self.targets = targets
@@ -52,38 +47,29 @@ class Observations(Dataset):
         self.rows = torch.arange(len(lights), device=lights.device) if rows is None else rows
         self.pixel_weight = pixel_weight
         self.saturation = saturation
-        self.n_latents = n_latents
         inside = torch.ones(len(pixels), device=lights.device) if pixel_weight is None else pixel_weight
         self.pixel_rows = torch.nonzero(inside).flatten()
 
-    def subset(self, rows):
+    def subset(self, lights):
         """Keep some lights.
 
         Parameters
         ----------
-        rows : Tensor of int
-            Their row numbers.
+        lights : Tensor of int
+            Their numbers.
 
         Returns
         -------
         Observations
-            A view: it shares all tensors.
+            It shares the pixels and the targets.
         """
-        return type(self)(
-            self.lights,
-            self.pixels,
-            self.targets,
-            self.image_shape,
-            self.rows[rows],
-            self.pixel_weight,
-            self.saturation,
-            self.n_latents,
-        )
+        kept = self.lights[lights], self.pixels, self.targets, self.image_shape, self.rows[lights]
+        return type(self)(*kept, self.pixel_weight, self.saturation)
 
     @property
     def n_lights(self):
-        """Number of lights that are kept."""
-        return len(self.rows)
+        """Number of lights."""
+        return len(self.lights)
 
     @property
     def n_pixels(self):
@@ -92,8 +78,8 @@ class Observations(Dataset):
 
     @property
     def n_features(self):
-        """Number of features of an observation, without the number of its pixel."""
-        return self.lights.shape[1] + self.pixels.shape[1] - bool(self.n_latents)
+        """Number of features of an observation."""
+        return self.lights.shape[1] + self.pixels.shape[1]
 
     @property
     def n_channels(self):
@@ -127,30 +113,12 @@ class Observations(Dataset):
         # Below the rounding of the sums there is no spread.
         return mean, math.sqrt(variance) if variance > 1e-12 * mean**2 else 1.0
 
-    def gather(self, light, pixel):
-        """Write some observations out.
-
-        Parameters
-        ----------
-        light, pixel : Tensor of int of shape (n_observations,)
-            Which light, among those kept, and which pixel.
-
-        Returns
-        -------
-        X : Tensor of shape (n_observations, n_features)
-            Light's features, then the pixel's, and the pixel's number, where it has latents.
-
-        y : Tensor of shape (n_observations, n_channels)
-            Encoded colours.
-        """
-        return self.features(light, pixel), self.colours(light, pixel)
-
     def features(self, light, pixel):
-        """Write the features of some observations out."""
-        return torch.cat([self.lights[self.rows[light]], self.pixels[pixel]], dim=-1)
+        """Write the features of some observations out, as `batch` does."""
+        return torch.cat([self.lights[light], self.pixels[pixel]], dim=-1)
 
     def colours(self, light, pixel):
-        """Gather the colours of some observations."""
+        """Gather the colours of some observations, as `batch` does."""
         # One flat index is several times faster to gather by than a pair of them.
         return self.targets.flatten(0, 1)[self.rows[light] * len(self.pixels) + pixel]
 
@@ -160,7 +128,7 @@ class Observations(Dataset):
         Parameters
         ----------
         light, pixel : Tensor of int of shape (n_observations,)
-            As in `gather`.
+            The light and the pixel of each.
 
         y : Tensor of shape (n_observations, n_channels) or None, default=None
             Their colours, where they are known already.
@@ -168,12 +136,13 @@ class Observations(Dataset):
         Returns
         -------
         X : Tensor of shape (n_observations, n_features)
-            Features.
+            Features of the light, then of the pixel.
 
         y : Tensor of shape (n_observations, n_channels), or two of them
-            Encoded colours; and, if some values weigh more than others, the values' weights.
+            Encoded colours; and, if some values weigh more than others, the weights of the values.
         """
-        X, y = self.gather(light, pixel) if y is None else (self.features(light, pixel), y)
+        X = self.features(light, pixel)
+        y = self.colours(light, pixel) if y is None else y
         if self.pixel_weight is None and self.saturation is None:
             return X, y
         weight = torch.ones_like(y) if self.saturation is None else (y < self.saturation).to(y.dtype)
@@ -200,7 +169,7 @@ class TrainingBatches:
     Parameters
     ----------
     observations : Observations
-        What to draw from.
+        Where the batches are drawn from.
 
     batch_size : int
         Observations of a batch. May be changed from epoch to epoch; at most all observations are used.
@@ -209,10 +178,18 @@ class TrainingBatches:
         Side of the windows. A batch then holds ``max(1, round(batch_size / window_size ** 2))`` of them.
 
     max_observations : int or None, default=None
-        The batches end for good after so many observations.
+        Number of observations after which the batches end for good.
 
-    seed : int or None, default=None
-        Of their own generator, so that nothing else that is drawn meanwhile changes them. None: drawn from torch's.
+    seed : int, default=0
+        Seed of the order.
+
+    Attributes
+    ----------
+    n_drawn : int
+        Number of observations drawn so far, in all epochs.
+
+    generator : torch.Generator
+        Draws the order, from where it is at the start of an epoch.
 
     Raises
     ------
@@ -222,12 +199,13 @@ class TrainingBatches:
     Examples
     --------
     >>> import torch
+    >>> from sklrelight.neural import Observations, TrainingBatches
     >>> observations = Observations(torch.zeros(4, 2), torch.zeros(6, 1), torch.zeros(4, 6, 3), (2, 3))
     >>> [len(y) for X, y in TrainingBatches(observations, batch_size=10)]
     [10, 10, 4]
     """
 
-    def __init__(self, observations, batch_size, window_size=1, max_observations=None, seed=None):
+    def __init__(self, observations, batch_size, window_size=1, max_observations=None, seed=0):
         if window_size > min(observations.image_shape or (1, 1)):
             raise ValueError(
                 f"window_size={window_size} is larger than the image, which has the shape {observations.image_shape}"
@@ -241,11 +219,7 @@ class TrainingBatches:
         self.max_observations = math.inf if max_observations is None else max_observations
         self.n_drawn = 0
         # What is read from a disk is shuffled on the CPU.
-        self.generator = torch.Generator("cpu" if self._on_disk else observations.rows.device)
-        self.generator.manual_seed(int(torch.randint(2**62, ())) if seed is None else seed)
-        # Where the running epoch has come to, and where the next one is to go on from.
-        self._position: dict[str, Any] | None = None
-        self._resumed: dict[str, Any] | None = None
+        self.generator = torch.Generator("cpu" if self._on_disk else observations.rows.device).manual_seed(seed)
 
     @property
     def exhausted(self):
@@ -260,23 +234,6 @@ class TrainingBatches:
             return n_observations
         return math.ceil(n_observations / self.batch_length) * self.batch_length
 
-    def n_batches(self, n_epochs):
-        """Count the batches that `n_epochs` epochs from now on will have at the present batch size.
-
-        Parameters
-        ----------
-        n_epochs : int
-            Number of epochs.
-
-        Returns
-        -------
-        int
-            Number of batches, the last and perhaps smaller one of each epoch included.
-        """
-        n_epoch, length = self.epoch_length, self.batch_length
-        full, rest = divmod(min(n_epochs * n_epoch, max(0, self.max_observations - self.n_drawn)), n_epoch)
-        return int(full * math.ceil(n_epoch / length) + math.ceil(rest / length))
-
     @property
     def batch_length(self):
         """Observations of a batch that is full."""
@@ -284,102 +241,51 @@ class TrainingBatches:
             return min(self.batch_size, len(self.observations))
         return max(1, round(self.batch_size / self.window_size**2)) * self.window_size**2
 
-    def state_dict(self):
-        """Tell how far the batches have come, within an epoch too.
-
-        Returns
-        -------
-        dict
-            For `load_state_dict`. Of what has been drawn for the batches to come, it holds the generator's states from
-            which it can be drawn again.
-        """
-        return {
-            "n_drawn": self.n_drawn,
-            "batch_size": self.batch_size,
-            "position": None if self._position is None else dict(self._position),
-            "generator": self.generator.get_state(),
-        }
-
-    def load_state_dict(self, state):
-        """Go on, with the next iteration, after the batch at which `state_dict` was called.
-
-        Parameters
-        ----------
-        state : dict
-            Of batches of the same observations.
-        """
-        self.n_drawn, self.batch_size, self._resumed = state["n_drawn"], state["batch_size"], state["position"]
-        self.generator.set_state(state["generator"])
-
     def __iter__(self):
         if self.exhausted:
             return
         if self._on_disk:
-            # From a disk, it is not for this class to say what is read next.
+            # What is read next is decided where the files are known.
             left = self.max_observations - self.n_drawn
             batches = self.observations.random_batches(self.batch_length, left, self.generator)
         else:
-            resumed, self._resumed = self._resumed, None
-            source = self._single_pixels(resumed) if self.window_size == 1 else self._windows(resumed)
+            source = self._single_pixels() if self.window_size == 1 else self._windows()
             batches = (self.observations.batch(light, pixel) for light, pixel in source)
         for batch in batches:
             if self.exhausted:
                 return
             self.n_drawn += len(batch[0])
             yield batch
-        self._position = None
 
-    def _single_pixels(self, resumed):
+    def _single_pixels(self):
         n_lights, n_pixels = self.observations.n_lights, self.observations.n_pixels
         device = self.observations.rows.device
         length = self.batch_length
         drawn: dict[str, Any] = {"generator": self.generator, "device": device}
-        state = self.generator.get_state()
-        if resumed is not None:
-            self.generator.set_state(resumed["epoch_state"])
-        epoch_state = self.generator.get_state()
         light_order = torch.randperm(n_lights, **drawn)
         shift = torch.randint(n_lights, (n_pixels,), **drawn)
         # Where a batch holds more than all pixels, several rounds are drawn at once.
         n_rounds = math.ceil(length / n_pixels)
         light = pixel = torch.empty(0, dtype=torch.int64, device=device)
-        start = 0
-        if resumed is not None:
-            self.generator.set_state(resumed["draw_state"])
-            start, light, pixel = resumed["first"], resumed["light"].to(device), resumed["pixel"].to(device)
-        for first in range(start, n_lights, n_rounds):
-            position: dict[str, Any] = {"epoch_state": epoch_state, "first": first}
-            position["draw_state"] = self.generator.get_state()
-            # Left over of the draw before: copies, where the slices would keep all of it.
-            position |= {"light": light.clone(), "pixel": pixel.clone(), "n_batches": 0}
-            self._position = position
+        for first in range(0, n_lights, n_rounds):
             rounds = torch.arange(first, min(first + n_rounds, n_lights), device=device)
-            order = torch.rand(len(rounds), n_pixels, **drawn).argsort(dim=1)
+            order = torch.rand(len(rounds), n_pixels, dtype=torch.float32, **drawn).argsort(dim=1)
             light = torch.cat([light, light_order[(rounds[:, None] + shift[order]) % n_lights].flatten()])
             pixel = torch.cat([pixel, self.observations.pixel_rows[order.flatten()]])
-            if resumed is not None:
-                n_batches = position["n_batches"] = resumed["n_batches"]
-                light, pixel = light[n_batches * length :], pixel[n_batches * length :]
-                self.generator.set_state(state)
-                resumed = None
             while len(light) >= length:
-                position["n_batches"] += 1
                 yield light[:length], pixel[:length]
                 light, pixel = light[length:], pixel[length:]
         if len(light):
-            position["n_batches"] += 1
             yield light, pixel
 
-    def _windows(self, resumed):
+    def _windows(self):
         height, width = self.observations.image_shape
         device = self.observations.rows.device
         side = self.window_size
         n_windows = self.batch_length // side**2
         drawn: dict[str, Any] = {"generator": self.generator, "device": device}
         offset = (torch.arange(side, device=device)[:, None] * width + torch.arange(side, device=device)).flatten()
-        start = 0 if resumed is None else resumed["n_batches"]
-        for n_before in range(start, self.epoch_length // (n_windows * side**2)):
-            self._position = {"n_batches": n_before + 1}
+        for _ in range(self.epoch_length // (n_windows * side**2)):
             light = torch.randint(self.observations.n_lights, (n_windows, 1), **drawn)
             row = torch.randint(height - side + 1, (n_windows, 1), **drawn)
             column = torch.randint(width - side + 1, (n_windows, 1), **drawn)
@@ -393,7 +299,7 @@ class SequentialBatches:
     Parameters
     ----------
     observations : Observations
-        What to go through.
+        Where the batches come from.
 
     batch_size : int
         Observations of a batch.
@@ -406,3 +312,22 @@ class SequentialBatches:
     def __iter__(self):
         for first in range(0, len(self.observations), self.batch_size):
             yield self.observations[torch.arange(first, min(first + self.batch_size, len(self.observations)))]
+
+
+def as_tensor(table, device):
+    """Hand a table to torch, without a copy where that is possible.
+
+    Parameters
+    ----------
+    table : ndarray
+        Numbers.
+
+    device : torch.device
+        Device of the tensor.
+
+    Returns
+    -------
+    Tensor of the shape of table, float32
+        Shares its memory on the CPU. Read-only arrays, as mapped ones often are, are copied: torch has no such thing.
+    """
+    return torch.from_numpy(np.require(table, np.float32, ["C", "W"])).to(device)

@@ -1,12 +1,41 @@
-"""skorch callbacks: batch-size stages, and a progress bar. The plateau of the learning rate is skorch's LRScheduler."""
+"""skorch callbacks of a fit: batch-size stages, the two schedules of the learning rate, a progress bar."""
 
 import math
 from copy import deepcopy
 
 from skorch.callbacks import Callback, LRScheduler
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from tqdm.auto import tqdm
 
-__all__ = ["BatchSizeStages", "TrainingProgress", "stage_batch_size"]
+__all__ = [
+    "BatchSizeStages",
+    "LinearDecay",
+    "PlateauLearningRate",
+    "TrainingProgress",
+    "named_callbacks",
+    "stage_batch_size",
+]
+
+
+def named_callbacks(callbacks):
+    """Name callbacks as a search addresses them.
+
+    Parameters
+    ----------
+    callbacks : list or None
+        Callbacks, or pairs of a name and a callback.
+
+    Returns
+    -------
+    list of (str, Callback)
+        A callback without a name has that of its class.
+
+    Examples
+    --------
+    >>> [name for name, _ in named_callbacks([("stages", BatchSizeStages()), PlateauLearningRate()])]
+    ['stages', 'PlateauLearningRate']
+    """
+    return [item if isinstance(item, tuple) else (type(item).__name__, item) for item in callbacks or []]
 
 
 def stage_batch_size(batch_size, factor, stage):
@@ -42,36 +71,29 @@ class BatchSizeStages(Callback):
     A stage ends after `max_epochs`, or, from the second stage on, after `patience` epochs in a row without a lower
     loss than the stage's best. Weights, optimiser and learning rate carry over to the next stage; a plateau scheduler
     starts counting anew. Training ends after the last stage, or at the end of any stage whose last loss is under
-    `target_loss`. This is the schedule of Colburn 2019 (github.com/alexcolburn/neural_relighting).
-
-    The running batch size is in ``net.batch_size_``, which the net's training iterator has to read at the start of
-    each epoch; the net's loop has to end once `finished_` is True.
+    `target_loss`. The defaults are the schedule of Colburn 2019 (github.com/alexcolburn/neural_relighting).
 
     Parameters
     ----------
-    batch_size : int
-        Observations of a batch in the first stage.
-
-    factor : float, default=0.5
-        Each stage's batch size is the one before times this factor.
-
     n_stages : int, default=4
         Number of stages.
 
+    factor : float, default=0.5
+        Factor of the batch size from each stage to the next, in (0, 1]. The first stage has the regressor's
+        `batch_size`.
+
     max_epochs : int, default=5
-        Epochs of a stage, at most.
+        Largest number of epochs of a stage.
 
     patience : int or None, default=3
-        Epochs without improvement that end a stage; None: only `max_epochs` does.
+        Number of epochs without improvement that end a stage. None: only `max_epochs` does.
 
     target_loss : float, default=0.0
-        A stage that ends below this loss is the last one.
+        Loss below which a stage is the last one.
 
-    restore_best : bool, default=True
-        At the end of each stage, go back to the weights with the lowest loss so far. The published code keeps the last.
-
-    monitor : str, default="valid_loss"
-        The history's column that `patience`, `target_loss` and `restore_best` look at.
+    restore_best : bool, default=False
+        Whether each stage ends by going back to the weights with the lowest validation loss so far. Without validation
+        the last weights stay: the best training loss says nothing.
 
     Attributes
     ----------
@@ -86,47 +108,45 @@ class BatchSizeStages(Callback):
 
     Notes
     -----
-    Recorded in each row of the history: ``stage``, ``batch_size`` and ``event_stage_end`` (bool).
+    `patience` and `target_loss` look at the validation loss, or at the training loss where no lights are held out for
+    validation. Each row of the history has ``stage``, ``batch_size`` and ``event_stage_end`` (bool).
+
+    Examples
+    --------
+    >>> from sklrelight import RelightingMLPRegressor
+    >>> from sklrelight.neural import BatchSizeStages, PlateauLearningRate
+    >>> regressor = RelightingMLPRegressor(
+    ...     batch_size=50_000, callbacks=[("stages", BatchSizeStages()), ("plateau", PlateauLearningRate())]
+    ... )
+    >>> regressor.set_params(callbacks__stages__n_stages=2).callbacks[0][1].n_stages
+    2
     """
 
-    def __init__(
-        self,
-        batch_size,
-        factor=0.5,
-        n_stages=4,
-        max_epochs=5,
-        patience=3,
-        target_loss=0.0,
-        restore_best=True,
-        monitor="valid_loss",
-    ):
-        self.batch_size = batch_size
-        self.factor = factor
+    def __init__(self, n_stages=4, factor=0.5, max_epochs=5, patience=3, target_loss=0.0, restore_best=False):
         self.n_stages = n_stages
+        self.factor = factor
         self.max_epochs = max_epochs
         self.patience = patience
         self.target_loss = target_loss
         self.restore_best = restore_best
-        self.monitor = monitor
 
     def initialize(self):
         """Forget an earlier run."""
         self.best_loss_ = math.inf
         self.best_state_ = None
         self.finished_ = False
-        self._start_stage(0)
         return self
 
-    def _start_stage(self, stage):
+    def _start_stage(self, net, stage):
         self.stage_ = stage
-        self.batch_size_ = stage_batch_size(self.batch_size, self.factor, stage)
+        self.batch_size_ = net.batch_size_ = stage_batch_size(net.batch_size, self.factor, stage)
         self.epoch_ = 0
         self.stage_best_loss_ = math.inf
         self.n_bad_epochs_ = 0
 
     def on_train_begin(self, net, **kwargs):
         """Set the first batch size."""
-        net.batch_size_ = self.batch_size_
+        self._start_stage(net, 0)
 
     def on_epoch_begin(self, net, **kwargs):
         """Record the stage and its batch size."""
@@ -135,11 +155,12 @@ class BatchSizeStages(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         """Judge the epoch, and pass on to the next stage where this one is over."""
-        loss = net.history[-1, self.monitor]
+        validated = "valid_loss" in net.history[-1]
+        loss = net.history[-1, "valid_loss" if validated else "train_loss"]
         self.epoch_ += 1
         if loss < self.best_loss_:
             self.best_loss_ = loss
-            if self.restore_best:
+            if self.restore_best and validated:
                 self.best_state_ = deepcopy(net.module_.state_dict())
         if loss < self.stage_best_loss_:
             self.stage_best_loss_ = loss
@@ -158,8 +179,7 @@ class BatchSizeStages(Callback):
         if self.stage_ + 1 == self.n_stages or loss < self.target_loss:
             self.finished_ = True
             return
-        self._start_stage(self.stage_ + 1)
-        net.batch_size_ = self.batch_size_
+        self._start_stage(net, self.stage_ + 1)
         for _, callback in net.callbacks_:
             # A plateau scheduler is made anew, at the rate that the optimiser has come to. One that steps by the
             # batch follows a plan over the whole fit, and goes on.
@@ -176,16 +196,76 @@ class BatchSizeStages(Callback):
             net.module_.load_state_dict(self.best_state_)
 
 
+class PlateauLearningRate(LRScheduler):
+    """Reduce the learning rate when the training loss stops falling, as Keras does.
+
+    Parameters
+    ----------
+    factor : float, default=0.5
+        Factor of the learning rate, in (0, 1).
+
+    patience : int, default=2
+        Number of epochs without improvement at which the rate is reduced. They are counted anew in each stage of
+        :class:`BatchSizeStages`.
+
+    min_learning_rate : float, default=1e-7
+        Least learning rate.
+
+    Notes
+    -----
+    Keras, whose schedule Colburn 2019 used, reduces the rate at the `patience`-th bad epoch, torch at the one after it.
+    Keras counts an epoch as bad unless the loss fell by an absolute 1e-4. Both are as in Keras here.
+    """
+
+    def __init__(self, factor=0.5, patience=2, min_learning_rate=1e-7):
+        super().__init__(ReduceLROnPlateau, monitor="train_loss", event_name=None)
+        self.factor = factor
+        self.patience = patience
+        self.min_learning_rate = min_learning_rate
+
+    def _get_param_names(self):
+        return ["factor", "patience", "min_learning_rate"]
+
+    @property
+    def kwargs(self):
+        """Arguments of torch's scheduler."""
+        return {
+            "factor": self.factor,
+            "patience": self.patience - 1,
+            "threshold": 1e-4,
+            "threshold_mode": "abs",
+            "min_lr": self.min_learning_rate,
+            "eps": 0.0,
+        }
+
+
+class LinearDecay(Callback):
+    """Let the learning rate fall along a line to 0, by observations or by time, whichever is further on."""
+
+    def on_train_begin(self, net, **kwargs):
+        """Remember the rates at the start."""
+        self.rates_ = [group["lr"] for group in net.optimizer_.param_groups]
+
+    def on_batch_begin(self, net, batch=None, training=False, **kwargs):
+        """Set the rates for the batch."""
+        if not training:
+            return
+        batches = net.training_batches_
+        progress = max((batches.n_drawn - len(batch[0])) / batches.max_observations, net.clock.progress)
+        for group, rate in zip(net.optimizer_.param_groups, self.rates_, strict=True):
+            group["lr"] = rate * max(0.0, 1 - progress)
+
+
 class TrainingProgress(Callback):
     """A tqdm bar over the observations of a fit, with loss, learning rate and batch size.
 
     Parameters
     ----------
     total : int or None, default=None
-        Observations of the whole fit, at most.
+        Number of observations of the whole fit, where it is known.
 
     loss_every : int, default=50
-        Batches between two updates of the loss: reading it waits for the device.
+        Number of batches between two updates of the loss: reading it waits for the device.
     """
 
     def __init__(self, total=None, loss_every=50):
@@ -197,15 +277,9 @@ class TrainingProgress(Callback):
         self.bar_ = tqdm(total=self.total, unit=" observations", unit_scale=True, dynamic_ncols=True, mininterval=0.5)
         self.n_batches_ = 0
 
-    def go_on(self, n_observations):
-        """Show how far training has come that goes on from a checkpoint.
-
-        Parameters
-        ----------
-        n_observations : int
-            Those that it has seen.
-        """
-        self.bar_.initial = self.bar_.n = n_observations
+    def on_epoch_begin(self, net, **kwargs):
+        """Count what a fit that goes on from a checkpoint has seen before."""
+        self.bar_.n = net.training_batches_.n_drawn
         self.bar_.refresh()
 
     def on_batch_end(self, net, batch=None, training=False, loss=None, **kwargs):

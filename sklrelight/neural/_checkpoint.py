@@ -1,4 +1,4 @@
-"""The file that a fit which was killed goes on from: how it is written, read, and told from another fit's."""
+"""What a fit keeps in a file so that, when it is killed, the next one goes on: :class:`FitCheckpoint`."""
 
 import hashlib
 import io
@@ -7,21 +7,26 @@ import pickle
 import re
 from pathlib import Path
 
+import filelock
 import numpy as np
 import torch
+from skorch.callbacks import Callback
+from skorch.history import History
 
-__all__ = ["CheckpointFile", "array_digest", "fit_fingerprint"]
+from ._modules import Dropout
+
+__all__ = ["EpochCheckpoint", "FitCheckpoint", "array_digest", "fit_fingerprint"]
 
 # With the number of the format, which is another one whenever the state or what is done with it changes.
-_MAGIC = b"sklrelight checkpoint 3\n"
+_MAGIC = b"sklrelight checkpoint 4\n"
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
 # Words of 8 bytes that are summed into one.
 _BLOCK = 512
 
 
-class CheckpointFile:
-    """A file with the state of a fit.
+class FitCheckpoint:
+    """The file of a fit, and what it says of an earlier one. One fit at a time has it.
 
     Parameters
     ----------
@@ -31,35 +36,50 @@ class CheckpointFile:
     fingerprint : dict of str
         Tells the fit from others (`fit_fingerprint`).
 
+    Attributes
+    ----------
+    state : dict
+        State of the earlier fit; empty where there is no file.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, no checkpoint, of another fit, or in use by another fit.
+    OSError
+        If the file or its lock cannot be read or written.
+
     Notes
     -----
     The file holds a line with the name of the format, the SHA-256 digest of the rest, and the rest: fingerprint and
-    state as torch saves them. It is loaded with ``weights_only=True``, which runs no code out of a file.
+    state as torch saves them. It is loaded with ``weights_only=True``, which runs no code out of a file. The lock is a
+    file beside it, which the system frees when the process ends, however that happens.
     """
 
     def __init__(self, path, fingerprint):
         self.path = Path(path)
         self.fingerprint = fingerprint
+        if self.path.is_dir():
+            raise ValueError(f"checkpoint={str(self.path)!r} is a folder; it must be the name of a file")
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(f"checkpoint={str(self.path)!r}: the folder {self.path.parent} does not exist")
+        self._lock = filelock.FileLock(self.path.with_name(self.path.name + ".lock"))
+        try:
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise ValueError(
+                f"The checkpoint {self.path} is in use by another fit that runs now: each fit needs a file of its own"
+            ) from None
+        try:
+            self.state = self._read()
+        except BaseException:
+            self.close()
+            raise
 
-    def read(self):
-        """Read the state.
-
-        Returns
-        -------
-        dict or None
-            None where there is no file.
-
-        Raises
-        ------
-        ValueError
-            If the file is damaged, no checkpoint, or of another fit.
-        """
+    def _read(self):
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
-            return None
-        except IsADirectoryError:
-            raise ValueError(f"checkpoint={str(self.path)!r} is a folder; it must be the name of a file") from None
+            return {}
         if not content.startswith(_MAGIC):
             raise ValueError(
                 f"{self.path} is damaged, or not a checkpoint of this version of sklrelight. Delete it to train from"
@@ -104,29 +124,120 @@ class CheckpointFile:
         """
         buffer = io.BytesIO()
         torch.save({"fingerprint": self.fingerprint, "state": state}, buffer)
-        body = buffer.getbuffer()
+        body, part = buffer.getbuffer(), _part(self.path)
         try:
-            with self._part.open("wb") as file:
+            with part.open("wb") as file:
                 file.write(_MAGIC)
                 file.write(hashlib.sha256(body).digest())
                 file.write(body)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(self._part, self.path)
+            os.replace(part, self.path)
         except OSError as error:
-            self._part.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
             message = f"Cannot write the checkpoint {self.path}: {error.strerror or error}"
             raise type(error)(error.errno, message) from error
+        self.state = state
 
-    @property
-    def _part(self):
-        # Always the same name, so that what a process left that was killed here is overwritten and not left for good.
-        return self.path.with_name(self.path.name + ".part")
+    def close(self):
+        """Let other fits have the file."""
+        self._lock.release()
+        Path(self._lock.lock_file).unlink(missing_ok=True)
 
-    def remove(self):
-        """Delete the file."""
-        self.path.unlink(missing_ok=True)
-        self._part.unlink(missing_ok=True)
+    @staticmethod
+    def remove(path):
+        """Delete the file, and what a process may have left that was killed while it wrote."""
+        path.unlink(missing_ok=True)
+        _part(path).unlink(missing_ok=True)
+
+
+class EpochCheckpoint(Callback):
+    """Write a checkpoint after each epoch, and go on from one. It has to be the last callback of a net.
+
+    Parameters
+    ----------
+    checkpoint : FitCheckpoint
+        The file.
+
+    seed : int
+        Seed of the fit, which another one would draw anew.
+    """
+
+    def __init__(self, checkpoint, seed):
+        self.checkpoint = checkpoint
+        self.seed = seed
+
+    def on_train_begin(self, net, **kwargs):
+        """Put the state of the earlier fit back, or write the first state: a file that cannot be written is told now."""
+        state = self.checkpoint.state
+        if "module" not in state:
+            self._write(net)
+            return
+        net.module_.load_state_dict(state["module"])
+        net.optimizer_.load_state_dict(state["optimizer"])
+        net.history_ = History(state["history"])
+        net.batch_size_ = state["batch_size"]
+        net.clock.elapsed = state["elapsed"]
+        batches = net.training_batches_
+        batches.n_drawn = state["n_drawn"]
+        batches.generator.set_state(state["generator"])
+        for dropout, drawn in zip(_dropouts(net), state["dropouts"], strict=True):
+            if drawn is not None:
+                dropout.generator = torch.Generator(net.device)
+                dropout.generator.set_state(drawn)
+        for name, callback in net.callbacks_:
+            for attribute, value in state["callbacks"].get(name, {}).items():
+                kept = getattr(callback, attribute, None)
+                if hasattr(kept, "load_state_dict"):
+                    kept.load_state_dict(value)
+                else:
+                    setattr(callback, attribute, value)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Write the state."""
+        self._write(net)
+
+    def _write(self, net):
+        dropouts = [None if layer.generator is None else layer.generator.get_state() for layer in _dropouts(net)]
+        self.checkpoint.write(
+            {
+                "seed": self.seed,
+                "module": net.module_.state_dict(),
+                "optimizer": net.optimizer_.state_dict(),
+                "history": net.history_.to_list(),
+                "batch_size": net.batch_size_,
+                "compiled": net.compiled_,
+                "elapsed": net.clock.elapsed,
+                "n_drawn": net.training_batches_.n_drawn,
+                "generator": net.training_batches_.generator.get_state(),
+                "dropouts": dropouts,
+                "callbacks": {name: _state_of(callback) for name, callback in net.callbacks_},
+            }
+        )
+
+
+def _part(path):
+    # Always the same name, so that what a process left that was killed here is overwritten and not left for good.
+    return path.with_name(path.name + ".part")
+
+
+def _dropouts(net):
+    return [layer for layer in net.module_.modules() if isinstance(layer, Dropout)]
+
+
+def _state_of(callback):
+    """Collect what a callback has learnt: numbers, texts, tensors by name, and states of what has one."""
+    state = {}
+    for name, value in vars(callback).items():
+        if not name.endswith("_"):
+            continue
+        if hasattr(value, "state_dict"):
+            state[name] = value.state_dict()
+        elif isinstance(value, float):
+            state[name] = float(value)
+        elif value is None or isinstance(value, bool | int | str | dict):
+            state[name] = value
+    return state
 
 
 def fit_fingerprint(parameters, arrays, **others):

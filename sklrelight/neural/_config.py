@@ -1,50 +1,115 @@
-"""How much a fit trains, by the numbers of lights and pixels: networks, their latents, and observations."""
+"""What a fit does, with every "auto" resolved: :class:`TrainingConfig`."""
 
-import numpy as np
+import math
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
 
-__all__ = ["choose_max_observations", "choose_n_latents", "choose_n_networks"]
+import torch
 
-# Between few lights a network makes up what it likes, and several networks' mean is steadier; the more there are, the
-# fewer lights each does without. Between many, one is as good, and has all of the observations to itself.
-_LIGHTS_OF_ONE_NETWORK = 105
-_MOST_NETWORKS = 8
-# A network that sees all there is so many times is not short of it.
-_EPOCHS_OF_ONE_NETWORK = 10
+from ._callbacks import BatchSizeStages, named_callbacks
+
+__all__ = ["TrainingConfig", "choose_max_observations", "has_bfloat16_units", "resolve_device"]
+
 # A batch is larger where there are fewer lights, and an observation takes less of a step's time.
 _LEAST_OBSERVATIONS, _MOST_OBSERVATIONS = 9_000_000, 18_000_000
 _OBSERVATIONS, _OBSERVATIONS_TIMES_LIGHTS = 4_500_000, 450_000_000
+# Small captures and tables are learnt after so many epochs.
+_MOST_EPOCHS = 100
 
-# Between few lights, latents fit the noise of single photographs. For many pixels that hardly come up, they are moved
-# little, and moving all of them takes longer than the rest of a step.
-_LATENTS = 8
-_LIGHTS_OF_LATENTS = 100
-_VISITS_OF_LATENTS = 100
+# Between few lights, more steps make a network fit the noise; between many, it is steps that it is short of.
+_LEAST_BATCH, _MOST_BATCH = 1000, 5000
+_LIGHTS_TIMES_BATCH_SIZE = 100_000
+
+# Fewer training observations than this are done in a moment in float32, to the last digit.
+_HALF_PRECISION_OBSERVATIONS = 2**17
+# Floating-point operations of a fit from which on compiling repays itself: they take minutes on two cores, some ten
+# times as long as compiling. On CUDA they take some ten seconds.
+_REPAY_COMPILING = {"cpu": 2e14, "cuda": 5e15}
 
 
-def choose_n_networks(n_lights, n_pixels):
-    """Say how many networks share the observations of a fit.
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that the training of a network is told, beside its data and its callbacks.
 
-    Parameters
-    ----------
-    n_lights, n_pixels : int
-        How many there are.
-
-    Returns
-    -------
-    int
-        From 8 at 25 lights to 1 at 81 and more, or 2 of those that are of few pixels; less where there would not be
-        three lights for each.
+    Most fields are the parameters of :class:`~sklrelight.RelightingMLPRegressor` of the same names, with a value in
+    place of each "auto". Where several networks share `max_observations` and `max_time`, these are the parts of one.
+    `n_planned` is the number of observations that it is trained on if nothing ends training early.
 
     Examples
     --------
-    >>> [choose_n_networks(n, 20_000) for n in (9, 25, 30, 49, 60, 120)]
-    [3, 8, 7, 3, 2, 1]
-    >>> choose_n_networks(120, 3_000)
-    2
+    >>> import numpy as np
+    >>> from sklrelight import RelightingMLPRegressor
+    >>> X = np.linspace(-1, 1, 100).reshape(-1, 1)
+    >>> config = RelightingMLPRegressor((8,), random_state=0, device="cpu").fit(X, X.ravel()).config_
+    >>> config.batch_size, config.max_observations, config.precision
+    (32, 10000, 'float32')
     """
-    most = min(_MOST_NETWORKS, max(1, n_lights // 3))
-    least = 1 + (_EPOCHS_OF_ONE_NETWORK * n_lights * n_pixels <= choose_max_observations(n_lights))
-    return int(np.clip(round((_LIGHTS_OF_ONE_NETWORK / n_lights) ** 1.5), min(least, most), most))
+
+    hidden_layer_sizes: tuple
+    activation: str
+    output_activation: str
+    light_pixel_products: bool
+    dropout: float
+    normalization: str | None
+    luminance_weight: float
+    relative_weight: float
+    optimizer: str
+    learning_rate_init: float
+    batch_size: int
+    window_size: int
+    scale_targets: bool
+    max_observations: int | None
+    max_time: float | None
+    validation_fraction: float
+    precision: str
+    compile: bool | str
+    device: str
+    verbose: int
+    seed: int
+    n_planned: int | None = None
+
+    @classmethod
+    def resolve(cls, parameters, observations, seed, n_members=1, n_rounds=1):
+        """Resolve the parameters of a regressor for its data.
+
+        Parameters
+        ----------
+        parameters : dict
+            Parameters of the regressor by name.
+
+        observations : Observations
+            All that it is fitted to, on the device of the fit.
+
+        seed : int
+            Seed of the weights, the batches and the choice of validation lights.
+
+        n_members, n_rounds : int, default=1
+            Number of networks that share the observations, and number of those that share the time.
+
+        Returns
+        -------
+        TrainingConfig
+            With a value for each "auto".
+        """
+        names = {field.name for field in fields(cls)}
+        config = cls(**{name: value for name, value in parameters.items() if name in names}, seed=seed)
+        config = replace(
+            config,
+            hidden_layer_sizes=tuple(int(size) for size in config.hidden_layer_sizes),
+            # Products are of what depends on the light with what depends on the pixel; a table has only the one.
+            light_pixel_products=bool(
+                config.light_pixel_products and len(config.hidden_layer_sizes) and observations.pixels.shape[1]
+            ),
+            batch_size=_choose_batch_size(config, observations),
+            max_observations=_share_observations(config, observations, n_members),
+            max_time=None if config.max_time is None else config.max_time / n_rounds,
+            precision=_choose_precision(config, observations),
+            device=str(observations.lights.device),
+        )
+        config = replace(config, n_planned=_plan_observations(config, parameters["callbacks"], observations))
+        return replace(config, compile=_choose_compile(config, observations))
 
 
 def choose_max_observations(n_lights):
@@ -66,28 +131,107 @@ def choose_max_observations(n_lights):
     [18000000, 13500000, 9000000]
     """
     n_observations = _OBSERVATIONS + _OBSERVATIONS_TIMES_LIGHTS // n_lights
-    return int(np.clip(n_observations, _LEAST_OBSERVATIONS, _MOST_OBSERVATIONS))
+    return min(max(n_observations, _LEAST_OBSERVATIONS), _MOST_OBSERVATIONS)
 
 
-def choose_n_latents(n_lights, n_pixels, n_observations):
-    """Say how many numbers a network is to find for each pixel, beside its features.
+def _choose_batch_size(config, observations):
+    if config.batch_size != "auto":
+        return config.batch_size
+    size = _MOST_BATCH
+    if observations.n_pixels > 1:
+        size = min(_MOST_BATCH, max(_LEAST_BATCH, _LIGHTS_TIMES_BATCH_SIZE // observations.n_lights))
+    return min(size, max(32, len(observations) // 8))
+
+
+def _share_observations(config, observations, n_members):
+    n_observations = config.max_observations
+    if n_observations == "auto":
+        # A member of an ensemble sees fewer photographs than the fit has, but not fewer than matter here.
+        n_observations = min(choose_max_observations(observations.n_lights), _MOST_EPOCHS * len(observations))
+    return None if n_observations is None else max(1, n_observations // n_members)
+
+
+def _plan_observations(config, callbacks, observations):
+    """Count the observations of all stages, or those of the budget where there are fewer."""
+    n_valid = round(config.validation_fraction * observations.n_lights)
+    n_epoch = (observations.n_lights - n_valid) * observations.n_pixels
+    stages = [callback for _, callback in named_callbacks(callbacks) if isinstance(callback, BatchSizeStages)]
+    bounds = [stage.n_stages * stage.max_epochs * n_epoch for stage in stages]
+    if config.max_observations is not None:
+        bounds.append(config.max_observations)
+    return min(bounds, default=None)
+
+
+def _choose_precision(config, observations):
+    if config.precision != "auto":
+        return config.precision
+    half = has_bfloat16_units(observations.lights.device) and len(observations) >= _HALF_PRECISION_OBSERVATIONS
+    return "bfloat16" if half else "float32"
+
+
+def _choose_compile(config, observations):
+    """Decide whether to compile, by what is planned and not by any timing."""
+    if config.compile != "auto":
+        return bool(config.compile)
+    widths = [observations.n_features, *config.hidden_layer_sizes, observations.n_channels]
+    # A weight takes a multiplication and an addition, forwards and twice backwards.
+    n_planned = math.inf if config.n_planned is None else config.n_planned
+    n_operations = 6 * n_planned * sum(n_in * n_out for n_in, n_out in pairwise(widths))
+    return "auto" if n_operations >= _REPAY_COMPILING.get(observations.lights.device.type, math.inf) else False
+
+
+def resolve_device(device):
+    """Turn a `device` parameter into a device that is there.
 
     Parameters
     ----------
-    n_lights, n_pixels : int
-        How many there are.
-
-    n_observations : int
-        What the fit is to see, in all.
+    device : str
+        ``"auto"``: CUDA where there is one, else the CPU. Otherwise a name that torch knows.
 
     Returns
     -------
-    int
-        8 for 100 lights and more if the fit comes upon each pixel 100 times, else 0.
+    torch.device
+        The device.
 
-    Examples
-    --------
-    >>> [choose_n_latents(n, 20_000, 9_000_000) for n in (60, 120)]
-    [0, 8]
+    Raises
+    ------
+    ValueError
+        If torch does not know the name, or there is no such device.
     """
-    return _LATENTS if n_lights >= _LIGHTS_OF_LATENTS and n_observations >= _VISITS_OF_LATENTS * n_pixels else 0
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+        torch.empty(0, device=resolved)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device={device!r} cannot be used here: {reason}") from error
+    return resolved
+
+
+def has_bfloat16_units(device):
+    """Whether bfloat16 products are faster than float32 ones.
+
+    Parameters
+    ----------
+    device : torch.device
+        The device.
+
+    Returns
+    -------
+    bool
+        On the CPU, whether it reports AMX, or AVX512-bf16 without being Intel's: those compute it at the rate of
+        float32, and lose by the conversions. On CUDA, whether the card computes bfloat16 itself.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("amx_bf16") or (capabilities.get("avx512_bf16") and not _is_intel()))
+    return False
+
+
+@cache
+def _is_intel():
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.exists() and "GenuineIntel" in cpuinfo.read_text()

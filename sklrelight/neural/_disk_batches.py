@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import torch
 
-from .sampling import Observations
+from ._batches import Observations
 
 __all__ = ["ShuffleBuffer", "StackObservations"]
 
@@ -30,7 +30,7 @@ class StackObservations(Observations):
     Parameters
     ----------
     lights, pixels, image_shape, rows, pixel_weight, saturation
-        As of :class:`~sklrelight.sampling.Observations`.
+        As of :class:`~sklrelight.neural.Observations`.
 
     targets : ImageStack
         Encoded photographs.
@@ -47,7 +47,7 @@ class StackObservations(Observations):
         Parameters
         ----------
         light, pixel : Tensor of int of shape (n_observations,)
-            Which light, among those kept, and which pixel.
+            The light and the pixel of each.
 
         Returns
         -------
@@ -184,7 +184,7 @@ class ShuffleBuffer:
     """Random observations of photographs on disk, each once an epoch.
 
     A visit reads one pixel in 61 of a tile, a stretch of pixels of one photograph, evenly spaced: 67 observations for
-    some pages of the disk. Visits come in the order of :class:`~sklrelight.sampling.TrainingBatches`, with tiles for
+    some pages of the disk. Visits come in the order of :class:`~sklrelight.neural.TrainingBatches`, with tiles for
     pixels: in each round all places of the image once, each under a light of its own. So the half million observations
     in the buffer, from 7,800 tiles, cover the image and the lights evenly. Batches are drawn from all of the buffer.
     When half of it is used up the next half, which has been read meanwhile by another thread, takes its place. What is

@@ -127,30 +127,26 @@ def weighted_mean(values, weight=None):
 
 
 class CompositeLoss(nn.Module):
-    """Weighted sum of mean squared error, mean squared luminance error and relative error.
+    """Mean squared error, plus weighted terms: mean squared luminance error and relative error.
 
     Parameters
     ----------
-    mse_weight : float, default=1.0
-        Weight of the mean of :func:`squared_error`.
+    luminance_weight : float, default=0.0
+        Weight of the mean of :func:`squared_luminance_error`, beside 1 for that of :func:`squared_error`.
 
-    luminance_weight : float, default=1.0
-        Weight of the mean of :func:`squared_luminance_error`.
-
-    relative_weight : float, default=0.01
+    relative_weight : float, default=0.0
         Weight of the root of the mean of :func:`relative_squared_error`.
 
     Examples
     --------
     >>> import torch
-    >>> loss = CompositeLoss(mse_weight=1, luminance_weight=0, relative_weight=0)
+    >>> loss = CompositeLoss()
     >>> loss(torch.tensor([[0.5, 0.5, 0.5]]), torch.tensor([[0.5, 0.5, 0.8]]))
     tensor(0.0300)
     """
 
-    def __init__(self, mse_weight=1.0, luminance_weight=1.0, relative_weight=0.01):
+    def __init__(self, luminance_weight=0.0, relative_weight=0.0):
         super().__init__()
-        self.mse_weight = mse_weight
         self.luminance_weight = luminance_weight
         self.relative_weight = relative_weight
 
@@ -171,9 +167,7 @@ class CompositeLoss(nn.Module):
         Tensor of shape ()
             0 where the two are equal; its gradient is finite everywhere.
         """
-        loss = prediction.new_zeros(())
-        if self.mse_weight:
-            loss = loss + self.mse_weight * weighted_mean(squared_error(prediction, target), weight)
+        loss = weighted_mean(squared_error(prediction, target), weight)
         if self.luminance_weight:
             luminance_error = squared_luminance_error(prediction, target)
             least = None if weight is None else weight.amin(dim=1)

@@ -1,4 +1,4 @@
-"""The network: from an observation's features, by products of light and pixel and by dense layers, to its colour."""
+"""The network: from the features of an observation, by products of light and pixel and dense layers, to its colour."""
 
 from itertools import pairwise
 from typing import Any
@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-
-from .allocation import freed_memory_kept
 
 # Observations predicted at a time. On the CPU, as many as keep the hidden layers in its cache; elsewhere, as fill it.
 _BLOCK = {"cpu": 4096}
@@ -17,7 +15,7 @@ _WIDE = 4096
 # Features of a light that are multiplied one by one.
 _FEW_FEATURES = 16
 
-__all__ = ["ACTIVATIONS", "NORMALIZATIONS", "RelightingMLP"]
+__all__ = ["ACTIVATIONS", "NORMALIZATIONS", "Dropout", "RelightingMLP"]
 
 ACTIVATIONS = {
     "identity": nn.Identity,
@@ -33,7 +31,7 @@ ACTIVATIONS = {
 
 
 class _BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation that takes a batch of one, such as an epoch may leave over, by the running statistics."""
+    """Batch normalisation that takes a batch of one, which an epoch may end with, by the running statistics."""
 
     def forward(self, input):
         if self.training and len(input) == 1:
@@ -78,8 +76,46 @@ class _AddProduct(torch.autograd.Function):
         return gradients
 
 
-class _FirstLayer(nn.Linear):
-    """A dense layer whose outputs can be put together from what it makes of the light and of the pixel."""
+class Dropout(nn.Module):
+    """Dropout that draws from a generator of its own, so that fits in several threads do not disturb each other."""
+
+    def __init__(self, share, seed):
+        super().__init__()
+        self.share = share
+        self.seed = seed
+        self.generator = None
+
+    @torch.compiler.disable
+    def forward(self, input):
+        if not self.training:
+            return input
+        if self.generator is None:
+            self.generator = torch.Generator(input.device).manual_seed(self.seed)
+        drawn = torch.rand(input.shape, generator=self.generator, device=input.device, dtype=torch.float32)
+        return input * (drawn >= self.share) / (1 - self.share)
+
+    def __getstate__(self):
+        # A generator of CUDA cannot be loaded where there is none, and a fitted network needs none.
+        return self.__dict__ | {"generator": None}
+
+
+class _Dense(nn.Linear):
+    """A dense layer in float32 whose initial weights come from a given generator, never from torch's global one."""
+
+    def __init__(self, n_inputs, n_outputs):
+        super().__init__(n_inputs, n_outputs, dtype=torch.float32)
+
+    def reset_parameters(self):
+        """Leave the weights to `draw_weights`."""
+
+    @torch.no_grad()
+    def draw_weights(self, generator):
+        nn.init.xavier_uniform_(self.weight, generator=generator)
+        nn.init.zeros_(self.bias)
+
+
+class _FirstLayer(_Dense):
+    """A dense layer whose output is the sum of one part that depends on the light and one that depends on the pixel."""
 
     @staticmethod
     def join(light_part, pixel_part):
@@ -97,14 +133,14 @@ class _LightPixelLayer(_FirstLayer):
         super().__init__(n_features, 2 * n_outputs)
 
     @torch.no_grad()
-    def reset_parameters(self):
+    def draw_weights(self, generator):
         for rows in self.weight.chunk(2):
-            nn.init.xavier_uniform_(rows[:, : self.n_light_features])
-            nn.init.xavier_uniform_(rows[:, self.n_light_features :])
+            nn.init.xavier_uniform_(rows[:, : self.n_light_features], generator=generator)
+            nn.init.xavier_uniform_(rows[:, self.n_light_features :], generator=generator)
         nn.init.zeros_(self.bias)
 
     def forward(self, input):
-        # All of it is one product, the biases too: added for themselves, they would take as long as the product.
+        # The biases are part of the matrix product: added on their own, they would take as long as the product.
         n = self.n_light_features
         dense, factors = torch.cat([self.weight, self.bias[:, None]], 1).chunk(2)
         light_factor = torch.cat([factors[:, :n], torch.zeros_like(factors[:, n:-1]), factors[:, -1:]], 1)
@@ -146,7 +182,7 @@ class RelightingMLP(nn.Module):
 
     half_precision : bool
         Compute the hidden layers in bfloat16 (the weights stay float32). The output layer is always computed in
-        float32: 8 bits of mantissa would show as bands in a picture.
+        float32: 8 bits of mantissa would show as bands in an image.
 
     output_offset, output_scale : float, default=0.0, 1.0
         The output layer's values are multiplied by the one and moved by the other before its activation: with the mean
@@ -158,12 +194,8 @@ class RelightingMLP(nn.Module):
         linear function of the light and one of the pixel, too. Shading is made of such products, as of a normal with
         the light's direction, which dense layers have to piece together. None: dense layers alone.
 
-    n_latents : int, default=0
-        Numbers that training finds for each pixel, beside its features; at first 0. If there are any, one more column
-        than `n_features`, the last, is the number of the pixel.
-
-    n_pixels : int, default=0
-        How many pixels there are to find them for.
+    seed : int, default=0
+        Seed of the initial weights and of what dropout drops.
 
     Notes
     -----
@@ -189,33 +221,34 @@ class RelightingMLP(nn.Module):
         output_offset=0.0,
         output_scale=1.0,
         n_light_features=None,
-        n_latents=0,
-        n_pixels=0,
+        seed=0,
     ):
         super().__init__()
         self.half_precision = half_precision
-        self.latents = nn.Parameter(torch.zeros(n_pixels, n_latents)) if n_latents else None
-        widths = [n_features + n_latents, *hidden_layer_sizes]
+        widths = [n_features, *hidden_layer_sizes]
         hidden: list[nn.Module] = []
-        for n_in, n_out in pairwise(widths):
+        for number, (n_in, n_out) in enumerate(pairwise(widths)):
             if hidden:
-                hidden.append(nn.Linear(n_in, n_out))
+                hidden.append(_Dense(n_in, n_out))
             elif n_light_features is None:
                 hidden.append(_FirstLayer(n_in, n_out))
             else:
                 hidden.append(_LightPixelLayer(n_light_features, n_in, n_out))
             if normalization is not None:
-                hidden.append(NORMALIZATIONS[normalization](n_out))
-            hidden.append(ACTIVATIONS[activation]())
+                hidden.append(NORMALIZATIONS[normalization](n_out, dtype=torch.float32))
+            hidden.append(_activation(activation))
             if dropout:
-                hidden.append(nn.Dropout(dropout))
+                hidden.append(Dropout(dropout, seed + number))
         self.hidden: nn.Sequential = nn.Sequential(*hidden)
-        last = nn.Linear if hidden else _FirstLayer
-        output: list[nn.Module] = [last(widths[-1], n_outputs), ACTIVATIONS[output_activation]()]
+        last = _Dense if hidden else _FirstLayer
+        output: list[nn.Module] = [last(widths[-1], n_outputs), _activation(output_activation)]
         if (output_offset, output_scale) != (0.0, 1.0):
             output.insert(1, _Rescale(output_offset, output_scale))
         self.output: nn.Sequential = nn.Sequential(*output)
-        self.apply(_initialize)
+        generator = torch.Generator().manual_seed(seed)
+        for layer in self.modules():
+            if isinstance(layer, _Dense):
+                layer.draw_weights(generator)
 
     def forward(self, X):
         """Predict observations.
@@ -223,14 +256,13 @@ class RelightingMLP(nn.Module):
         Parameters
         ----------
         X : Tensor of shape (n_observations, n_features)
-            Features, light first. Where there are latents, the pixel's number is one more.
+            Features, light first.
 
         Returns
         -------
         Tensor of shape (n_observations, n_outputs), float32
             Encoded colours.
         """
-        X = self._with_latents(X)
         with self._autocast(X):
             hidden = self.hidden(X)
         return self.output(hidden.float())
@@ -246,7 +278,7 @@ class RelightingMLP(nn.Module):
             Features of the lights.
 
         pixels : Tensor of shape (n_pixels, n_pixel_features)
-            Features of the pixels, with their numbers where there are latents.
+            Features of the pixels.
 
         Returns
         -------
@@ -278,7 +310,7 @@ class RelightingMLP(nn.Module):
         n_lights = max(1, block // n_pixels)
         light_part = self._light_part(lights)
         # Within one such context, the weights are cast once for all blocks.
-        with freed_memory_kept(), self._autocast(lights):
+        with self._autocast(lights):
             for pixel in range(0, len(pixels), n_pixels):
                 pixel_part = self._pixel_part(pixels[pixel : pixel + n_pixels])
                 for light in range(0, len(lights), n_lights):
@@ -303,14 +335,7 @@ class RelightingMLP(nn.Module):
                 part = part + feature[:, None] * column
             return part
 
-    def _with_latents(self, columns):
-        if self.latents is None:
-            return columns
-        own = nn.functional.embedding(columns[:, -1].long(), self.latents)
-        return torch.cat([columns[:, :-1], own], 1)
-
     def _pixel_part(self, pixels):
-        pixels = self._with_latents(pixels)
         weight = self._first().weight
         with self._autocast(pixels, enabled=False):
             return nn.functional.linear(pixels, weight[:, weight.shape[1] - pixels.shape[1] :])
@@ -334,9 +359,6 @@ class RelightingMLP(nn.Module):
         return torch.autocast(tensor.device.type, torch.bfloat16, enabled=enabled and self.half_precision)
 
 
-def _initialize(module):
-    if isinstance(module, _LightPixelLayer):
-        module.reset_parameters()
-    elif isinstance(module, nn.Linear):
-        nn.init.xavier_uniform_(module.weight)
-        nn.init.zeros_(module.bias)
+def _activation(name):
+    # The only one that has weights, which are to be of the network's type whatever torch's default is.
+    return nn.PReLU(dtype=torch.float32) if name == "prelu" else ACTIVATIONS[name]()

@@ -1,31 +1,44 @@
 """The multilayer perceptron as a scikit-learn regressor: :class:`RelightingMLPRegressor`."""
 
-from dataclasses import fields
+import os
+from numbers import Integral, Real
+from pathlib import Path
 
+import numpy as np
+import torch
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from skorch.callbacks import Callback
 
 from ..preprocessing import PixelLightFeatures
-from ..stacks import ImageStack
-from ..utils import DocumentedEstimator, VersionedState
-from ..utils._sklearn_compat import fit_context
-from .checks import ObservationChecks
-from .ensembles import train_networks
-from .fitting import TrainingData, choose_precision, fit_first_stage, resolve_n_latents
-from .interpolation.streamed import StreamedInterpolation
-from .predicting import predict_blend
-from .resuming import FitCheckpoint
-from .training import Clock, resolve_device
-from .trust import Trust, measure_trust
+from ..stacks import ImageRows, ImageStack
+from ..utils import (
+    FLOAT32_SAFE,
+    DocumentedEstimator,
+    VersionedState,
+    check_magnitude,
+    check_pixel_weight,
+    naming,
+)
+from ..utils._sklearn_compat import Interval, StrOptions, fit_context
+from ._batches import Observations, as_tensor
+from ._callbacks import BatchSizeStages, named_callbacks
+from ._checkpoint import EpochCheckpoint, FitCheckpoint, fit_fingerprint
+from ._config import TrainingConfig, resolve_device
+from ._disk_batches import StackObservations
+from ._modules import ACTIVATIONS, NORMALIZATIONS
+from ._net import Clock
+from ._training import freed_memory_kept, make_net, membership, split_lights
 
 __all__ = ["RelightingMLPRegressor"]
 
+# Parameters that no result depends on.
+_IRRELEVANT = {"checkpoint", "verbose"}
 
-class RelightingMLPRegressor(
-    DocumentedEstimator, VersionedState, ObservationChecks, RegressorMixin, MultiOutputMixin, BaseEstimator
-):
-    """Multilayer perceptron from light and pixel to colour, trained by skorch; or several, and an interpolation.
+
+class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin, MultiOutputMixin, BaseEstimator):
+    """Multilayer perceptron from light and pixel to colour, trained by skorch.
 
     Parameters
     ----------
@@ -39,13 +52,8 @@ class RelightingMLPRegressor(
         Activation of the output, one of the above. A ReLU there can kill a channel for good.
 
     light_pixel_products : bool, default=True
-        Give the first hidden layer products of light and pixel, too: for each of its units, of a function of the light
-        and one of the pixel, both linear and learnt. A plain table, which does not say what is which, has none.
-
-    n_latents : int or "auto", default=0
-        Numbers that each network finds for each pixel, beside its features, at a quarter of the learning rate: what its
-        surroundings shade or mirror, say. ``"auto"``: 8 where there are 100 lights and more, and the fit comes upon
-        each pixel 100 times, else none: between few lights they only fit the noise.
+        Whether each unit of the first hidden layer is also given the product of a function of the light and one of the
+        pixel, both linear and learnt. A plain table, which does not say what is which, has no such products.
 
     dropout : float, default=0.0
         Share of hidden units dropped in training, in [0, 1).
@@ -53,93 +61,57 @@ class RelightingMLPRegressor(
     normalization : {None, "batch", "layer"}, default=None
         Normalisation before each hidden activation.
 
-    mse_weight, luminance_weight, relative_weight : float, default=1.0, 1.0, 0.01
-        Weights, at least 0, of the terms of :class:`~sklrelight.losses.CompositeLoss`. Not all may be 0.
+    luminance_weight, relative_weight : float, default=0.0
+        Weights, at least 0, of the terms of :class:`~sklrelight.neural.CompositeLoss` beside the squared error.
 
     optimizer : {"muon", "adam"}, default="muon"
-        ``"muon"``: :class:`~sklrelight.optimizers.MuonAdamW`. ``"adam"``: Adam for all weights.
+        ``"muon"``: :class:`~sklrelight.neural.MuonAdamW`. ``"adam"``: Adam for all weights.
 
     learning_rate_init : float, default=4e-3
-        Learning rate at the start. Muon's own is ten times as large.
-
-    learning_rate : {"linear", "plateau", "constant"}, default="linear"
-        ``"linear"``: falls to 0 over the whole fit, batch by batch. ``"plateau"``: multiplied by `plateau_factor` after
-        `plateau_patience` epochs in which the training loss did not fall by 1e-4.
-
-    plateau_factor : float, default=0.5
-        In (0, 1).
-
-    plateau_patience : int, default=2
-        Epochs without improvement, counted anew in each stage, at which the rate is reduced.
-
-    min_learning_rate : float, default=1e-7
-        The plateau schedule does not go below.
+        Learning rate at the start. Muon's own is ten times as large. The rate falls along a line to 0 over the whole
+        fit, by observations or by time, whichever is further on, unless one of the `callbacks` schedules it.
 
     batch_size : int or "auto", default="auto"
-        Observations of a batch, in the first stage. ``"auto"``: 100,000 / the number of lights, from 1,000 to 5,000;
-        5,000 for a plain table; or, where that is less, an eighth of the observations, but not less than 32.
-
-    n_stages : int, default=1
-        Number of stages, each with a smaller batch than the one before
-        (:class:`~sklrelight.callbacks.BatchSizeStages`).
-
-    batch_size_factor : float, default=0.5
-        In (0, 1]. Each stage's batch size is the one before times this factor.
+        Observations of a batch. ``"auto"``: 100,000 / the number of lights, from 1,000 to 5,000; 5,000 for a plain
+        table; or, where that is less, an eighth of the observations, but not less than 32.
 
     window_size : int, default=1
         1: batches of single pixels, drawn at random over all photographs. Larger: batches of whole windows of that
         side, ``max(1, round(batch_size / window_size ** 2))`` of them.
 
-    max_epochs : int, default=100
-        Epochs of a stage, at most. An epoch is as many observations as there are.
-
-    n_networks : int or "auto", default=1
-        Networks whose mean is predicted, each trained with an equal part of `max_observations`. On the CPU they are
-        trained side by side, in threads with equal parts of torch's, unless there is dropout, a compiled step or a
-        stack on disk; what comes out does not depend on it. ``"auto"``: (105 / the number of lights)^1.5, rounded, from
-        1 to 8, and at most a third of the number of lights; at least 2 where the fit sees all there is ten times; 1 for
-        a plain table.
-
-    interpolation : "auto", estimator or None, default=None
-        A model from lights to encoded photographs that the networks are averaged with. ``"auto"``:
-        :class:`~sklrelight.interpolation.StackedRBFInterpolation`, or None for a plain table. See Notes.
-
     scale_targets : bool, default=True
         Whether the output starts from mean and standard deviation of the targets, rather than from 0 and 1.
 
     max_observations : int, "auto" or None, default="auto"
-        Training ends after so many observations, those of all networks together, if not before. It bounds the time of
-        a fit whatever the capture's size, and unlike a time it gives the same result everywhere. ``"auto"``: 4.5
-        million + 450 million / the number of lights, from 9 to 18 million: about as long a fit, in larger batches.
+        Number of observations after which training ends. It bounds the time of a fit whatever the capture's size, and
+        unlike a time it gives the same result everywhere. ``"auto"``: 4.5 million + 450 million / the number of lights,
+        from 9 to 18 million, which is about as long a fit, in larger batches; but each observation at most 100 times.
+        None: without end, for a fit that `max_time` or one of the `callbacks` ends. The members of an ensemble share
+        the number.
 
     max_time : float or None, default=None
-        Seconds after which the fit ends, from the start of `fit` and compilation included, if it has not ended before:
-        with the batch that runs then, and one pass over the validation lights. A linear rate falls to 0 by then. Other
-        runs end elsewhere: use `max_observations` for a result that can be reproduced to the byte.
+        Seconds after which the fit ends, compilation included, if it has not ended before: with the batch that runs
+        then, and one pass over the validation lights. Members of an ensemble that are trained one after another share
+        the time. Other runs end elsewhere: use `max_observations` for a result that can be reproduced to the byte.
 
     validation_fraction : float, default=0.0
         Share of the lights (of the rows of a plain table), in [0, 1), held out of training for a validation loss. Whole
         photographs are held out: rows of single pixels would leak.
 
-    stage_patience : int or None, default=3
-        Epochs without a lower validation loss that end a stage, from the second one on. Without validation the training
-        loss is watched.
-
-    target_loss : float, default=0.0
-        A stage that ends with a lower validation loss is the last.
-
-    restore_best_weights : bool, default=True
-        With validation, keep the weights of the epoch with the lowest validation loss rather than the last ones.
+    callbacks : list of skorch callbacks or of (name, callback) pairs, or None, default=None
+        Callbacks of the training, such as :class:`~sklrelight.neural.BatchSizeStages` and
+        :class:`~sklrelight.neural.PlateauLearningRate`; they are cloned for each fit. Their parameters are
+        ``callbacks__<name>__<parameter>`` in `set_params` and in a search.
 
     checkpoint : path-like or None, default=None
-        A file that keeps how far the fit has come. If the fit is killed, or ends with Ctrl-C or an error, the next one
-        with the same parameters and data goes on from there and ends in the same bytes. The file is removed at the end
-        of the fit. Each fit needs one of its own, so that it is not for a search. See Notes.
+        File that keeps how far the fit has come. If the fit is killed, or ends with Ctrl-C or an error, the next one
+        with the same parameters and data goes on from its last whole epoch, and ends like one that was never killed.
+        Each fit needs a file of its own, so that it is not for a search. See Notes.
 
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Of the hidden layers' products. ``"auto"``: bfloat16 where the device has units for it that are faster (AMX,
-        AVX512-bf16 other than Intel's, CUDA) and there are at least 131,072 observations, else float32. Weights, loss
-        and output are float32.
+        Number type of the hidden layers' products. ``"auto"``: bfloat16 where the device has units for it that are
+        faster (AMX, AVX512-bf16 other than Intel's, CUDA) and there are at least 131,072 observations, else float32.
+        Weights, loss and output are float32.
 
     compile : bool or "auto", default="auto"
         Whether the step of training is compiled by torch. ``"auto"``: where the fit is long enough to repay that, by
@@ -150,73 +122,37 @@ class RelightingMLPRegressor(
         ``"auto"`` takes CUDA where there is one, else the CPU; otherwise a torch device.
 
     random_state : int, RandomState instance or None, default=None
-        For initial weights, the order of observations, dropout, and the choice of validation lights. An int gives the
-        same result each time, to the byte on the CPU with the same number of torch threads.
+        Seeds the initial weights, the order of observations, dropout, and the choice of validation lights. An int gives
+        the same result each time, to the byte on the CPU with the same number of torch threads. torch's own generators
+        are neither used nor changed.
 
     verbose : int, default=0
         1: a progress bar with loss, learning rate and batch size.
 
     Attributes
     ----------
-    nets_ : list of RelightingNet
-        The fitted skorch nets, trimmed for prediction.
-
     net_ : RelightingNet
-        The first of them.
+        The fitted skorch net, trimmed for prediction.
 
-    interpolation_ : estimator or None
-        The fitted interpolation.
-
-    network_share_ : float
-        What part of a prediction comes from the networks, in [0, 1]; the rest comes from the interpolation.
-
-    cluster_shares_ : ndarray of shape (n_clusters,) or None
-        The same for each of the clusters of pixels that the interpolation has, as the default does; predictions are
-        made with these, then.
-
-    largest_change_ : float or None
-        Root mean square by which the networks changed the interpolation in that photograph of a held-out light which
-        they changed most. No predicted photograph is changed by more: where networks differ from it by more than they
-        were ever seen to, it is they that are wrong, as between the rings of a dome. None where there were no such
-        photographs.
-
-    largest_deviation_ : float or None
-        Root mean square by which a network that had not seen a held-out light differed from the mean of those that had,
-        where it differed most. Under lights where the networks' standard deviation is larger, their share falls with
-        its square. None where there is one network, or no held-out light.
-
-    held_out_distance_ : float or None
-        The least distance of a held-out light from those that its network had seen. Nearer to a training light, the
-        networks' share falls with the distance, and the largest change with its square: there the default interpolation
-        becomes exact, and a network keeps what it has not learnt. None where there were no held-out lights, or the
-        interpolation is another one.
-
-    lights_ : ndarray of shape (n_lights, n_light_features) or None
-        The training lights, in their own units, where there is such a distance.
-
-    inside_ : ndarray of bool of shape (H, W) or None
-        The pixels that have weight, and so count for that change; None: all.
+    config_ : TrainingConfig
+        What the fit did, with a value for each parameter that was "auto".
 
     history_ : skorch.history.History
-        That of `net_`: a row an epoch (the last one lacks its losses where Ctrl-C ended it):
-        ``train_loss``, ``valid_loss`` (with validation), ``event_lr``, ``batch_size``, ``stage``,
-        ``event_stage_end``, ``dur`` (seconds).
+        A row for each epoch (the last one lacks its losses where Ctrl-C ended it): ``train_loss``, ``valid_loss`` (with
+        validation), ``event_lr``, ``dur`` (seconds), and what callbacks record.
 
     interrupted_ : bool
         Whether Ctrl-C ended the fit. The estimator is fitted with the weights that it had reached, and the
         KeyboardInterrupt goes on to the caller, so that a search ends as well.
 
     n_observations_ : int
-        Observations that training has seen, in all networks.
-
-    precision_ : {"float32", "bfloat16"}
-        The precision in use.
+        Number of observations that training has seen.
 
     compiled_ : bool
         Whether the step of training was compiled.
 
-    device_ : str
-        The device that the fit ran on.
+    target_shape_ : tuple of int
+        Shape of a photograph's colours, or of a row's targets.
 
     target_range_ : tuple of float or None
         Least and greatest value of the training photographs, which predicted ones are kept within: decoded, a small
@@ -238,14 +174,14 @@ class RelightingMLPRegressor(
     other defaults; ``make_relighter(recipe="colburn2019")`` has the published ones. Muon, a rate that falls over a
     budget of observations, and salient images reach a lower error in a small part of the time.
 
-    The file of `checkpoint` is written at the start, after every 2^20 observations (2^25 on CUDA), those of validation
-    too, and at the end of each network. That takes about a hundredth of the time of a long fit, and at most so many
-    observations are lost. It holds weights, optimiser, schedule, batches, random states and history of the networks in
-    training, and those that are finished; the interpolation is fitted again. The file is written beside and renamed,
-    has a checksum, and is read without running any code in it. One that is damaged, or of other data or parameters
-    (`verbose` aside), is refused and left as it is. The bytes at the end are the same with the same versions and number
-    of torch threads. With a `random_state` that is no int, the fit goes on with the random numbers that it began with;
-    but where a featurizer's is None, its features are other data each time. `max_time` counts what was spent before.
+    The file of `checkpoint` is written at the start and after every epoch. It holds weights, optimiser, callbacks,
+    batches, random states and history. It is written beside and renamed, has a checksum, and is read without running
+    any code in it. One that is damaged, in use by another fit, or of other data or parameters (`verbose` aside) is
+    refused and left as it is. It stays when the fit is over, and the next such fit takes the trained network from it;
+    `Relighter.fit` deletes it when the whole model is fitted. The members of an ensemble have a file each, whose name
+    ends in their number. The bytes at the end are the same with the same versions and number of torch threads. With a
+    `random_state` that is no int, the fit goes on with the seed that it began with; but where a featurizer's is None,
+    its features are other data each time. `max_time` counts what was spent before.
 
     Examples
     --------
@@ -259,6 +195,34 @@ class RelightingMLPRegressor(
     array([1.], dtype=float32)
     """
 
+    _parameter_constraints: dict[str, list] = {
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "output_activation": [StrOptions(set(ACTIVATIONS))],
+        "light_pixel_products": ["boolean"],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "normalization": [StrOptions(set(NORMALIZATIONS)), None],
+        "luminance_weight": [Interval(Real, 0, None, closed="left")],
+        "relative_weight": [Interval(Real, 0, None, closed="left")],
+        "optimizer": [StrOptions({"adam", "muon"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "window_size": [Interval(Integral, 1, None, closed="left")],
+        "scale_targets": ["boolean"],
+        "max_observations": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "callbacks": [list, tuple, None],
+        "checkpoint": [str, os.PathLike, None],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "compile": ["boolean", StrOptions({"auto"})],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+    # What `fit` is given beside X and y is meant for it wherever scikit-learn routes such data.
+    __metadata_request__fit = {"pixel_weight": True, "saturation": True}
+
     def __init__(
         self,
         hidden_layer_sizes=(256, 256, 256),
@@ -266,32 +230,19 @@ class RelightingMLPRegressor(
         activation="relu",
         output_activation="identity",
         light_pixel_products=True,
-        n_latents=0,
         dropout=0.0,
         normalization=None,
-        mse_weight=1.0,
-        luminance_weight=1.0,
-        relative_weight=0.01,
+        luminance_weight=0.0,
+        relative_weight=0.0,
         optimizer="muon",
         learning_rate_init=4e-3,
-        learning_rate="linear",
-        plateau_factor=0.5,
-        plateau_patience=2,
-        min_learning_rate=1e-7,
         batch_size="auto",
-        n_stages=1,
-        batch_size_factor=0.5,
         window_size=1,
-        max_epochs=100,
-        n_networks=1,
-        interpolation=None,
         scale_targets=True,
         max_observations="auto",
         max_time=None,
         validation_fraction=0.0,
-        stage_patience=3,
-        target_loss=0.0,
-        restore_best_weights=True,
+        callbacks=None,
         checkpoint=None,
         precision="auto",
         compile="auto",
@@ -303,38 +254,79 @@ class RelightingMLPRegressor(
         self.activation = activation
         self.output_activation = output_activation
         self.light_pixel_products = light_pixel_products
-        self.n_latents = n_latents
         self.dropout = dropout
         self.normalization = normalization
-        self.mse_weight = mse_weight
         self.luminance_weight = luminance_weight
         self.relative_weight = relative_weight
         self.optimizer = optimizer
         self.learning_rate_init = learning_rate_init
-        self.learning_rate = learning_rate
-        self.plateau_factor = plateau_factor
-        self.plateau_patience = plateau_patience
-        self.min_learning_rate = min_learning_rate
         self.batch_size = batch_size
-        self.n_stages = n_stages
-        self.batch_size_factor = batch_size_factor
         self.window_size = window_size
-        self.max_epochs = max_epochs
-        self.n_networks = n_networks
-        self.interpolation = interpolation
         self.scale_targets = scale_targets
         self.max_observations = max_observations
         self.max_time = max_time
         self.validation_fraction = validation_fraction
-        self.stage_patience = stage_patience
-        self.target_loss = target_loss
-        self.restore_best_weights = restore_best_weights
+        self.callbacks = callbacks
         self.checkpoint = checkpoint
         self.precision = precision
         self.compile = compile
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+
+    def get_params(self, deep=True):
+        """Get the parameters, those of callbacks included.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to add ``callbacks__<name>`` and ``callbacks__<name>__<parameter>``.
+
+        Returns
+        -------
+        dict
+            Values by name.
+        """
+        params = super().get_params(deep=deep)
+        if deep:
+            for name, callback in named_callbacks(self.callbacks):
+                params[f"callbacks__{name}"] = callback
+                if hasattr(callback, "get_params"):
+                    own = callback.get_params(deep=True)
+                    params |= {f"callbacks__{name}__{key}": value for key, value in own.items()}
+        return params
+
+    def set_params(self, **params):
+        """Set parameters, those of callbacks included.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name.
+
+        Returns
+        -------
+        self : RelightingMLPRegressor
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter or callback.
+        """
+        nested = {name: value for name, value in params.items() if name.startswith("callbacks__")}
+        super().set_params(**{name: value for name, value in params.items() if name not in nested})
+        # Whole callbacks first: the parameters are meant for what then stands there.
+        for name, value in sorted(nested.items(), key=lambda item: item[0].count("__")):
+            _, which, *parameter = name.split("__", 2)
+            callbacks = named_callbacks(self.callbacks)
+            if which not in dict(callbacks):
+                raise ValueError(f"{name!r}: there is no callback {which!r} among {[*dict(callbacks)]}")
+            if parameter:
+                dict(callbacks)[which].set_params(**{parameter[0]: value})
+            else:
+                self.callbacks = [(own, value if own == which else callback) for own, callback in callbacks]
+        return self
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, pixel_weight=None, saturation=None):
@@ -363,9 +355,9 @@ class RelightingMLPRegressor(
         Raises
         ------
         ValueError
-            For data that are not finite, too large for float32 (beyond 1e12), do not fit together or are less than two
-            lights (rows), for parameters out of their range, and for a checkpoint that is damaged or of another fit,
-            before any work is done; if training diverges.
+            Before any work is done: for data that are not finite, too large for float32 (beyond 1e12), do not fit
+            together or are less than two lights (rows), for parameters out of their range, and for a checkpoint that is
+            damaged, in use or of another fit. Afterwards: if training diverges.
         OSError
             If the checkpoint cannot be written.
         RuntimeError
@@ -373,53 +365,53 @@ class RelightingMLPRegressor(
         KeyboardInterrupt
             On Ctrl-C, after the estimator has become fitted as far as it got.
         """
-        clock = Clock(self.max_time)
+        ensemble = membership()
+        clock_start = Clock()
         self._check_parameters()
         device = resolve_device(self.device)
-        features, y = self._check_training_data(X, y)
+        features, y, rows = self._check_training_data(X, y)
         pixel_weight = self._check_pixel_weight(pixel_weight, features)
-        data = TrainingData(features, y, pixel_weight, saturation, is_table=not isinstance(X, PixelLightFeatures))
+        is_table = not isinstance(X, PixelLightFeatures)
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        # What torch calls inference tensors cannot be trained on, whatever mode the caller is in.
+        with torch.inference_mode(False), torch.enable_grad():
+            observations = _make_observations(features, y, rows, pixel_weight, saturation, device)
+            checkpoint = None
+            if self.checkpoint is not None:
+                checkpoint = self._open_checkpoint(features, y, rows, pixel_weight, saturation, device, ensemble)
+                seed = checkpoint.state.get("seed", seed)
+            try:
+                config = TrainingConfig.resolve(
+                    self.get_params(deep=False), observations, seed, ensemble.n_members, ensemble.n_rounds
+                )
+                train, valid = split_lights(observations, config.validation_fraction, seed)
+                net = make_net(config, self.callbacks, train, valid)
+                if checkpoint is not None:
+                    net.callbacks.append(("checkpoint", EpochCheckpoint(checkpoint, seed)))
+                net.clock = Clock(config.max_time, ensemble.stop)
+                net.clock.elapsed = clock_start.elapsed
+                with freed_memory_kept():
+                    net.initialize().partial_fit(train)
+            finally:
+                if checkpoint is not None:
+                    checkpoint.close()
+        finite = all(bool(parameter.isfinite().all()) for parameter in net.module_.parameters())
+        if not (finite or net.interrupted_):
+            raise ValueError(
+                f"training diverged: at learning_rate_init={self.learning_rate_init:g} the network's weights are no"
+                " longer finite; take a smaller one, or scale X and y"
+            )
+        self.config_ = config
         self.target_shape_ = y.shape[1:]
-        self.target_range_ = data.target_range()
-        self.inside_ = None if pixel_weight is None else pixel_weight > 0
-        observations = data.observations(resolve_n_latents(self, data), device)
-        self.precision_ = choose_precision(self.precision, device, len(observations))
-        self.device_ = str(device)
-
-        rng = check_random_state(self.random_state)
-        checkpoint = None
-        if self.checkpoint is not None:
-            if isinstance(y, ImageStack):
-                raise ValueError("checkpoint is for photographs in memory, y is a stack on disk: set it to None")
-            checkpoint = FitCheckpoint(self, data, device, self.precision_, clock, rng)
-            rng = checkpoint.generator(self.random_state, rng)
-        on_disk = isinstance(y, ImageStack)
-        if on_disk and self.interpolation is not None:
-            # What takes memory for each light is done on a sample of the pixels, as on small photographs.
-            data = data.sample(rng)
-        interpolation, held_out = fit_first_stage(self, data, rng)
-        half_precision = self.precision_ == "bfloat16"
-        nets = train_networks(self, observations, held_out, half_precision, clock, rng, checkpoint)
-        self.interpolation_ = None
-        trust = Trust()
-        self.nets_, self.net_ = nets, nets[0]
-        self.compiled_ = any(net.compiled_ for net in nets)
-        self.interrupted_ = any(net.interrupted_ for net in nets)
-        self.n_observations_ = sum(net.n_observations_ for net in nets)
-        for net in nets:
-            net.trim_for_prediction()
-        self.history_ = nets[0].history
-        if interpolation is not None:
-            trust = measure_trust(nets, interpolation, held_out, data, self.target_range_, rng)
-            if on_disk:
-                interpolation = StreamedInterpolation(interpolation, y.clipped(saturation), data.pixels, rng)
-            self.interpolation_ = interpolation
-        for field in fields(Trust):
-            setattr(self, f"{field.name}_", getattr(trust, field.name))
+        self.target_range_ = None if is_table else _target_range(y, rows, pixel_weight)
+        self.compiled_ = net.compiled_ or bool(checkpoint and checkpoint.state.get("compiled"))
+        self.interrupted_ = net.interrupted_
+        self.n_observations_ = net.n_observations_
+        net.trim_for_prediction()
+        self.history_ = net.history
+        self.net_ = net
         if self.interrupted_:
             raise KeyboardInterrupt
-        if checkpoint is not None:
-            checkpoint.remove()
         return self
 
     def predict(self, X):
@@ -442,9 +434,136 @@ class RelightingMLPRegressor(
         """
         check_is_fitted(self)
         features = self._check_features(X, reset=False)
-        trust = Trust(**{field.name: getattr(self, f"{field.name}_") for field in fields(Trust)})
-        bounds = self.target_shape_, self.target_range_
-        return predict_blend(self.nets_, self.interpolation_, trust, self.inside_, features, *bounds)
+        module = self.net_.module_.eval()
+        device = next(module.parameters()).device
+        lights, pixels = (
+            torch.from_numpy(np.require(table, np.float32, ["C", "W"])).to(device)
+            for table in (features.lights, features.pixels)
+        )
+        encoded = module.predict_product(lights, pixels)
+        if self.target_range_ is not None:
+            np.clip(encoded, *self.target_range_, out=encoded)
+        if (
+            isinstance(X, PixelLightFeatures)
+            and self.target_shape_[:2] != features.image_shape
+            and features.image_shape
+        ):
+            return encoded.reshape(len(features), *features.image_shape, *self.target_shape_[2:])
+        return encoded.reshape(len(features), *self.target_shape_)
+
+    def remove_checkpoint(self, n_members=1):
+        """Delete the files of `checkpoint`, those of all members of an ensemble; done where there are none.
+
+        Parameters
+        ----------
+        n_members : int, default=1
+            Number of members.
+        """
+        if self.checkpoint is not None:
+            for number in range(n_members):
+                FitCheckpoint.remove(_checkpoint_path(self.checkpoint, number, n_members))
+
+    def _open_checkpoint(self, features, y, rows, pixel_weight, saturation, device, ensemble):
+        # A generator that is passed from fit to fit is at another place when a fit is tried again.
+        moving = set() if isinstance(self.random_state, Integral) else {"random_state"}
+        parameters = {
+            name: value for name, value in self.get_params().items() if name not in _IRRELEVANT | moving | {"callbacks"}
+        }
+        on_disk = isinstance(y, ImageStack)
+        tables = {
+            "the lights of X": features.lights,
+            "the pixels of X": features.pixels,
+            "the rows of y": rows,
+            "pixel_weight": pixel_weight,
+        }
+        fingerprint = fit_fingerprint(
+            parameters,
+            tables if on_disk else tables | {"y": y},
+            **({"the stack y": y.fingerprint()} if on_disk else {}),
+            saturation=saturation,
+            image_shape=features.image_shape,
+            device=str(device),
+        )
+        return FitCheckpoint(_checkpoint_path(self.checkpoint, ensemble.number, ensemble.n_members), fingerprint)
+
+    def _check_parameters(self):
+        """Check what spans several parameters, or lies inside one."""
+        sizes = self.hidden_layer_sizes
+        if not all(isinstance(size, Integral) and not isinstance(size, bool) and int(size) > 0 for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be a sequence of positive integers, got {sizes!r}")
+        callbacks = [callback for _, callback in named_callbacks(self.callbacks)]
+        for callback in callbacks:
+            if not isinstance(callback, Callback):
+                raise ValueError(f"callbacks must be skorch callbacks or pairs of a name and one, got {callback!r}")
+        if self.max_observations is None and self.max_time is None:
+            if not any(isinstance(callback, BatchSizeStages) for callback in callbacks):
+                raise ValueError(
+                    "max_observations and max_time are None, and no BatchSizeStages is among the callbacks: nothing"
+                    " ends the fit; set one of them"
+                )
+
+    def _check_training_data(self, X, y):
+        """Return features, targets, and the rows of the targets that belong to the features' lights, or None."""
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        if not isinstance(X, PixelLightFeatures):
+            # One by one, so that a message can name the one that is meant.
+            with naming("X"):
+                X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2, order="C")
+            with naming("y"):
+                y = check_array(y, dtype="numeric", ensure_2d=False, order="C", input_name="y", estimator=self)
+                y = check_array(y, dtype=np.float32, ensure_2d=False, input_name="y")
+            with naming("X, y"):
+                check_consistent_length(X, y)
+            check_magnitude(X, "X", FLOAT32_SAFE)
+            check_magnitude(y, "y", FLOAT32_SAFE)
+            return self._as_features(X), y, None
+        features = self._check_features(X, reset=True)
+        with naming("X, y"):
+            check_consistent_length(features, y)
+        rows = None
+        if isinstance(y, ImageRows):
+            y, rows = y.images, y.rows
+        if not isinstance(y, ImageStack):
+            with naming("y"):
+                y = check_array(
+                    y, dtype=np.float32, order="C", ensure_2d=False, allow_nd=True, ensure_min_samples=2, input_name="y"
+                )
+            check_magnitude(y, "y", FLOAT32_SAFE)
+        n_pixels = len(features.pixels)
+        if int(np.prod(y.shape[1:])) % n_pixels or (features.image_shape and y.shape[1:3] != features.image_shape):
+            raise ValueError(f"y of shape {y.shape} does not fit features of image shape {features.image_shape}")
+        return features, y, rows
+
+    @staticmethod
+    def _check_pixel_weight(pixel_weight, features):
+        if pixel_weight is None:
+            return None
+        if not features.image_shape:
+            raise ValueError("pixel_weight is for photographs, X or y has no pixels")
+        return check_pixel_weight(pixel_weight, features.image_shape)
+
+    def _check_features(self, X, *, reset):
+        if not isinstance(X, PixelLightFeatures):
+            with naming("X"):
+                X = validate_data(self, X, dtype=np.float32, reset=reset, order="C")
+            check_magnitude(X, "X", FLOAT32_SAFE)
+            return self._as_features(X)
+        n_features = X.shape[2]
+        check_magnitude(X.lights, "X, scaled like the training lights,", FLOAT32_SAFE)
+        check_magnitude(X.pixels, "X, in its table of pixels,", FLOAT32_SAFE)
+        if reset:
+            self.n_features_in_ = n_features
+        elif n_features != self.n_features_in_:
+            raise ValueError(f"X has {n_features} features, but {type(self).__name__} expects {self.n_features_in_}")
+        elif X.image_shape != self.target_shape_[: len(X.image_shape)] and not X.is_part:
+            raise ValueError(f"X is of images {X.image_shape}, the training photographs were {self.target_shape_}")
+        return X
+
+    @staticmethod
+    def _as_features(table):
+        """Take a plain table as lights that all shine on one pixel without features."""
+        return PixelLightFeatures(table, np.empty((1, 0), np.float32), image_shape=())
 
     def __sklearn_is_fitted__(self):
         # A fit that failed half-way has left other attributes behind.
@@ -454,3 +573,34 @@ class RelightingMLPRegressor(
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _make_observations(features, targets, rows, pixel_weight, saturation, device):
+    """Put what is trained on on the device; photographs on disk stay there."""
+    on_disk = isinstance(targets, ImageStack)
+    n_pixels = len(features.pixels)
+    return (StackObservations if on_disk else Observations)(
+        lights=as_tensor(features.lights, device),
+        pixels=as_tensor(features.pixels, device),
+        targets=targets if on_disk else as_tensor(targets.reshape(len(targets), n_pixels, -1), device),
+        image_shape=features.image_shape,
+        rows=None if rows is None else torch.from_numpy(rows).to(device),
+        pixel_weight=None if pixel_weight is None else as_tensor(pixel_weight.ravel(), device),
+        saturation=saturation,
+    )
+
+
+def _target_range(targets, rows, pixel_weight):
+    """Least and greatest value of the photographs, those of pixels without weight aside."""
+    inside = None if pixel_weight is None else pixel_weight > 0
+    if isinstance(targets, ImageStack):
+        return targets.within(inside).extent()
+    photographs = (targets[row] for row in (range(len(targets)) if rows is None else rows))
+    values = (photograph if inside is None else photograph[inside] for photograph in photographs)
+    extents = [(some.min(), some.max()) for some in values]
+    return min(least for least, _ in extents), max(greatest for _, greatest in extents)
+
+
+def _checkpoint_path(checkpoint, number, n_members):
+    path = Path(checkpoint)
+    return path if n_members == 1 else path.with_name(f"{path.name}.{number + 1}")

@@ -1,110 +1,32 @@
-"""From a regressor's parameters to its skorch net: validation lights, batches, schedule, callbacks."""
+"""From a config to the net that is trained, and the members of an ensemble, trained side by side."""
 
+import ctypes
 import math
-from itertools import pairwise
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 
 import torch
+from sklearn.base import clone
 from skorch.callbacks import LRScheduler
 from skorch.helper import predefined_split
-from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+from threadpoolctl import threadpool_limits
 
-from ..stacks import ImageStack
-from .budget import choose_max_observations
-from .callbacks import BatchSizeStages, TrainingProgress, stage_batch_size
-from .losses import CompositeLoss
-from .networks import RelightingMLP
-from .optimizers import MuonAdamW
-from .sampling import Observations, TrainingBatches
-from .streaming import StackObservations
-from .training import RelightingNet, as_tensor
+from ._callbacks import LinearDecay, TrainingProgress, named_callbacks
+from ._losses import CompositeLoss
+from ._modules import RelightingMLP
+from ._net import RelightingNet
+from ._optimizers import MuonAdamW
 
-__all__ = [
-    "LinearDecay",
-    "make_net",
-    "make_observations",
-    "plan_observations",
-    "resolve_max_observations",
-    "split_lights",
-    "target_range",
-]
-
-# Floating-point operations of a fit from which on ``compile="auto"`` compiles: they take minutes on two cores, some ten
-# times as long as compiling. On CUDA they take some ten seconds.
-_REPAY_COMPILING = {"cpu": 2e14, "cuda": 5e15}
-
-# Between few lights, more steps make a network fit the noise; between many, it is steps that it is short of.
-_LIGHTS_TIMES_BATCH_SIZE = 100_000
-
-# Latents of a pixel meet few of the observations, and each of them moves them more.
-_RATE_OF_LATENTS = 0.25
+__all__ = ["Membership", "fit_side_by_side", "freed_memory_kept", "make_net", "membership", "split_lights"]
 
 # Observations of a batch of the validation set.
 _VALID_OBSERVATIONS = 16384
 
 
-def target_range(targets, pixel_weight):
-    """Find what predicted photographs are kept within.
-
-    Parameters
-    ----------
-    targets : ndarray of shape (n_lights, H, W, ...), or ImageStack
-        Encoded photographs.
-
-    pixel_weight : ndarray of shape (H, W) or None
-        Pixels of weight 0 do not count.
-
-    Returns
-    -------
-    tuple of float
-        Least and greatest value.
-    """
-    if isinstance(targets, ImageStack):
-        return targets.within(None if pixel_weight is None else pixel_weight > 0).extent()
-    inside = targets if pixel_weight is None else targets[:, pixel_weight > 0]
-    return inside.min(), inside.max()
-
-
-def make_observations(features, targets, pixel_weight, saturation, n_latents, device):
-    """Put what is trained on on the device; photographs on disk stay there.
-
-    Parameters
-    ----------
-    features : PixelLightFeatures
-        Every pixel under every light.
-
-    targets : ndarray of shape (n_lights, ...), or ImageStack
-        Encoded photographs, or a table's targets.
-
-    pixel_weight : ndarray of shape (H, W) or None
-        Weights of the pixels.
-
-    saturation : float or None
-        Values at or above it have no weight.
-
-    n_latents : int
-        Of each pixel.
-
-    device : torch.device
-        Where it is trained.
-
-    Returns
-    -------
-    Observations
-        All there are.
-    """
-    on_disk = isinstance(targets, ImageStack)
-    return (StackObservations if on_disk else Observations)(
-        lights=as_tensor(features.lights, device),
-        pixels=as_tensor(features.numbered_pixels() if n_latents else features.pixels, device),
-        targets=targets if on_disk else as_tensor(targets.reshape(*features.shape[:2], -1), device),
-        image_shape=features.image_shape,
-        pixel_weight=None if pixel_weight is None else as_tensor(pixel_weight.ravel(), device),
-        saturation=saturation,
-        n_latents=n_latents,
-    )
-
-
-def split_lights(observations, fraction, rng):
+def split_lights(observations, fraction, seed):
     """Hold whole lights out for validation.
 
     Parameters
@@ -115,8 +37,8 @@ def split_lights(observations, fraction, rng):
     fraction : float
         Share of the lights to hold out, in [0, 1). Above 0, at least one light is held out and one is kept.
 
-    rng : RandomState
-        Picks them.
+    seed : int
+        Seed of their choice.
 
     Returns
     -------
@@ -127,220 +49,204 @@ def split_lights(observations, fraction, rng):
         The others, if any.
     """
     n_lights = observations.n_lights
-    n_valid = 0
-    if fraction:
-        n_valid = min(max(1, round(fraction * n_lights)), n_lights - 1)
-    order = torch.from_numpy(rng.permutation(n_lights)).to(observations.rows.device)
-    train = observations.subset(order[n_valid:].sort().values)
-    return train, (observations.subset(order[:n_valid].sort().values) if n_valid else None)
+    if not fraction:
+        return observations, None
+    n_valid = min(max(1, round(fraction * n_lights)), n_lights - 1)
+    order = torch.randperm(n_lights, generator=torch.Generator().manual_seed(seed)).to(observations.rows.device)
+    return observations.subset(order[n_valid:].sort().values), observations.subset(order[:n_valid].sort().values)
 
 
-def make_net(parameters, train, valid, device, half_precision, clock, max_observations, seed, keeper=None):
-    """Build the net that `fit` trains.
+def make_net(config, callbacks, train, valid=None):
+    """Build the net that a fit trains.
 
     Parameters
     ----------
-    parameters : RelightingMLPRegressor
-        Whose parameters say what to build.
+    config : TrainingConfig
+        What the fit does.
+
+    callbacks : list or None
+        Callbacks of the user's, which are cloned.
 
     train : Observations
         What it will be trained on.
 
-    valid : Observations or None
+    valid : Observations or None, default=None
         What its validation loss is taken over.
-
-    device : torch.device
-        Where it trains.
-
-    half_precision : bool
-        Whether its hidden layers are computed in bfloat16.
-
-    clock : Clock
-        Ends the training of this net, and hurries the fall of the learning rate.
-
-    max_observations : int or None
-        Its part of the observations of the fit.
-
-    seed : int
-        Of its batches.
-
-    keeper : StateKeeper or None, default=None
-        Keeps the state of its training.
 
     Returns
     -------
     RelightingNet
         Not yet initialised.
     """
-    batch_size = parameters.batch_size
-    if batch_size == "auto":
-        batch_size = 5000 if train.n_pixels == 1 else min(5000, max(1000, _LIGHTS_TIMES_BATCH_SIZE // train.n_lights))
-        batch_size = min(batch_size, max(32, len(train) // 8))
-    n_epochs = parameters.n_stages * parameters.max_epochs
-    offset, scale = train.target_moments() if parameters.scale_targets else (0.0, 1.0)
-    options = {"window_size": parameters.window_size, "max_observations": max_observations, "seed": seed}
-    batches = TrainingBatches(train, batch_size, **options)
-    stages = BatchSizeStages(
-        batch_size=batch_size,
-        factor=parameters.batch_size_factor,
-        n_stages=parameters.n_stages,
-        max_epochs=parameters.max_epochs,
-        patience=parameters.stage_patience,
-        target_loss=parameters.target_loss,
-        # The best training loss says nothing: without validation the last weights are the ones to keep.
-        restore_best=parameters.restore_best_weights and valid is not None,
-        monitor="train_loss" if valid is None else "valid_loss",
-    )
-    schedule = _learning_rate_schedule(parameters, batches, clock)
-    callbacks = [*([("schedule", schedule)] if schedule else []), ("stages", stages)]
-    if parameters.verbose:
-        n_planned = plan_observations(parameters, len(train), max_observations)
-        callbacks.append(("progress", TrainingProgress(total=n_planned)))
-    products = parameters.light_pixel_products and len(parameters.hidden_layer_sizes) and train.pixels.shape[1]
-    muon = parameters.optimizer == "muon"
-    own_rate = [("latents", {"lr": _RATE_OF_LATENTS * parameters.learning_rate_init})] if train.n_latents else []
+    own = [(name, clone(callback, safe=False)) for name, callback in named_callbacks(callbacks)]
+    if not any(isinstance(callback, LRScheduler) for _, callback in own):
+        own.append(("linear_decay", LinearDecay()))
+    if config.verbose:
+        own.append(("progress", TrainingProgress(config.n_planned)))
+    half_precision = config.precision == "bfloat16"
+    offset, scale = train.target_moments() if config.scale_targets else (0.0, 1.0)
+    muon = config.optimizer == "muon"
     return RelightingNet(
         RelightingMLP,
         CompositeLoss,
         module__n_features=train.n_features,
         module__n_outputs=train.n_channels,
-        module__hidden_layer_sizes=tuple(parameters.hidden_layer_sizes),
-        module__activation=parameters.activation,
-        module__output_activation=parameters.output_activation,
-        module__dropout=parameters.dropout,
-        module__normalization=parameters.normalization,
+        module__hidden_layer_sizes=config.hidden_layer_sizes,
+        module__activation=config.activation,
+        module__output_activation=config.output_activation,
+        module__dropout=config.dropout,
+        module__normalization=config.normalization,
         module__half_precision=half_precision,
         module__output_offset=offset,
         module__output_scale=scale,
-        module__n_light_features=train.lights.shape[1] if products else None,
-        module__n_latents=train.n_latents,
-        module__n_pixels=len(train.pixels),
-        criterion__mse_weight=parameters.mse_weight,
-        criterion__luminance_weight=parameters.luminance_weight,
-        criterion__relative_weight=parameters.relative_weight,
+        module__n_light_features=train.lights.shape[1] if config.light_pixel_products else None,
+        module__seed=config.seed,
+        criterion__luminance_weight=config.luminance_weight,
+        criterion__relative_weight=config.relative_weight,
         optimizer=MuonAdamW if muon else torch.optim.Adam,
-        optimizer__param_groups=own_rate,
         **({"optimizer__half_precision": half_precision} if muon else {"optimizer__fused": True}),
-        lr=parameters.learning_rate_init,
-        max_epochs=n_epochs,
-        batch_size=batch_size,
+        lr=config.learning_rate_init,
+        batch_size=config.batch_size,
+        iterator_train__window_size=config.window_size,
+        iterator_train__max_observations=config.max_observations,
+        iterator_train__seed=config.seed,
         iterator_valid__batch_size=_VALID_OBSERVATIONS,
         train_split=None if valid is None else predefined_split(valid),
-        callbacks=callbacks,
-        clock=clock,
-        keeper=keeper,
-        compile_step=_choose_compile_step(parameters, train, max_observations),
-        device=str(device),
-        **{f"iterator_train__{name}": value for name, value in options.items()},
+        callbacks=own,
+        compile_step=config.compile,
+        device=config.device,
     )
 
 
-def _choose_compile_step(parameters, train, max_observations):
-    """Decide whether to compile, by what is planned and not by any timing."""
-    if parameters.compile != "auto":
-        return bool(parameters.compile)
-    widths = [train.n_features, *parameters.hidden_layer_sizes, train.n_channels]
-    # A weight takes a multiplication and an addition, forwards and twice backwards.
-    n_planned = plan_observations(parameters, len(train), max_observations)
-    n_operations = 6 * n_planned * sum(n_in * n_out for n_in, n_out in pairwise(widths))
-    return "auto" if n_operations >= _REPAY_COMPILING.get(train.lights.device.type, math.inf) else False
+@dataclass(frozen=True)
+class Membership:
+    """What a fit is told of the ensemble that it is for.
+
+    Attributes
+    ----------
+    number : int
+        Number of the member, from 0.
+
+    n_members : int
+        Number of members, which share the budget of observations.
+
+    n_rounds : int
+        Number of members that are fitted one after another, and share the time.
+
+    stop : threading.Event
+        Set when the members are to end at once: Ctrl-C reaches the main thread alone.
+    """
+
+    number: int = 0
+    n_members: int = 1
+    n_rounds: int = 1
+    stop: threading.Event = field(default_factory=threading.Event)
 
 
-def resolve_max_observations(parameters, n_lights):
-    """Resolve the parameter `max_observations`.
+_membership: ContextVar[Membership | None] = ContextVar("membership", default=None)
+
+
+def membership():
+    """Return the running fit's :class:`Membership`, that of an ensemble of one outside of any."""
+    return _membership.get() or Membership()
+
+
+def fit_side_by_side(fits, n_workers=None):
+    """Make several fits, on the CPU each in a thread with cores of its own.
+
+    Two steps of training at a time, on a core each, are faster than one on both. What comes out does not depend on it,
+    but for the number of torch's threads, by which products are rounded.
 
     Parameters
     ----------
-    parameters : RelightingMLPRegressor
-        Whose parameter it is.
+    fits : list of callable
+        Each makes one fit. Estimators of this package within know by :func:`membership` which one they are.
 
-    n_lights : int
-        Number of photographs.
+    n_workers : int or None, default=None
+        Number of fits at a time. None: as many as torch has threads; 1 on CUDA.
 
-    Returns
-    -------
-    int or None
-        Of the whole fit; None: any number of them.
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C, when all fits that had begun have ended.
     """
-    if parameters.max_observations == "auto":
-        return choose_max_observations(n_lights)
-    return parameters.max_observations
+    n_threads = torch.get_num_threads()
+    if n_workers is None:
+        n_workers = 1 if torch.cuda.is_available() else min(len(fits), n_threads)
+    stop = threading.Event()
+    n_rounds = math.ceil(len(fits) / n_workers)
+
+    def fit(number):
+        if stop.is_set():
+            return
+        token = _membership.set(Membership(number, len(fits), n_rounds, stop))
+        try:
+            fits[number]()
+        except BaseException:
+            stop.set()
+            raise
+        finally:
+            _membership.reset(token)
+
+    if n_workers == 1:
+        for number in range(len(fits)):
+            fit(number)
+        return
+
+    def fit_in_thread(number):
+        # torch's own setting is the process's; OpenMP's is the thread's, once torch has looked at it.
+        torch.get_num_threads()
+        with threadpool_limits(n_threads // n_workers, user_api="openmp"):
+            fit(number)
+
+    with ThreadPoolExecutor(n_workers) as pool:
+        futures = [pool.submit(fit_in_thread, number) for number in range(len(fits))]
+        try:
+            # Now and then, in case another thread has been given the signal.
+            while wait(futures, timeout=0.5).not_done:
+                pass
+        except KeyboardInterrupt:
+            # It reaches the main thread only. The fits end with the batch that runs, and are as fitted as they got.
+            stop.set()
+            wait(futures)
+            raise
+    for future in futures:
+        future.result()
 
 
-def plan_observations(parameters, n_observations, max_observations):
-    """Say on how many observations a net trains if no stage ends early.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_MIB = 2**20
+_memory_lock = threading.Lock()
+# One entry for each block that runs.
+_memory_users: list[None] = []
 
-    Parameters
-    ----------
-    parameters : RelightingMLPRegressor
-        Which says how many epochs.
 
-    n_observations : int
-        Of an epoch.
+@contextmanager
+def freed_memory_kept():
+    """Let the C library keep what is freed, until the end of the outermost such block.
 
-    max_observations : int or None
-        Beyond which there is no more.
-
-    Returns
-    -------
-    int
-        All epochs together.
+    Each step of training allocates the same tens of megabytes. Handed back to the system and asked for again, as glibc
+    does with blocks of such sizes, they come as new pages that have to be mapped and zeroed one by one, at a tenth to a
+    fifth of the step's time. Afterwards what is free is given back, and glibc has the thresholds at which its own
+    adaptation ends. Elsewhere than on glibc, nothing is done. No result depends on it.
     """
-    n_planned = parameters.n_stages * parameters.max_epochs * n_observations
-    return n_planned if max_observations is None else min(n_planned, max_observations)
-
-
-def _learning_rate_schedule(parameters, batches, clock):
-    if parameters.learning_rate == "plateau":
-        # Keras, whose schedule this is, reduces at the patience-th bad epoch and torch at the one after it; Keras
-        # compares by an absolute difference.
-        return LRScheduler(
-            ReduceLROnPlateau,
-            monitor="train_loss",
-            event_name=None,
-            factor=parameters.plateau_factor,
-            patience=parameters.plateau_patience - 1,
-            threshold=1e-4,
-            threshold_mode="abs",
-            min_lr=parameters.min_learning_rate,
-            eps=0.0,
-        )
-    if parameters.learning_rate == "linear":
-        factor = LinearDecay(_count_batches(parameters, batches), None if parameters.max_time is None else clock)
-        return LRScheduler(LambdaLR, step_every="batch", event_name=None, lr_lambda=factor)
-    return None
-
-
-class LinearDecay:
-    """Factor of the learning rate that falls from 1 to 0 by number of batches or by time, whichever is further on.
-
-    Parameters
-    ----------
-    n_batches : int
-        Of the whole fit.
-
-    clock : Clock or None, default=None
-        Of the whole fit; None: by number of batches alone.
-    """
-
-    def __init__(self, n_batches, clock=None):
-        self.n_batches = n_batches
-        self.clock = clock
-
-    def __call__(self, n_done):
-        """Give the factor after some batches."""
-        progress = n_done / self.n_batches
-        if self.clock is not None:
-            progress = max(progress, self.clock.progress)
-        return max(0.0, 1 - progress)
-
-
-def _count_batches(parameters, batches):
-    """Count the batches of the whole fit, if no stage ends early."""
-    first_batch_size = batches.batch_size
-    n_batches = 0
-    for stage in range(parameters.n_stages):
-        batches.batch_size = stage_batch_size(first_batch_size, parameters.batch_size_factor, stage)
-        n_batches += batches.n_batches(parameters.max_epochs)
-        batches.n_drawn += parameters.max_epochs * batches.epoch_length
-    return n_batches
+    try:
+        libc = ctypes.CDLL(None)
+    except (OSError, TypeError):
+        libc = None
+    if not hasattr(libc, "gnu_get_libc_version"):
+        yield
+        return
+    with _memory_lock:
+        _memory_users.append(None)
+        libc.mallopt(_MMAP_THRESHOLD, 1024 * _MIB)
+        libc.mallopt(_TRIM_THRESHOLD, 2047 * _MIB)
+    try:
+        yield
+    finally:
+        with _memory_lock:
+            _memory_users.pop()
+            if not _memory_users:
+                libc.mallopt(_MMAP_THRESHOLD, 32 * _MIB)
+                libc.mallopt(_TRIM_THRESHOLD, 64 * _MIB)
+                libc.malloc_trim(0)

@@ -9,7 +9,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from ..stacks import ImageStack
+from ..stacks import ImageRows, ImageStack
 from ..utils import (
     DocumentedEstimator,
     VersionedState,
@@ -48,12 +48,8 @@ class PixelLightFeatures:
     image_shape : tuple of int
         (H, W) with H * W = n_pixels, or () for a single pixel.
 
-    light_vectors : ndarray of shape (n_lights, n_light_vector_features) or None, default=None
-        The lights as they were given, before any scaling; None: those of `lights`. They are no columns of the product:
-        an interpolation over the lights measures distances by them.
-
-    pixel_numbers : ndarray of int of shape (n_pixels,) or None, default=None
-        Which pixels of an image these are; None: all of them.
+    is_part : bool, default=False
+        Whether the pixels are only some of an image's.
 
     Examples
     --------
@@ -64,14 +60,13 @@ class PixelLightFeatures:
     ((5, 6, 5), 2, (6, 5))
     """
 
-    def __init__(self, lights, pixels, image_shape, light_vectors=None, pixel_numbers=None):
+    def __init__(self, lights, pixels, image_shape, is_part=False):
         if int(np.prod(image_shape)) != len(pixels):
             raise ValueError(f"image_shape {image_shape} does not have the {len(pixels)} pixels of the pixel table")
         self.lights = lights
         self.pixels = pixels
         self.image_shape = tuple(image_shape)
-        self.light_vectors = lights if light_vectors is None else light_vectors
-        self.pixel_numbers = np.arange(len(pixels)) if pixel_numbers is None else pixel_numbers
+        self.is_part = is_part
 
     @property
     def shape(self):
@@ -94,12 +89,12 @@ class PixelLightFeatures:
     def __getitem__(self, key):
         # scikit-learn asks for [rows, ...].
         rows = key[0] if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis else key
-        lights, light_vectors = self.lights[rows], self.light_vectors[rows]
+        lights = self.lights[rows]
         if lights.ndim == 1:
-            lights, light_vectors = lights[None], light_vectors[None]
+            lights = lights[None]
         if isinstance(rows, tuple) or lights.ndim != 2:
             raise IndexError(f"PixelLightFeatures is indexed by lights only, got {key!r}")
-        return PixelLightFeatures(lights, self.pixels, self.image_shape, light_vectors, self.pixel_numbers)
+        return PixelLightFeatures(lights, self.pixels, self.image_shape, self.is_part)
 
     def of_pixels(self, pixels):
         """Keep some pixels.
@@ -112,20 +107,9 @@ class PixelLightFeatures:
         Returns
         -------
         PixelLightFeatures
-            Of images of the shape (n_kept, 1).
+            Their features, as of images of the shape (n_kept, 1).
         """
-        kept, numbers = self.pixels[pixels], self.pixel_numbers[pixels]
-        return PixelLightFeatures(self.lights, kept, (len(pixels), 1), self.light_vectors, numbers)
-
-    def numbered_pixels(self):
-        """Give the table of pixels with the pixels' numbers as one more column.
-
-        Returns
-        -------
-        ndarray of shape (n_pixels, n_pixel_features + 1), float32
-            Numbers from 2^24 on are rounded.
-        """
-        return np.column_stack([self.pixels, self.pixel_numbers]).astype(np.float32)
+        return PixelLightFeatures(self.lights, self.pixels[pixels], (len(pixels), 1), is_part=True)
 
     def to_table(self):
         """Write all observations out.
@@ -233,6 +217,9 @@ class PixelLightFeaturizer(
     PixelLightFeatures(shape=(10, 24, 7), image_shape=(4, 6))
     """
 
+    # What `fit` is given beside X and y is meant for it wherever scikit-learn routes such data.
+    __metadata_request__fit = {"pixel_weight": True}
+
     _parameter_constraints = {
         "n_components": [Interval(Integral, 0, None, closed="left")],
         "brightness_powers": ["array-like"],
@@ -279,11 +266,12 @@ class PixelLightFeaturizer(
             X = validate_data(self, X, dtype=np.float64)
         # check_array alone would warn of a y of shape (n, 1) or refuse none of the shapes that are wanted here.
         on_disk = isinstance(y, ImageStack)
+        with naming("X, y"):
+            check_consistent_length(X, y)
+        y, rows = (y.images, y.rows) if isinstance(y, ImageRows) else (y, slice(None))
         if not on_disk:
             with naming("y"):
                 y = check_array(y, dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y")
-        with naming("X, y"):
-            check_consistent_length(X, y)
         with naming("y"):
             self.image_shape_, n_channels = split_target_shape(y.shape)
         check_magnitude(X, "X")
@@ -306,14 +294,19 @@ class PixelLightFeaturizer(
             mean, components = self._salient_images(y, inside, bright_lights)
         else:
             values = y.reshape(len(y), -1, n_channels)
-            counted = values if weight is None else (photograph[inside] for photograph in values)
+            # One at a time: all that are picked together would be a copy.
+            photographs = [values[row] for row in np.arange(len(y))[rows]]
+            counted = photographs if weight is None else (photograph[inside] for photograph in photographs)
             extents = [(photograph.min(), photograph.max()) for photograph in counted]
             extent = min(least for least, _ in extents), max(greatest for _, greatest in extents)
             bright_lights = _BrightLights(powers, lights, n_pixels, extent)
-            mean = values.mean(axis=0, dtype=np.float64)
-            components = self._principal_components(values, inside)
+            mean = np.zeros((n_pixels, n_channels))
+            for photograph in photographs:
+                mean += photograph
+            mean /= len(photographs)
+            components = self._principal_components(values, rows, inside)
             for block in gen_batches(n_pixels, max(1, _BRIGHTNESS_VALUES // len(y))):
-                bright_lights.add(slice(None), block, values[:, block])
+                bright_lights.add(slice(None), block, values[:, block][rows])
         bright = bright_lights.means()
         self.n_components_ = components.shape[1]
         if self.scaling == "standard":
@@ -349,7 +342,7 @@ class PixelLightFeaturizer(
         lights = self._scale(X)
         check_magnitude(lights, "X, scaled like the training lights,", float(np.finfo(np.float32).max))
         lights = lights.astype(np.float32)
-        return PixelLightFeatures(lights, self.pixel_table_, self.image_shape_, light_vectors=X)
+        return PixelLightFeatures(lights, self.pixel_table_, self.image_shape_)
 
     def get_feature_names_out(self, input_features=None):
         """Name the columns of an observation.
@@ -401,36 +394,39 @@ class PixelLightFeaturizer(
         half = max(height, width) / 2
         return np.column_stack([(columns + 0.5 - width / 2) / half, (height / 2 - rows - 0.5) / half])
 
-    def _principal_components(self, values, inside):
+    def _principal_components(self, values, rows, inside):
         """Coefficients of each pixel, of variance 1, in the principal components of the photographs.
 
         Parameters
         ----------
-        values : ndarray of shape (n_lights, n_pixels, n_channels)
+        values : ndarray of shape (n_photographs, n_pixels, n_channels)
             The encoded photographs.
 
+        rows : slice or ndarray of int
+            The photographs to take the components of.
+
         inside : ndarray of int
-            The pixels that they are the components of.
+            The pixels to take the components of.
 
         Returns
         -------
         coefficients : ndarray of shape (n_pixels, n_components_)
             Components without variance are left out.
         """
-        n_lights, n_pixels, n_channels = values.shape
-
+        n_pixels = values.shape[1]
+        n_values = len(np.arange(len(values))[rows]) * values.shape[2]
         unit = safe_unit(values)
 
-        def rows(pixels):
-            some = values[:, pixels].swapaxes(0, 1).reshape(-1, n_lights * n_channels)
+        def table(pixels):
+            some = values[:, pixels][rows].swapaxes(0, 1).reshape(-1, n_values)
             return some if unit == 1 else some / unit
 
-        mean, axes = self._principal_axes(rows, inside, n_lights * n_channels)
+        mean, axes = self._principal_axes(table, inside, n_values)
         coefficients = np.empty((n_pixels, len(axes)), np.float32)
         if len(axes) == 0:
             return coefficients
         for block in gen_batches(n_pixels, _PCA_PIXELS):
-            coefficients[block] = (rows(block) - mean) @ axes.T
+            coefficients[block] = (table(block) - mean) @ axes.T
         return StandardScaler().fit(coefficients[inside]).transform(coefficients)
 
     def _salient_images(self, stack, inside, bright_lights):

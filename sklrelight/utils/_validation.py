@@ -209,7 +209,7 @@ def safe_unit(values):
     >>> safe_unit(np.array([0.5, 100.0])), safe_unit(np.array([2.0**-100]))
     (1.0, 1.5777218104420236e-30)
     """
-    largest = float(np.abs(values).max())
+    largest = max(float(values.max()), -float(values.min()))
     return 1.0 if largest == 0 or 1 / FLOAT32_SAFE < largest < FLOAT32_SAFE else 2.0 ** math.frexp(largest)[1]
 
 
