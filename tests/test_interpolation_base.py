@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from scipy.spatial.distance import pdist
 
-from sklrelight.interpolation import base
-from sklrelight.interpolation.base import AffineSubspace, MergedLights, combine
+from sklrelight.interpolation import _base
+from sklrelight.interpolation._base import combine
+from sklrelight.interpolation._equations import AffineSubspace, MergedLights
 
 
 @given(width=st.integers(1, 5), rank=st.integers(0, 5), n=st.integers(1, 20), scale=st.sampled_from([1e-4, 1.0, 1e4]))
@@ -50,7 +51,7 @@ def test_nothing_is_copied_where_no_lights_are_equal():
 def test_sums_by_blocks_are_sums(monkeypatch, dtype, as_weights):
     rng = np.random.default_rng(0)
     weights, images = rng.random((2, 5)), (10 * rng.random((5, 7, 3))).astype(dtype)
-    monkeypatch.setattr(base, "_BLOCK_VALUES", 20)
+    monkeypatch.setattr(_base, "_BLOCK_VALUES", 20)
     np.testing.assert_allclose(
         combine(as_weights(weights), images), np.tensordot(weights, images.astype(float), axes=1), rtol=1e-5
     )

@@ -79,7 +79,7 @@ def test_of_directions_x_and_y_are_triangulated(rng):
     lengths = rng.uniform(0.8, 1.06, (40, 1))
     np.testing.assert_allclose(LinearInterpolation().fit(lights * lengths, images).predict(asked), model.predict(asked))
     np.testing.assert_allclose(model.predict(3 * asked), model.predict(asked))
-    with pytest.raises(ValueError, match="no direction"):
+    with pytest.raises(ValueError, match="not a direction"):
         model.predict(np.zeros((1, 3)))
 
 
@@ -122,7 +122,7 @@ def test_shapes_and_types(rng, shape, dtype):
     lights, images = rng.random((9, 2)), (100 * rng.random((9, *shape))).astype(dtype)
     predicted = LinearInterpolation().fit(lights, images).predict(lights)
     assert predicted.dtype == (np.float64 if dtype in (np.float64, np.uint8) else np.float32)
-    np.testing.assert_allclose(predicted, images.astype(float), rtol=1e-6)
+    np.testing.assert_allclose(predicted, images.astype(float), rtol=1e-6, atol=1e-9)
 
 
 def test_it_pickles_and_goes_into_a_relighter(rng):

@@ -9,15 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import RBFInterpolator
 from scipy.spatial.distance import pdist
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 
 from sklrelight import Relighter
 from sklrelight.interpolation import RBFInterpolation
 from sklrelight.metrics import relative_error
 
 KERNELS = ["thin_plate_spline", "cubic", "quintic", "linear", "multiquadric", "inverse_multiquadric", "gaussian"]
-AUTO = {"kernel": "auto", "smoothing": "auto", "n_dimensions": "auto"}
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ def test_a_line_and_a_point_of_lights_will_do(rng):
     np.testing.assert_allclose(alone.predict(line), np.broadcast_to(images[0], images.shape))
     assert np.isnan(alone.leave_one_out_error_)
     assert np.isnan(alone.leave_one_out()).all()
-    same = RBFInterpolation(**AUTO).fit(np.ones((5, 3)), images[:5])
+    same = RBFInterpolation().fit(np.ones((5, 3)), images[:5])
     np.testing.assert_allclose(same.predict(np.ones((1, 3)))[0], images[:5].mean(axis=0))
 
 
@@ -178,8 +179,6 @@ def test_equations_that_are_singular_to_rounding_are_refused_by_name(rng):
     with pytest.raises(ValueError, match=r"kernel='gaussian', epsilon=0.01 and smoothing=0 are singular .* 40 lights"):
         RBFInterpolation("gaussian", epsilon=0.01).fit(lights, images)
     RBFInterpolation("gaussian", epsilon=0.01, smoothing=1e-3).fit(lights, images)
-    # Among others, they are no candidates.
-    assert RBFInterpolation("gaussian", epsilon=0.01, smoothing="auto").fit(lights, images).smoothing_ > 0
 
 
 # --- Leave-one-out
@@ -216,75 +215,22 @@ def test_a_light_that_the_plane_hangs_on_cannot_be_left_out(rng):
 def test_photographs_that_are_all_black_have_no_relative_error(rng):
     model = RBFInterpolation().fit(rng.random((6, 2)), np.zeros((6, 3, 3)))
     assert np.isnan(model.leave_one_out_error_)
-    assert not RBFInterpolation(**AUTO).fit(rng.random((6, 2)), np.zeros((6, 3, 3))).predict([[0.5, 0.5]]).any()
+    assert not model.predict([[0.5, 0.5]]).any()
 
 
-@pytest.mark.parametrize("given", [AUTO, {}], ids=str)
-def test_masked_pixels_reach_no_error_and_no_choice(rng, given):
+def test_masked_pixels_reach_no_error(rng):
     lights = rng.random((20, 3))
     lights[3] = lights[4]
     images, mask = smooth_images(lights), rng.random((4, 5)) > 0.4
     junk = np.where(mask[:, :, None], images, 50 * rng.random(images.shape))
-    clean = RBFInterpolation(**given).fit(lights, images * mask[:, :, None])
-    masked = RBFInterpolation(**given).fit(lights, junk, pixel_weight=mask)
-    assert (masked.kernel_, masked.smoothing_) == (clean.kernel_, clean.smoothing_)
+    clean = RBFInterpolation().fit(lights, images * mask[:, :, None])
+    masked = RBFInterpolation().fit(lights, junk, pixel_weight=mask)
     np.testing.assert_allclose(masked.leave_one_out_errors_, clean.leave_one_out_errors_, rtol=1e-6)
     assert masked.leave_one_out_error_ == pytest.approx(clean.leave_one_out_error_)
-    assert RBFInterpolation(**given).fit(lights, junk).leave_one_out_error_ > 2 * masked.leave_one_out_error_
-    relit = Relighter(RBFInterpolation(**given), check_inverse=False).fit(lights, junk, pixel_weight=mask)
+    assert RBFInterpolation().fit(lights, junk).leave_one_out_error_ > 2 * masked.leave_one_out_error_
+    relit = Relighter(RBFInterpolation(), check_inverse=False).fit(lights, junk, pixel_weight=mask)
     assert relit.regressor_.leave_one_out_error_ < 0.5
     assert not relit.predict(lights)[:, ~mask].any()
-
-
-# --- What is chosen by it
-
-
-def test_auto_takes_the_least_leave_one_out_error(rng):
-    lights = directions(rng, 25)
-    images = smooth_images(lights) + 0.05 * rng.random((25, 4, 5, 3))
-    chosen = RBFInterpolation(**AUTO).fit(lights, images)
-    as_chosen = {name: getattr(chosen, f"{name}_") for name in ("kernel", "epsilon", "smoothing", "n_dimensions")}
-    explicit = RBFInterpolation(**as_chosen).fit(lights, images)
-    assert explicit.leave_one_out_error_ == pytest.approx(chosen.leave_one_out_error_, rel=1e-6)
-    np.testing.assert_allclose(chosen.predict(lights), explicit.predict(lights))
-    np.testing.assert_allclose(chosen.leave_one_out_errors_, explicit.leave_one_out_errors_, rtol=1e-5)
-    for kernel in ("thin_plate_spline", "cubic", "linear", "multiquadric", "gaussian"):
-        for n_dimensions in (2, 3):
-            other = RBFInterpolation(kernel, n_dimensions=n_dimensions).fit(lights, images)
-            assert chosen.leave_one_out_error_ <= other.leave_one_out_error_ * (1 + 1e-9)
-
-
-def test_auto_finds_what_suits(rng):
-    lights, asked = rng.random((40, 2)), rng.random((30, 2))
-    # Noise wants smoothing, and none of it does not.
-    clean, noise = smooth_images(lights), rng.normal(size=(40, 4, 5, 3))
-    assert RBFInterpolation("cubic", smoothing="auto").fit(lights, clean).smoothing_ == 0
-    smoothed = RBFInterpolation("cubic", smoothing="auto").fit(lights, clean + noise / 2)
-    assert smoothed.smoothing_ > 0
-    exact = RBFInterpolation("cubic").fit(lights, clean + noise / 2)
-    assert relative_error(smooth_images(asked), smoothed.predict(asked)) < 0.8 * relative_error(
-        smooth_images(asked), exact.predict(asked)
-    )
-    # A third coordinate that says nothing is dropped.
-    useless = np.column_stack([lights, rng.random(40)])
-    assert RBFInterpolation(n_dimensions="auto").fit(useless, clean).n_dimensions_ == 2
-    # Smoothing is chosen whatever the unit.
-    scaled = RBFInterpolation("cubic", smoothing="auto").fit(1000 * lights, clean + noise / 2)
-    np.testing.assert_allclose(scaled.predict(1000 * asked), smoothed.predict(asked), atol=1e-6)
-
-
-@pytest.mark.parametrize("n", [1, 2, 3, 4])
-def test_auto_takes_few_lights(rng, n):
-    lights, images = directions(rng, n), rng.random((n, 3, 3))
-    model = RBFInterpolation(**AUTO).fit(lights, images)
-    assert np.isfinite(model.predict(directions(rng, 5))).all()
-
-
-def test_equal_first_coordinates_count_against_using_them_alone(rng):
-    # Lights above and below: x and y are the same, the photographs are not.
-    above = directions(rng, 12)
-    lights = np.vstack([above, above * [1, 1, -1]])
-    assert RBFInterpolation(**AUTO).fit(lights, lights[:, 2]).n_dimensions_ == 3
 
 
 # --- What goes through it
@@ -307,7 +253,7 @@ def test_shapes_and_types(rng, shape, dtype):
 
 def test_a_pickle_holds_the_photographs_once(rng, tmp_path):
     lights, images = rng.random((20, 2)), rng.random((20, 40, 50, 3), dtype=np.float32)
-    model = RBFInterpolation(**AUTO).fit(lights, images)
+    model = RBFInterpolation().fit(lights, images)
     assert len(pickle.dumps(model)) < 1.05 * images.nbytes
     joblib.dump(model, tmp_path / "model.joblib")
     loaded = joblib.load(tmp_path / "model.joblib")
@@ -328,15 +274,26 @@ def test_a_relighter_and_a_search_take_it(rng):
     images = np.exp(smooth_images(lights))
     relighter = Relighter(RBFInterpolation()).fit(lights, images)
     np.testing.assert_allclose(relighter.predict(lights), images, rtol=1e-4)
-    search = GridSearchCV(
-        relighter, {"regressor__kernel": ["cubic", "auto"], "regressor__smoothing": [0, "auto"]}, cv=3
-    )
+    search = GridSearchCV(relighter, {"regressor__kernel": ["cubic", "linear"], "regressor__smoothing": [0, 0.1]}, cv=3)
     search.fit(lights, images)
     assert search.best_score_ > 0.8
 
 
+@pytest.mark.parametrize("make", [lambda model: model, make_pipeline])
+def test_metadata_routing_hands_it_pixel_weights_unasked(rng, make):
+    lights, images, mask = rng.random((12, 2)), rng.random((12, 4, 5)), rng.random((4, 5)) > 0.4
+    expected = RBFInterpolation().fit(lights, images, pixel_weight=mask).leave_one_out_error_
+    with config_context(enable_metadata_routing=True):
+        model = make(RBFInterpolation()).fit(lights, images, pixel_weight=mask)
+        search = GridSearchCV(make(RBFInterpolation()), {}, scoring=lambda *_: 0.0, cv=3).fit(
+            lights, images, pixel_weight=mask
+        )
+    for fitted in (model, search.best_estimator_):
+        assert (fitted[-1] if make is make_pipeline else fitted).leave_one_out_error_ == expected
+
+
 @pytest.mark.parametrize(
-    "parameters", [{"kernel": "spline"}, {"epsilon": 0.0}, {"smoothing": -1.0}, {"n_dimensions": 0}], ids=str
+    "parameters", [{"kernel": "auto"}, {"epsilon": 0.0}, {"smoothing": -1.0}, {"n_dimensions": 0}], ids=str
 )
 def test_parameters_are_checked(parameters):
     with pytest.raises(ValueError, match=next(iter(parameters))):

@@ -4,9 +4,13 @@ import pickle
 
 import numpy as np
 import pytest
+from sklearn import config_context
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 
 from sklrelight import Relighter
-from sklrelight.interpolation import RBFInterpolation, StackedRBFInterpolation
+from sklrelight.interpolation import RBFInterpolation, StackedRBFInterpolation, _stacked
 from sklrelight.metrics import relative_error
 
 
@@ -98,7 +102,6 @@ def test_a_prediction_is_the_mean_of_single_interpolations(rng, where):
     assert len(np.unique(model.clusters_)) == 4
     assert {candidate["n_dimensions"] for candidate in model.candidates_} == ({2} if where == "plane" else {2, 3})
     asked = some_lights(where, rng)[:6]
-    model.brightness_ = None
     np.testing.assert_allclose(model.predict(asked), mixed(model, lights, images, asked), atol=1e-6)
 
 
@@ -109,7 +112,6 @@ def test_leaving_out_is_a_refit_of_each_candidate_to_the_others(rng, where, rows
     images = smooth_images(lights / np.abs(lights).max()) + 0.1 * rng.random((30, 8, 10, 3))
     model = StackedRBFInterpolation(4, random_state=0).fit(lights, images)
     kept = np.linalg.norm(lights[:, None] - lights[rows], axis=2).min(axis=1) > 1e-9
-    model.brightness_ = None
     predicted = model.leave_out(rows)
     np.testing.assert_allclose(predicted, mixed(model, lights, images, lights[rows], kept), atol=1e-6)
     # What is left out has no part in it.
@@ -161,7 +163,7 @@ def test_smooth_photographs_are_predicted_well_and_training_ones_reproduced(rng)
     assert relative_error(smooth_images(lights), model.predict(lights)) < 1e-4
 
 
-def test_kinds_of_pixels_get_weights_of_their_own(rng):
+def test_clusters_of_pixels_get_weights_of_their_own(rng):
     lights, asked = rng.random((50, 2)), rng.random((50, 2))
     kinks = rng.random((5, 12, 2))
 
@@ -272,6 +274,42 @@ def test_a_pickle_holds_the_photographs_once(rng):
     loaded = pickle.loads(pickled)
     np.testing.assert_array_equal(loaded.predict(lights[:3] + 0.1), model.predict(lights[:3] + 0.1))
     np.testing.assert_array_equal(loaded.leave_out([1, 4]), model.leave_out([1, 4]))
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 7])
+def test_leaving_out_predicts_some_pixels_as_it_predicts_all(rng, n_rows):
+    lights = directions(rng, 20)
+    model = StackedRBFInterpolation(random_state=0).fit(lights, smooth_images(lights))
+    rows, pixels = rng.permutation(20)[:n_rows], np.array([79, 3, 12])
+    expected = model.leave_out(rows).reshape(n_rows, 80, 1, 3)[:, pixels]
+    assert expected.shape == (n_rows, 3, 1, 3)
+    np.testing.assert_allclose(model.leave_out(rows, pixels), expected, atol=1e-12)
+
+
+def test_an_interrupted_fit_leaves_no_model(rng, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_stacked, "_stack", interrupt)
+    model = StackedRBFInterpolation()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(rng.random((6, 2)), rng.random((6, 4, 5)))
+    with pytest.raises(NotFittedError):
+        model.predict(rng.random((2, 2)))
+
+
+@pytest.mark.parametrize("make", [lambda model: model, make_pipeline])
+def test_metadata_routing_hands_it_weights_and_the_range_unasked(rng, make):
+    lights, images, mask = rng.random((12, 2)), rng.random((12, 8, 9)), rng.random((8, 9)) > 0.4
+    given = {"pixel_weight": mask, "value_range": (0, 3)}
+    expected = StackedRBFInterpolation(random_state=0).fit(lights, images, **given).predict(lights + 0.1)
+    with config_context(enable_metadata_routing=True):
+        model = make(StackedRBFInterpolation(random_state=0)).fit(lights, images, **given)
+        np.testing.assert_array_equal(model.predict(lights + 0.1), expected)
+        search = GridSearchCV(make(StackedRBFInterpolation(random_state=0)), {}, scoring=lambda *_: 0.0, cv=3).fit(
+            lights, images, **given
+        )
+        np.testing.assert_array_equal(search.predict(lights + 0.1), expected)
 
 
 @pytest.mark.parametrize("parameters", [{"n_clusters": 0}, {"random_state": "seed"}], ids=str)

@@ -423,7 +423,7 @@ def mix(parts, labels, weights, shares, value_range, dtype):
                     if shares[cluster, curve]:
                         bent = CURVES[curve].bend(some[:, pixels]).reshape(len(some), -1)
                         own = weights[cluster, curve][:, rows].astype(dtype) @ bent
-                        sums[curve][:, pixels] += own.reshape(len(own), -1, n_channels)
+                        sums[curve][:, pixels] += own.reshape(len(own), len(pixels), n_channels)
         images = np.zeros((weights.shape[2], len(labels), n_channels), dtype)
         for curve, curve_sum in sums.items():
             share = shares[labels, curve].astype(dtype)[:, None]

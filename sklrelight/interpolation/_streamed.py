@@ -64,7 +64,7 @@ class StreamedInterpolation:
     model : estimator
         Model that is fitted to a sample of pixels: a :class:`~sklrelight.interpolation.StackedRBFInterpolation`, or
         another with a method ``weights(lights)``, which returns weights of the photographs that hold for all pixels.
-        To save memory, only the first pixel of its `images_` is kept.
+        To save memory, only the first pixel of its `images_` is kept, if it has such.
 
     stack : ImageStack
         All pixels of the training photographs, encoded.
@@ -92,7 +92,8 @@ class StreamedInterpolation:
                 f"interpolation={model!r} has no method weights(lights), so it cannot predict from photographs that"
                 " stay on disk: use StackedRBFInterpolation or RBFInterpolation, or photographs in memory"
             )
-        model.images_ = model.images_[:, :1].copy()
+        if hasattr(model, "images_"):
+            model.images_ = model.images_[:, :1].copy()
 
     def predict(self, lights):
         """Interpolate photographs.
