@@ -103,9 +103,9 @@ class StackedRBFInterpolation(LightRegressor):
 
     The candidates are all combinations of a kernel, a smoothing and a choice of coordinates. The kernels are thin plate
     spline, cubic, linear, and multiquadric with `epsilon` 1/4, 1/2 and 1, for distances in units of the median distance
-    of a light to its nearest neighbour. In the same unit, smoothing is 0, 0.1, 1, 10 and 100. The coordinates are all
-    of them, and the first two alone if the lights span more than two dimensions. Combinations whose equations are
-    singular in float64 are left out.
+    of a light to its nearest neighbour. In the same unit, smoothing is 0, 0.1, 1, 10 and 100. A
+    candidate uses all coordinates, or, if the lights span more than two dimensions, the first two alone. Combinations
+    whose equations are singular in float64 are left out.
 
     For a candidate c, a matrix :math:`R_c` takes the photographs to their leave-one-out errors, and depends on the
     lights alone [1]_. With :math:`G` the inner products of the photographs over the pixels of a cluster, the weights of
