@@ -12,33 +12,20 @@ from ..utils import import_extra, replacing
 
 __all__ = ["open_container", "write_container"]
 
-# Where the description stands among the metadata of a safetensors file. It is the only entry: their order is random.
+# Key of the description in the metadata of a safetensors file. It is the only entry: the order of several is random.
 _KEY = "sklrelight"
-# A description names what an array cannot hold. Longer ones come from no model, and JSON takes some 25 times its size
-# in memory.
+# A description holds no arrays, so that no model has a longer one. Parsing JSON takes some 25 times its size in memory.
 _LONGEST_HEADER = 2**22
 _NO_DIGEST = "0" * 64
-# As it stands in the file, JSON in JSON: no text of a user's can look like it, for its quotes are escaped twice.
+# The description is JSON within the JSON of the header. A text within it cannot look like this: its quotes are escaped
+# once more.
 _DIGEST_START = b'\\"sha256\\":\\"'
 _CHUNK = 2**20
-_DTYPES = {
-    "F64": np.float64,
-    "F32": np.float32,
-    "F16": np.float16,
-    "I64": np.int64,
-    "I32": np.int32,
-    "I16": np.int16,
-    "I8": np.int8,
-    "U64": np.uint64,
-    "U32": np.uint32,
-    "U16": np.uint16,
-    "U8": np.uint8,
-    "BOOL": np.bool_,
-}
+_DTYPES = {"F64": np.float64, "F32": np.float32, "I64": np.int64, "I32": np.int32, "BOOL": np.bool_}
 
 
 def write_container(path, description, arrays):
-    """Write a file, beside `path` and then to its place.
+    """Write a file. It appears under its name when it is whole.
 
     Parameters
     ----------
@@ -46,10 +33,10 @@ def write_container(path, description, arrays):
         The file.
 
     description : dict
-        Of what JSON takes. No numbers that are not finite.
+        Description that JSON can hold, without numbers that are not finite.
 
     arrays : dict of str to ndarray
-        In C order, of numbers of up to 8 bytes or of bool.
+        Arrays of bool or of numbers of up to 8 bytes, in C order.
 
     Raises
     ------
@@ -62,14 +49,14 @@ def write_container(path, description, arrays):
     """
     save_file = import_extra("safetensors.numpy", "share", "To save a model").save_file
     text = json.dumps({"sha256": _NO_DIGEST, **description}, allow_nan=False, separators=(",", ":"))
-    # Quotes are escaped once more, and each array takes a line of the header as well.
+    # The header escapes its quotes once more, and has a line for each array.
     if 2 * len(text) + 200 * len(arrays) > _LONGEST_HEADER:
         raise ValueError(f"{path}: a model whose description takes {len(text)} characters cannot be saved")
     with replacing(path) as temporary:
         temporary.touch()
         mode = temporary.stat().st_mode
         save_file(arrays, temporary, metadata={_KEY: text})
-        # safetensors lets nobody but the owner read it.
+        # safetensors lets nobody but the owner read a file.
         temporary.chmod(mode)
         with open(temporary, "r+b") as file:
             header = _read_header(file, os.path.getsize(temporary), path)
@@ -83,7 +70,7 @@ def write_container(path, description, arrays):
 
 @contextmanager
 def open_container(path):
-    """Open a file whose checksum fits.
+    """Open a file and verify its checksum.
 
     Parameters
     ----------
@@ -96,7 +83,7 @@ def open_container(path):
         What :func:`write_container` was given.
 
     arrays : Arrays
-        The arrays, not read yet.
+        The arrays, which are not read yet.
 
     Raises
     ------
@@ -105,7 +92,7 @@ def open_container(path):
     ImportError
         If safetensors is not installed.
     ValueError
-        If the file is cut, damaged, or something else. Nothing is read that the file's size does not bound.
+        If the file is cut, damaged, or of another kind. The size of the file bounds the memory that is taken.
     """
     path = Path(path)
     safetensors = import_extra("safetensors", "share", "To load a model")
@@ -123,34 +110,30 @@ def open_container(path):
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise ValueError(f"{path}: no readable safetensors file: {error}") from error
     with file:
-        yield _parse(metadata.get(_KEY, ""), path), Arrays(file, path, os.path.getsize(path))
+        yield _parse(metadata.get(_KEY, ""), path), Arrays(file, os.path.getsize(path))
 
 
 class Arrays:
-    """The arrays of an open file, each of which is taken once.
+    """The arrays of an open file, each of which can be taken once.
 
     Parameters
     ----------
     file : safe_open
         The file.
 
-    path : path-like
-        For messages.
-
     n_bytes : int
-        Its size.
+        Size of the file.
     """
 
-    def __init__(self, file, path, n_bytes):
+    def __init__(self, file, n_bytes):
         self._file = file
         self._left = set(file.keys())
-        self.path = path
         self.n_bytes = n_bytes
 
     def layout(self, name):
-        """Look up type and shape of an array, without reading it."""
+        """Look up the type and the shape of an array without reading it."""
         if name not in self._left:
-            raise ValueError(f"there is no array {name!r}, or it is used twice")
+            raise ValueError(f"there is no array {name!r}")
         layout = self._file.get_slice(name)
         dtype = _DTYPES.get(layout.get_dtype())
         if dtype is None:
@@ -158,15 +141,15 @@ class Arrays:
         return np.dtype(dtype), tuple(layout.get_shape())
 
     def take(self, name):
-        """Read an array into memory of its own."""
+        """Read an array into writable memory."""
         self.layout(name)
         self._left.remove(name)
         return np.require(self._file.get_tensor(name), requirements=["C", "A", "W", "O"])
 
     def check_all_taken(self):
-        """Refuse arrays that nothing describes."""
+        """Refuse a file with arrays that the description does not mention."""
         if self._left:
-            raise ValueError(f"{self.path}: there are arrays that belong to nothing: {sorted(self._left)[:3]}")
+            raise ValueError(f"there are arrays that belong to nothing: {sorted(self._left)[:3]}")
 
 
 def _parse(text, path):
@@ -178,33 +161,30 @@ def _parse(text, path):
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: its description cannot be read: {error}") from error
     if not isinstance(description, dict) or description.pop("sha256", None) is None:
-        raise ValueError(f"{path}: its description is none of a model")
+        raise ValueError(f"{path}: its description is not that of a model")
     return description
 
 
 def _read_header(file, n_bytes, path):
-    """Give the bytes of a safetensors header."""
+    """Read the header of a safetensors file."""
     start = file.read(8)
     length = int.from_bytes(start, "little")
     if len(start) < 8 or length > n_bytes - 8:
-        raise ValueError(f"{path}: the file is cut, or no safetensors file: it has {n_bytes} bytes")
+        raise ValueError(f"{path}: the file is cut, or not a safetensors file: it has {n_bytes} bytes")
     if length > _LONGEST_HEADER:
-        raise ValueError(f"{path}: a header of {length} bytes is that of no model")
-    header = file.read(length)
-    if len(header) < length:
-        raise ValueError(f"{path}: the file is cut")
-    return header
+        raise ValueError(f"{path}: a header of {length} bytes is longer than that of any model")
+    return file.read(length)
 
 
 def _digest_start(header, path):
-    """Find where in the file the digits of the checksum stand."""
+    """Find the position of the checksum in the file."""
     if header.count(_DIGEST_START) != 1:
-        raise ValueError(f"{path}: no file that save_model wrote")
+        raise ValueError(f"{path}: not a file that save_model wrote")
     return 8 + header.index(_DIGEST_START) + len(_DIGEST_START)
 
 
 def _digest(file, start):
-    """Compute the checksum of a file, as if its digits were zeros."""
+    """Compute the checksum of a file with zeros in place of its digits."""
     sha256 = hashlib.sha256()
     file.seek(0)
     sha256.update(file.read(start))
