@@ -11,7 +11,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-# A driver's remark that pictures are read back is none of the page's own.
+# A driver's remark that images are read back, which the page does not cause.
 _DRIVER = "GL Driver Message"
 
 
@@ -47,7 +47,7 @@ class Browser:
         """Give what came to the console, errors that nobody caught included."""
         return [entry for entry in self.driver.get_log("browser") if _DRIVER not in entry["message"]]
 
-    def picture(self):
+    def image(self):
         """Give what the canvas shows, of shape (H, W, 3)."""
         url = self.run("return relightViewer.capture()")
         data = np.frombuffer(base64.b64decode(url.split(",")[1]), np.uint8)

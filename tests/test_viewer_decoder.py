@@ -176,7 +176,7 @@ def test_lights_exposure_and_colours_add_up_in_linear_light():
     np.testing.assert_allclose(rendered, expected, atol=1e-5)
 
 
-def test_large_pictures_are_reduced():
+def test_large_images_are_reduced():
     scene = make_scene(n_lights=16, image_shape=(40, 60))
     model = Relighter(RBFInterpolation()).fit(scene.lights, scene.images)
     decoder = distill(model, max_size=30, n_lights=100, psnr=50)
@@ -191,7 +191,7 @@ def test_the_operations_are_counted():
     decoder = distill(Known((20, 30, 3)), lights=directions(20), n_lights=24, psnr=30)
     k, (n, c) = len(decoder.codes), (24, 3)
     for lights in (1, 2):
-        # By hand: 2 operations a code, channel and light; powers; and what is computed once a picture.
+        # By hand: 2 operations a code, channel and light; powers; and what is computed once for an image.
         least = lights * (2 * k * c + 2 * (n + 4) * (k + 1) * c / 600)
         assert least < decoder.flops_per_pixel(lights) < least + lights * 40 * c + 40 * c + lights * n * 60 / 600
 
@@ -199,14 +199,14 @@ def test_the_operations_are_counted():
 # ---- what is refused
 
 
-def test_what_is_no_fitted_model_of_pictures_is_refused(tmp_path):
+def test_what_is_no_fitted_model_of_photographs_is_refused(tmp_path):
     lights = directions(9)
     with pytest.raises(NotFittedError):
         distill(make_relighter())
     with pytest.raises(ValueError, match="pass lights="):
         distill(NearestPhotograph().fit(lights, smooth(lights, (5, 6, 3))))
     for shape in [(5, 6, 2), (5,), ()]:
-        with pytest.raises(ValueError, match="a page shows pictures"):
+        with pytest.raises(ValueError, match="a page shows images"):
             distill(Known(shape), lights=lights)
     for parameters in ({"white": 0}, {"white": "grey"}, {"psnr": 0}, {"n_lights": 1}, {"max_size": 4096}):
         with pytest.raises(ValueError, match=next(iter(parameters))):
@@ -225,7 +225,7 @@ def test_an_export_that_fails_leaves_the_old_file(tmp_path):
         ({"images": images}, "pass lights="),
         ({"images": images, "lights": lights[:5]}, "one light an image"),
         ({"images": images[..., 0], "lights": lights}, "3 channels"),
-        ({"images": smooth(lights, (6, 5, 3)), "lights": lights}, "model's pictures"),
+        ({"images": smooth(lights, (6, 5, 3)), "lights": lights}, "model's images"),
         ({"psnr": -1}, "psnr"),
     ]:
         with pytest.raises(ValueError, match=match):

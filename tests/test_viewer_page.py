@@ -69,11 +69,11 @@ def levels(decoder, points, **more):
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_loads_from_a_file_without_a_network_and_a_message(browser, pages, kind):
     browser.open(pages[kind][0])
-    assert browser.is_shown("#picture")
+    assert browser.is_shown("#image")
     assert not browser.is_shown("#still")
     assert not browser.is_shown("#message")
     assert browser.run("return performance.getEntriesByType('resource').filter(e => !e.name.startsWith('data:'))") == []
-    browser.picture()
+    browser.image()
     assert browser.messages() == []
 
 
@@ -89,7 +89,7 @@ def test_the_canvas_is_the_decoder_at_twenty_lights(browser, pages, kind):
         reached = browser.run("return relightViewer.point")
         np.testing.assert_allclose(reached, point, atol=1e-9)
         np.testing.assert_allclose(browser.run("return relightViewer.light"), decoder.surface.to_lights([point])[0])
-        seen.append(browser.picture().astype(int))
+        seen.append(browser.image().astype(int))
         assert np.abs(seen[-1] - levels(decoder, [reached])).max() <= 2
     assert np.ptp(seen, axis=0).max() > 50
 
@@ -105,26 +105,26 @@ def test_two_coloured_lights_and_exposure_are_the_decoders_too(browser, pages, k
     second = browser.run("return relightViewer.point")
     browser.set("#exposure", -0.7)
     colors = (np.array([[255, 128, 64], [64, 128, 255]]) / 255) ** decoder.gamma
-    assert np.abs(browser.picture() - levels(decoder, [first, second], colors=colors, exposure=-0.7)).max() <= 2
+    assert np.abs(browser.image() - levels(decoder, [first, second], colors=colors, exposure=-0.7)).max() <= 2
     assert "Second light" in browser.text("#where")
     browser.press("#which input", " ")
     browser.run("relightViewer.moveTo([0, 0])")
     middle = browser.run("return relightViewer.point")
-    assert np.abs(browser.picture() - levels(decoder, [middle, second], colors=colors, exposure=-0.7)).max() <= 2
+    assert np.abs(browser.image() - levels(decoder, [middle, second], colors=colors, exposure=-0.7)).max() <= 2
     browser.run("document.getElementById('reset').click()")
-    assert np.abs(browser.picture() - levels(decoder, [first])).max() <= 2
+    assert np.abs(browser.image() - levels(decoder, [first])).max() <= 2
 
 
-@pytest.mark.parametrize("selector", ["#picture", "#dome"])
+@pytest.mark.parametrize("selector", ["#image", "#dome"])
 @pytest.mark.parametrize("kind", ["plane", "dome"])
-def test_dragging_moves_the_light_and_changes_the_picture(browser, pages, kind, selector):
+def test_dragging_moves_the_light_and_changes_the_image(browser, pages, kind, selector):
     browser.open(pages[kind][0])
-    before, text = browser.picture(), browser.text("#where")
+    before, text = browser.image(), browser.text("#where")
     browser.drag(browser.at(selector, 0.45, 0.45), browser.at(selector, 0.65, 0.4))
     x, y = browser.run("return relightViewer.point")
     assert x > 0.1
     assert y > 0.05
-    assert (browser.picture() != before).mean() > 0.3
+    assert (browser.image() != before).mean() > 0.3
     assert browser.text("#where") != text
     if selector == "#dome":
         sun = browser.at('.sun[data-light="0"]', 0.5, 0.5)
@@ -145,7 +145,7 @@ def test_the_light_stays_between_the_photographs_lights(browser, pages):
     assert distances.min() == pytest.approx(0, abs=1e-9)
 
 
-@pytest.mark.parametrize("selector", ["#picture", "#dome"])
+@pytest.mark.parametrize("selector", ["#image", "#dome"])
 def test_arrow_keys_move_the_light(browser, pages, selector):
     browser.open(pages["dome"][0])
     x, y = browser.run("return relightViewer.point")
@@ -179,11 +179,11 @@ def test_every_control_has_a_name_and_can_be_reached_by_tab(browser, pages):
             browser.command("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
         reached.add(browser.run("return document.activeElement.id || document.activeElement.tagName"))
         outline = browser.run(
-            "const e = document.activeElement, s = getComputedStyle(e.id === 'picture' ? e.parentElement : e,"
-            " e.id === 'picture' ? '::after' : null); return [s.outlineStyle, s.borderTopWidth, e.tagName, e.name]"
+            "const e = document.activeElement, s = getComputedStyle(e.id === 'image' ? e.parentElement : e,"
+            " e.id === 'image' ? '::after' : null); return [s.outlineStyle, s.borderTopWidth, e.tagName, e.name]"
         )
         assert outline[0] != "none" or outline[1] == "3px" or outline[2] == "BODY" or outline[3] == "which", outline
-    assert reached >= {"picture", "dome", "first", "second", "color", "two", "exposure", "compare", "split", "pan"}
+    assert reached >= {"image", "dome", "first", "second", "color", "two", "exposure", "compare", "split", "pan"}
 
 
 def test_sliders_move_the_light_and_are_read_in_words(browser, pages):
@@ -203,15 +203,15 @@ def test_touch_moves_the_light_and_two_fingers_zoom(browser, pages):
     browser.command("Emulation.setTouchEmulationEnabled", enabled=True, maxTouchPoints=2)
     try:
         browser.open(pages["dome"][0])
-        before = browser.picture()
-        browser.touch([browser.at("#picture", 0.5, 0.5)], [browser.at("#picture", 0.6, 0.45)])
+        before = browser.image()
+        browser.touch([browser.at("#image", 0.5, 0.5)], [browser.at("#image", 0.6, 0.45)])
         point = browser.run("return relightViewer.point")
         assert point[0] > 0.1
-        assert (browser.picture() != before).mean() > 0.3
-        width = browser.box("#picture")[2]
-        middle = browser.at("#picture", 0.5, 0.5)
+        assert (browser.image() != before).mean() > 0.3
+        width = browser.box("#image")[2]
+        middle = browser.at("#image", 0.5, 0.5)
         browser.touch(*[[(middle[0] - d, middle[1]), (middle[0] + d, middle[1])] for d in (20, 40, 60)])
-        assert browser.box("#picture")[2] > 2 * width
+        assert browser.box("#image")[2] > 2 * width
         assert browser.run("return window.scrollY") == 0
     finally:
         browser.command("Emulation.setTouchEmulationEnabled", enabled=False)
@@ -220,27 +220,27 @@ def test_touch_moves_the_light_and_two_fingers_zoom(browser, pages):
 
 def test_wheel_keys_and_buttons_zoom(browser, pages):
     browser.open(pages["plane"][0])
-    width = browser.box("#picture")[2]
-    place = browser.at("#picture", 0.75, 0.25)
+    width = browser.box("#image")[2]
+    place = browser.at("#image", 0.75, 0.25)
     browser.mouse("mouseWheel", place, "none", deltaX=0, deltaY=-400)
-    browser.wait(f"document.getElementById('picture').getBoundingClientRect().width > {1.5 * width}")
+    browser.wait(f"document.getElementById('image').getBoundingClientRect().width > {1.5 * width}")
     # What is under the pointer stays there.
-    np.testing.assert_allclose(browser.at("#picture", 0.75, 0.25), place, atol=1.5)
-    before = browser.box("#picture")
+    np.testing.assert_allclose(browser.at("#image", 0.75, 0.25), place, atol=1.5)
+    before = browser.box("#image")
     browser.drag((400, 400), (350, 420), "middle")
-    after = browser.box("#picture")
+    after = browser.box("#image")
     np.testing.assert_allclose(np.subtract(after, before), [-50, 20, 0, 0], atol=1)
     light = browser.run("return relightViewer.point")
     browser.run("document.getElementById('pan').click()")
     browser.drag((400, 400), (420, 410))
-    np.testing.assert_allclose(np.subtract(browser.box("#picture"), after), [20, 10, 0, 0], atol=1)
+    np.testing.assert_allclose(np.subtract(browser.box("#image"), after), [20, 10, 0, 0], atol=1)
     assert browser.run("return relightViewer.point") == light
-    browser.press("#picture", "0")
-    assert browser.box("#picture")[2] == pytest.approx(width)
-    browser.press("#picture", "+")
-    assert browser.box("#picture")[2] == pytest.approx(1.25 * width)
-    browser.press("#picture", "-", "-", "-")
-    assert browser.box("#picture")[2] == pytest.approx(width)
+    browser.press("#image", "0")
+    assert browser.box("#image")[2] == pytest.approx(width)
+    browser.press("#image", "+")
+    assert browser.box("#image")[2] == pytest.approx(1.25 * width)
+    browser.press("#image", "-", "-", "-")
+    assert browser.box("#image")[2] == pytest.approx(width)
     browser.run("document.getElementById('zoom-in').click()")
     assert "150" in browser.text("#zoom-fit")
 
@@ -259,16 +259,16 @@ def test_the_nearest_photograph_stands_beside(browser, pages):
         photograph = 255 * np.clip(encode_display(scene.images[row], white), 0, 1)
 
         def differs(photograph=photograph):
-            return np.abs(browser.picture()[:, 16:] - photograph[:, 16:]).mean()
+            return np.abs(browser.image()[:, 16:] - photograph[:, 16:]).mean()
 
         # The photograph is unpacked beside.
         assert any(differs() < 4 for _ in range(100))
         browser.run("document.getElementById('same-light').click()")
-        shown = browser.picture()
+        shown = browser.image()
         near = decoder.surface.to_surface(scene.lights[[row]])
         assert np.abs(shown[:, :16] - levels(decoder, near)[:, :16]).max() <= 2
     left = browser.run("return document.getElementById('divider').getBoundingClientRect().left")
-    assert left == pytest.approx(browser.at("#picture", 0.25, 0)[0], abs=2)
+    assert left == pytest.approx(browser.at("#image", 0.25, 0)[0], abs=2)
     assert browser.messages() == []
 
 
@@ -295,7 +295,7 @@ def test_nothing_sticks_out_at_any_width(browser, pages, kind, size):
             ".filter(e => e.checkVisibility()).map(e => parseFloat(getComputedStyle(e).fontSize)))"
         )
         assert smallest >= (14 if size[0] < 3000 else 18)
-        assert browser.box("#picture")[2] > 0.4 * min(size)
+        assert browser.box("#image")[2] > 0.4 * min(size)
     finally:
         browser.resize(1280, 800)
 
@@ -313,18 +313,18 @@ def test_a_lost_graphics_context_comes_back(browser, pages):
     path, decoder = pages["dome"]
     browser.open(path)
     browser.run(
-        "const gl = document.getElementById('picture').getContext('webgl2');"
+        "const gl = document.getElementById('image').getContext('webgl2');"
         "window.loss = gl.getExtension('WEBGL_lose_context'); loss.loseContext();"
-        "document.getElementById('picture').addEventListener('webglcontextrestored', () => { window.back = true; });"
+        "document.getElementById('image').addEventListener('webglcontextrestored', () => { window.back = true; });"
         "setTimeout(() => loss.restoreContext(), 100)"
     )
     browser.wait("window.back")
     point = browser.run("return relightViewer.point")
-    assert np.abs(browser.picture() - levels(decoder, [point])).max() <= 2
+    assert np.abs(browser.image() - levels(decoder, [point])).max() <= 2
 
 
 @pytest.mark.parametrize("flag", ["--disable-3d-apis", "--blink-settings=scriptEnabled=false"])
-def test_without_webgl_or_scripts_there_are_a_message_and_a_picture(pages, flag):
+def test_without_webgl_or_scripts_there_are_a_message_and_an_image(pages, flag):
     path, decoder = pages["dome"]
     with open_browser(flag) as browser:
         if flag == "--disable-3d-apis":
@@ -339,7 +339,7 @@ def test_without_webgl_or_scripts_there_are_a_message_and_a_picture(pages, flag)
         assert "This is the scene under one light" in message
         assert browser.is_shown("#still")
         assert browser.run("return document.getElementById('still').naturalWidth") == decoder.image_shape[1]
-        assert not browser.is_shown("#picture")
+        assert not browser.is_shown("#image")
         assert not browser.is_shown(".panel")
         assert not browser.is_shown(".view")
 
@@ -358,7 +358,7 @@ def test_a_notebook_shows_the_page_in_a_frame(browser, tmp_path):
     browser.wait("window.relightViewer")
     assert browser.text("h1") == '"<i>&'
     point = browser.run("return relightViewer.point")
-    assert np.abs(browser.picture() - levels(shown.decoder, [point])).max() <= 2
+    assert np.abs(browser.image() - levels(shown.decoder, [point])).max() <= 2
     assert browser.messages() == []
     assert html.escape('"<i>&') in shown._repr_html_()
 

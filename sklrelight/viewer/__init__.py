@@ -1,8 +1,8 @@
-"""A page where the light of a fitted model is dragged, in any browser: :func:`export_html`, :func:`show`."""
+"""A page on which the light of a fitted model can be moved, in any browser: :func:`export_html`, :func:`show`."""
 
 from ._decoder import Decoder
 from ._distillation import distill
-from ._export import NotebookPage, export_html, show
+from ._page import NotebookPage, export_html, show
 from ._surface import LightSurface
 
 __all__ = ["Decoder", "LightSurface", "NotebookPage", "distill", "export_html", "show"]

@@ -1,4 +1,4 @@
-"""From a fitted model to a decoder: :func:`distill`."""
+"""A small decoder made of a fitted model: :func:`distill`."""
 
 from numbers import Integral, Real
 
@@ -15,76 +15,79 @@ from ._surface import LightSurface, farthest_points
 
 __all__ = ["distill"]
 
-# Pixels of pictures that are predicted for the decoder. Three networks of the default recipe take about 40 s on two
-# cores for them.
+# Most pixels that the fitted model predicts for the decoder. Three networks of the default recipe take about 40 s for
+# them on two cores.
 _TEACHER_PIXELS = 6_400_000
 _FEWEST_LIGHTS, _MOST_LIGHTS = 40, 256
-# One in so many lights is left out, to measure by.
+# One light in so many is left out to measure the error.
 _MEASURED = 8
-# A page holds four codes in a layer of a texture.
+# A layer of the page's texture holds four codes.
 _LAYER = 4
 _MOST_CODES = 64
-# What a pixel's codes may take, compressed: 400 x 400 pixels are 3.8 million bytes then, and 5.1 million as text.
+# Most bits of a pixel's codes, compressed: 400 x 400 pixels then take 3.8 million bytes, and 5.1 million as text.
 _BITS = 8 * 24
-# What principal axes are found from, and errors are measured on.
+# Number of pixels from which principal axes are computed, and on which errors are measured.
 _SAMPLE_PIXELS = 2**14
-# Standard deviation that rounding of one code adds to encoded values: a tenth of a step of 255.
+# Standard deviation that the rounding of one code adds to encoded values: a tenth of a step of 255.
 _ROUNDING = 0.1 / 255
 # Values predicted at a time: 64 MB.
 _BLOCK_VALUES = 2**24
 
 
 def distill(relighter, *, lights=None, white="auto", psnr=42.0, n_lights=None, max_size=1024, verbose=0):
-    """Make a small decoder of a fitted model.
+    """Make a small decoder that imitates a fitted model.
 
     Parameters
     ----------
     relighter : Relighter
-        Fitted to photographs of shape (n, H, W, 3) or (n, H, W); any estimator with `predict` where `lights` are given.
+        Model fitted to photographs of shape (n, H, W, 3) or (n, H, W). Any estimator with `predict` will do if `lights`
+        are given.
 
     lights : array-like of shape (n_lights, d) or None, default=None
-        The lights that the decoder is for lie between these; by default those that `relighter` was fitted to.
+        Lights that enclose those of the decoder. None: the lights that `relighter` was fitted to.
 
     white : float, None or "auto", default="auto"
-        The radiance that is shown as white, by the encoding :func:`~sklrelight.metrics.encode_display`. None: values
-        are shown as they are, as the stored ones of 8-bit captures can be. ``"auto"``:
+        Radiance that is shown as white, by the encoding :func:`~sklrelight.metrics.encode_display`. None: values are
+        shown as they are, which suits the stored values of 8-bit captures. ``"auto"``:
         :func:`~sklrelight.metrics.display_white` of the predictions.
 
     psnr : float, default=42.0
-        Peak signal-to-noise ratio to aim at, in decibels, encoded, of a range of 1. The decoder gets no more codes than
-        it takes, and no more than 64, or than 24 bytes a pixel can hold once compressed.
+        Peak signal-to-noise ratio to reach, in decibels, for encoded values with a range of 1. The decoder gets no more
+        codes than this takes, at most 64, and at most as many as 24 bytes for each pixel can hold once compressed.
 
     n_lights : int or None, default=None
-        How many pictures are predicted for it. None: 6.4 million pixels of them, at least 40 and at most 256.
+        Number of images that the model predicts for it. None: as many as have 6.4 million pixels together, at least 40
+        and at most 256.
 
     max_size : int, default=1024
-        Height and width of the decoder's pictures, at most; larger ones are reduced.
+        Largest height and width of the decoder's images. Larger ones are reduced.
 
     verbose : int, default=0
-        1: a progress bar.
+        1: show a progress bar.
 
     Returns
     -------
     Decoder
-        With the measured `psnr`.
+        The decoder, with its measured `psnr`.
 
     Raises
     ------
     ImportError
-        If pictures have to be reduced, and OpenCV is missing.
+        If images have to be reduced, and OpenCV is missing.
 
     ValueError
-        If a parameter is out of its range, the photographs have no pixels or a number of channels other than 1 or 3, or
-        the lights span neither a dome nor a plane.
+        If a parameter is out of its range, the model does not predict images of 1 or 3 channels, or the lights span
+        neither a dome nor a plane.
 
     Notes
     -----
-    The codes are principal components of the pixels, over the values that each takes under the predicted lights, all
-    channels together, rounded to 8 bits. One light in eight is left out at first, to measure by which number of codes
-    the aim is reached; the decoder is then made from all lights, which brings it nearer than what was measured.
+    The codes are principal components of the pixels, rounded to 8 bits. A pixel is described by the values that it
+    takes under the predicted lights, in all channels together. One light in eight is left out at first, to measure how
+    many codes reach `psnr`; the decoder is then made from all lights, so that it is nearer to the model than what was
+    measured.
 
-    A network over codes and light, as in [1]_, was tried in place of the sum: with as many codes, 20 times the
-    operations and a minute of training it stays 3.5 to 4.4 dB below the sum (docs/viewer.md has the figures).
+    A network of codes and light, as in [1]_, was tried in place of the sum: with as many codes, 20 times the operations
+    and a minute of training, it stays 3.5 to 4.4 dB below the sum (docs/viewer.md has the measurements).
 
     References
     ----------
@@ -107,19 +110,18 @@ def distill(relighter, *, lights=None, white="auto", psnr=42.0, n_lights=None, m
     candidates = surface.spread_points()
     _, rows = np.unique(surface.to_nodes(candidates).round(6), axis=0, return_index=True)
     candidates = candidates[np.sort(rows)]
-    pictures: list[np.ndarray] = []
-    progress = tqdm(desc="Predicting", unit="picture", disable=not verbose)
-    with progress:
+    blocks: list[np.ndarray] = []
+    with tqdm(desc="Predicting", unit="image", disable=not verbose) as progress:
         first = _predict(relighter, surface.to_lights(candidates[:1]), max_size)
         if n_lights is None:
             n_lights = int(np.clip(_TEACHER_PIXELS // np.prod(first.shape[1:3]), _FEWEST_LIGHTS, _MOST_LIGHTS))
         points = _pick(surface, candidates, min(n_lights, len(candidates)))
         progress.total = len(points)
         for block in gen_batches(len(points), max(1, _BLOCK_VALUES // first.size)):
-            pictures.append(_predict(relighter, surface.to_lights(points[block]), max_size))
-            progress.update(len(pictures[-1]))
-    images = np.concatenate(pictures)
-    del pictures
+            blocks.append(_predict(relighter, surface.to_lights(points[block]), max_size))
+            progress.update(len(blocks[-1]))
+    images = np.concatenate(blocks)
+    del blocks
     if white == "auto":
         white = display_white(images) or 1.0
     if white is not None:
@@ -137,7 +139,7 @@ def distill(relighter, *, lights=None, white="auto", psnr=42.0, n_lights=None, m
 
 
 def _pick(surface, candidates, n_lights):
-    """Pick lights: first some from anywhere to measure by, then others that lie far from each other."""
+    """Pick lights: first some spread evenly to measure the error, then others that lie far from each other."""
     measured = candidates[: n_lights // _MEASURED]
     rest = candidates[len(measured) :]
     return np.vstack([measured, rest[farthest_points(surface.to_nodes(rest), n_lights - len(measured))]])
@@ -167,19 +169,19 @@ def _check_parameters(white, psnr, n_lights, max_size):
 
 
 def _predict(relighter, lights, max_size):
-    """Predict pictures of shape (m, h, w, C) of at most `max_size`."""
+    """Predict images of shape (m, h, w, C), reduced to at most `max_size`."""
     images = np.asarray(relighter.predict(lights))
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or images.shape[3] not in (1, 3):
         raise ValueError(
-            f"predictions of shape {images.shape[1:]}: a page shows pictures of shape (H, W, 3), (H, W, 1) or (H, W)"
+            f"predictions of shape {images.shape[1:]}: a page shows images of shape (H, W, 3), (H, W, 1) or (H, W)"
         )
     return resize(images, max_size)
 
 
 def resize(images, max_size):
-    """Reduce pictures to a largest side, by means over areas.
+    """Reduce images to a largest side, by means over areas.
 
     Parameters
     ----------
@@ -187,12 +189,12 @@ def resize(images, max_size):
         Linear radiance.
 
     max_size : int
-        Of height and width.
+        Largest height and width of the result.
 
     Returns
     -------
     ndarray of shape (m, h, w, C), float32
-        As they are where they are no larger.
+        Reduced images, or the images as they are where they are no larger.
 
     Examples
     --------
@@ -203,19 +205,19 @@ def resize(images, max_size):
     factor = max_size / max(images.shape[1:3])
     if factor >= 1:
         return images
-    cv2 = import_extra("cv2", "images", f"To reduce pictures to max_size={max_size}")
+    cv2 = import_extra("cv2", "images", f"To reduce images to max_size={max_size}")
     height, width = (max(1, round(side * factor)) for side in images.shape[1:3])
     reduced = [cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in images]
     return np.stack(reduced).reshape(len(images), height, width, -1)
 
 
 def _errors(images, nodes, measured):
-    """Mean squared errors at lights left out, of the first 0, 1, 2, ... codes."""
+    """Measure the mean squared errors of the first 0, 1, 2, ... codes at lights that are left out."""
     codes, factors, zeros = _components(images[~measured], _MOST_CODES)
     weights = interpolation_weights(nodes[~measured], factors)
     held_out = interpolate(nodes[measured], nodes[~measured], weights)
     pixels = _sample(images[0].shape[0] * images[0].shape[1])
-    # Of no code at all: the constant has what all codes' zeros have to be moved by.
+    # Without any code: the constant is meant for codes whose zeros are moved.
     constant = held_out[:, 0] + np.tensordot(held_out[:, 1:], zeros, axes=(1, 0))
     rest = images[measured].reshape(measured.sum(), -1, images.shape[3])[:, pixels] - constant[:, None]
     errors = [np.square(rest).mean()]
@@ -226,43 +228,43 @@ def _errors(images, nodes, measured):
 
 
 def _choose(measured, wanted):
-    """Take the least number of whole layers that reaches what is wanted, or nearly the best there is."""
+    """Choose the fewest codes in whole layers that reach `wanted` decibels, or nearly the best that was measured."""
     layers = measured[_LAYER::_LAYER] if len(measured) > _LAYER else measured[-1:]
     good = np.flatnonzero(layers >= min(wanted, layers.max() - 0.2))[0]
     return min(_LAYER * (int(good) + 1), len(measured) - 1), layers[good]
 
 
 def _components(images, n_codes):
-    """Find principal components of the pixels.
+    """Compute principal components of the pixels.
 
     Parameters
     ----------
     images : ndarray of shape (n, H, W, C)
-        Encoded.
+        Encoded images.
 
     n_codes : int
-        How many, at most.
+        Largest number of components.
 
     Returns
     -------
     codes : ndarray of shape (n_codes, H, W), uint8
-        The components; fewer where they would take too much space.
+        The components, rounded; fewer than asked for where they would take too much space.
 
     factors : ndarray of shape (n, n_codes + 1, C)
-        Of a constant and of each code / 255, under each light.
+        Factors of a constant and of each code / 255, under each light.
 
     zeros : ndarray of shape (n_codes,)
-        The code / 255 that means 0.
+        Value of each code / 255 that stands for 0.
     """
     n, height, width, n_channels = images.shape
     columns = images.reshape(n, -1, n_channels)
     sample = columns[:, _sample(columns.shape[1])].swapaxes(0, 1).reshape(-1, n * n_channels).astype(np.float64)
     mean = sample.mean(axis=0)
     eigenvalues, vectors = np.linalg.eigh(np.cov(sample, rowvar=False, ddof=0).reshape(len(mean), -1))
-    # What is below the rounding of float32 is noise of the arithmetic.
+    # Smaller eigenvalues are noise of the arithmetic in float32.
     kept = np.flatnonzero(eigenvalues > 1e-12 * max(eigenvalues[-1], 1e-30))[::-1][:n_codes]
     if not len(kept):
-        # Pixels that are all alike: one code that says nothing.
+        # All pixels are alike: one code without information.
         kept = np.array([len(mean) - 1])
     axes = vectors[:, kept]
     codes = np.empty((len(kept), columns.shape[1]), np.uint8)
@@ -275,7 +277,7 @@ def _components(images, n_codes):
         ):
             values += (image - center.astype(np.float32)) @ part.astype(np.float32)
         low[block], high = values.min(axis=0), values.max(axis=0)
-        # A code of variance 1 changes encoded values by 1 / sqrt(n * C) on average; finer steps would only take space.
+        # A code of variance 1 changes encoded values by 1 / sqrt(n * C) on average. Finer steps would only take space.
         finest = _ROUNDING * np.sqrt(12 * n * n_channels)
         step[block] = np.maximum((high - low[block]) / 255, finest)
         codes[block] = np.round((values - low[block]) / step[block]).T
@@ -292,7 +294,7 @@ def _components(images, n_codes):
 
 
 def _sample(n_pixels):
-    """Pick pixels, spread evenly and in no rhythm with the rows."""
+    """Pick pixels that are spread evenly and in step with no row or column."""
     if n_pixels <= _SAMPLE_PIXELS:
         return np.arange(n_pixels)
     golden = (5**0.5 - 1) / 2

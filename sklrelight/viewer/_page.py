@@ -1,4 +1,4 @@
-"""The page as one file: :func:`make_page`."""
+"""The page on which a user moves the light, as one file: :func:`export_html`, :func:`show`."""
 
 import base64
 import html
@@ -10,50 +10,159 @@ from importlib.resources import files
 import numpy as np
 
 from ..metrics import encode_display
-from ..utils import import_extra
-from ._distillation import resize
+from ..utils import import_extra, replacing
+from ._distillation import distill, resize
 from ._surface import farthest_points
 
-__all__ = ["make_page"]
+__all__ = ["NotebookPage", "export_html", "show"]
 
 # In the order in which they need each other.
 _SCRIPTS = ("data.js", "surface.js", "renderer.js", "dome.js", "view.js", "stage.js", "main.js")
 _MOST_PHOTOGRAPHS = 64
-# Bytes of all photographs together, for pictures of up to 400 x 400 pixels, and qualities of JPEG to come below by.
+# Most bytes of all photographs together, for images of up to 400 x 400 pixels, and the qualities of JPEG to try for it.
 _PHOTOGRAPHS_BYTES, _PIXELS = 2_250_000, 160_000
 _QUALITIES = (90, 80, 65, 50, 30)
-# Lights that are drawn on the dome.
+# Most lights that are drawn on the dome.
 _MOST_MARKS = 400
 
 
-def make_page(decoder, *, lights=None, images=None, title="Relighting"):
-    """Write a page around a decoder.
+def export_html(relighter, path, *, lights=None, images=None, title="Relighting", **distillation):
+    """Write a page on which the light can be moved, as a single file that works without a network.
 
     Parameters
     ----------
-    decoder : Decoder
-        What the page runs.
+    relighter : Relighter
+        Model fitted to photographs of shape (n, H, W, 3) or (n, H, W).
+
+    path : path-like
+        Path of the file, such as ``"scene.html"``; an existing one is replaced.
 
     lights, images : array-like of shape (n, d) and (n, H, W, C) or (n, H, W), or None, default=None
-        Photographs to compare with, linear radiance; at most 64 of them, that cover the lights, are taken.
+        Photographs for comparison and their lights, in the units that `relighter` was fitted to. At most 64 photographs
+        that cover the lights go into the page. If only `lights` are given, they set how far the light can be moved.
 
     title : str, default="Relighting"
-        Its heading.
+        Heading of the page, which is always shown as plain text.
+
+    **distillation : dict
+        ``white``, ``psnr``, ``n_lights``, ``max_size`` and ``verbose`` of :func:`distill`.
 
     Returns
     -------
-    str
-        HTML that needs no other file.
+    Decoder
+        The small model that the page runs. Its ``psnr`` says how near it is to `relighter`.
 
     Raises
     ------
     ImportError
-        If OpenCV is missing.
+        If OpenCV is missing: ``pip install 'sklrelight[images]'``.
+
+    OSError
+        If the file cannot be written. An existing file then stays as it was.
 
     ValueError
-        If lights and images do not fit together, or to the decoder.
+        If lights and images do not fit together, or :func:`distill` refuses an argument.
+
+    See Also
+    --------
+    show : The same page in a notebook.
+    sklrelight.datasets.save_ptm : A polynomial texture map, for RTI viewers.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from sklrelight import Relighter
+    >>> from sklrelight.datasets import make_scene
+    >>> from sklrelight.interpolation import RBFInterpolation
+    >>> from sklrelight.viewer import export_html
+    >>> scene = make_scene(n_lights=16, image_shape=(12, 16))
+    >>> relighter = Relighter(RBFInterpolation()).fit(scene.lights, scene.images)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "scene.html")
+    ...     decoder = export_html(relighter, path, lights=scene.lights, images=scene.images)
+    ...     path.read_text(encoding="utf-8")[:15]
+    '<!DOCTYPE html>'
     """
-    cv2 = import_extra("cv2", "images", "To put pictures into a page")
+    with replacing(path) as temporary:
+        decoder, page = _make(relighter, lights, images, title, distillation)
+        temporary.write_text(page, encoding="utf-8")
+    return decoder
+
+
+def show(relighter, *, lights=None, images=None, title="Relighting", height=640, **distillation):
+    """Show the page of :func:`export_html` in a notebook.
+
+    Parameters
+    ----------
+    relighter, lights, images, title, **distillation
+        See :func:`export_html`.
+
+    height : int, default=640
+        Height of the page in CSS pixels.
+
+    Returns
+    -------
+    NotebookPage
+        The page. A notebook shows it if it is the last value of a cell, or by ``display``. Its `decoder` is the small
+        model that it runs.
+
+    Examples
+    --------
+    >>> from sklrelight import Relighter
+    >>> from sklrelight.datasets import make_scene
+    >>> from sklrelight.interpolation import RBFInterpolation
+    >>> from sklrelight.viewer import show
+    >>> scene = make_scene(n_lights=16, image_shape=(12, 16))
+    >>> show(Relighter(RBFInterpolation()).fit(scene.lights, scene.images))
+    NotebookPage(title='Relighting')
+    """
+    decoder, page = _make(relighter, lights, images, title, distillation)
+    return NotebookPage(decoder, page, title, int(height))
+
+
+class NotebookPage:
+    """A page that a notebook shows in a frame.
+
+    Parameters
+    ----------
+    decoder : Decoder
+        The small model that the page runs.
+
+    page : str
+        The page as HTML.
+
+    title : str
+        Heading of the page.
+
+    height : int
+        Height of the frame in CSS pixels.
+    """
+
+    def __init__(self, decoder, page, title, height):
+        self.decoder = decoder
+        self.page = page
+        self.title = title
+        self.height = height
+
+    def _repr_html_(self):
+        # Scripts run in the frame, and cannot reach the notebook.
+        return (
+            f'<iframe sandbox="allow-scripts" title="{html.escape(self.title)}" width="100%" height="{self.height}"'
+            f' style="border: 0" srcdoc="{html.escape(self.page)}"></iframe>'
+        )
+
+    def __repr__(self):
+        return f"NotebookPage(title={self.title!r})"
+
+
+def _make(relighter, lights, images, title, distillation):
+    """Make a decoder and its page, as HTML."""
+    if images is not None and lights is None:
+        raise ValueError("images need their lights to be compared with: pass lights=")
+    # The model may know more lights than those of a few photographs for comparison.
+    known = lights if images is None or not hasattr(relighter, "lights_") else None
+    cv2 = import_extra("cv2", "images", "To put images into a page")
+    decoder = distill(relighter, lights=known, **distillation)
     surface = decoder.surface
     start = _start(surface)
     planes, differences = pack_codes(decoder.codes)
@@ -76,7 +185,7 @@ def make_page(decoder, *, lights=None, images=None, title="Relighting"):
         "nodes": _base64(decoder.nodes.astype("<f4").tobytes()),
         "weights": _base64(decoder.weights.astype("<f4").tobytes()),
         "photographs": _photographs(cv2, decoder, lights, images),
-        "shaders": {"vertex": _read("picture.vert"), "fragment": _read("picture.frag")},
+        "shaders": {"vertex": _read("image.vert"), "fragment": _read("image.frag")},
         "about": _about(decoder),
     }
     still = decoder.render(surface.to_lights(start[None]))
@@ -84,18 +193,18 @@ def make_page(decoder, *, lights=None, images=None, title="Relighting"):
         "title": html.escape(title),
         "css": _read("page.css"),
         "still": _jpeg(cv2, still, 85),
-        # A script's text ends at the first </script, and JSON may write any character by its number.
+        # A script would end at the first "</script" in it. JSON may write any character by its number.
         "scene": json.dumps(scene).replace("<", "\\u003c"),
         "codes": _base64(planes),
         "scripts": "\n".join(_read(name) for name in _SCRIPTS),
     }
-    # Cut at the marks of the template alone: a part may hold what looks like one.
+    # The template is cut before anything is put in: a part may hold what looks like a mark of the template.
     pieces = _read("page.html").split("{{")
     page = [pieces[0]]
     for piece in pieces[1:]:
         name, rest = piece.split("}}", 1)
         page += [parts[name], rest]
-    return "".join(page)
+    return decoder, "".join(page)
 
 
 def pack_codes(codes):
@@ -104,15 +213,15 @@ def pack_codes(codes):
     Parameters
     ----------
     codes : ndarray of shape (n_codes, H, W), uint8
-        Of a decoder.
+        Codes of a decoder.
 
     Returns
     -------
     packed : bytes
-        A zlib stream of the planes, one after the other.
+        Codes of all pixels, one plane after the other, as a zlib stream.
 
     differences : list of int
-        For each plane, 1 if each pixel is stored as the difference to the one on its left, modulo 256.
+        1 for each plane in which a pixel is stored as its difference to the one on its left, modulo 256; otherwise 0.
 
     Examples
     --------
@@ -124,7 +233,7 @@ def pack_codes(codes):
     packed, differences = [], []
     for plane in codes:
         stepped = np.diff(plane, axis=1, prepend=np.uint8(0))
-        # Smooth planes have small differences; in planes of noise they are larger than the values.
+        # Differences are smaller than the values in smooth planes, and larger in noisy ones.
         sizes = [len(zlib.compress(np.ascontiguousarray(form).tobytes(), 1)) for form in (plane, stepped)]
         differences.append(int(sizes[1] < sizes[0]))
         packed.append(packer.compress(np.ascontiguousarray(stepped if differences[-1] else plane).tobytes()))
@@ -132,10 +241,9 @@ def pack_codes(codes):
 
 
 def _photographs(cv2, decoder, lights, images):
+    """Encode photographs for comparison, and list where their lights are on the surface."""
     if images is None:
         return []
-    if lights is None:
-        raise ValueError("images need their lights to be compared with: pass lights=")
     surface = decoder.surface
     lights = np.asarray(lights, np.float64)
     shape = np.shape(images)
@@ -148,16 +256,16 @@ def _photographs(cv2, decoder, lights, images):
     if not len(lights):
         return []
     points, rows = _spread(surface, surface.to_surface(lights), _MOST_PHOTOGRAPHS)
-    pictures = []
+    photographs = []
     for row in rows:
         image = np.asarray(images[row], np.float32).reshape(1, *shape[1:3], n_channels)
         image = resize(image, max(decoder.image_shape))[0]
         if image.shape[:2] != decoder.image_shape:
-            raise ValueError(f"images of shape {shape}: the model's pictures are {decoder.image_shape}")
-        pictures.append(np.clip(image if decoder.white is None else encode_display(image, decoder.white), 0, 1))
+            raise ValueError(f"images of shape {shape}: the model's images are {decoder.image_shape}")
+        photographs.append(np.clip(image if decoder.white is None else encode_display(image, decoder.white), 0, 1))
     most_bytes = _PHOTOGRAPHS_BYTES * max(1, np.prod(decoder.image_shape) / _PIXELS)
     for quality in _QUALITIES:
-        sources = [_jpeg(cv2, picture, quality) for picture in pictures]
+        sources = [_jpeg(cv2, photograph, quality) for photograph in photographs]
         if sum(map(len, sources)) <= most_bytes:
             break
     return [
@@ -167,7 +275,7 @@ def _photographs(cv2, decoder, lights, images):
 
 
 def _spread(surface, points, most):
-    """Take some of the points, that cover them all, in their order."""
+    """Pick at most so many points that cover them all, in their order."""
     rows = np.arange(len(points))
     if len(points) > most:
         rows = np.sort(farthest_points(surface.to_nodes(points), most))
@@ -175,7 +283,7 @@ def _spread(surface, points, most):
 
 
 def _start(surface):
-    """A light from the upper left, as draughtsmen have it, well within the reach."""
+    """Choose the first light: from the upper left, as in drawings, well within the lights of the capture."""
     if surface.kind == "dome":
         reach = min(1.0, np.linalg.norm(surface.hull, axis=1).max())
         return np.array([-0.4, 0.4]) * reach
@@ -183,33 +291,27 @@ def _start(surface):
     return (low + high) / 2 + np.array([-0.2, 0.2]) * (high - low)
 
 
-def _jpeg(cv2, picture, quality):
-    levels = np.round(picture * 255).astype(np.uint8)
+def _jpeg(cv2, image, quality):
+    """Encode an image as a data URL of a JPEG."""
+    levels = np.round(image * 255).astype(np.uint8)
     if levels.shape[2] == 3:
         levels = cv2.cvtColor(levels, cv2.COLOR_RGB2BGR)
-    # Colours at the full resolution: photographs are looked at pixel by pixel.
-    options = [
-        cv2.IMWRITE_JPEG_QUALITY,
-        quality,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-    ]
-    encoded, data = cv2.imencode(".jpg", levels, options)
+    # Colours at full resolution, because photographs are compared pixel by pixel.
+    sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    encoded, data = cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, quality, *sampling])
     if not encoded:
-        raise OSError("OpenCV cannot encode a picture as JPEG")
+        raise OSError("OpenCV cannot encode an image as JPEG")
     return "data:image/jpeg;base64," + _base64(data.tobytes())
 
 
 def _about(decoder):
+    """Say in words what the page computes."""
     nearness = ""
     if np.isfinite(decoder.psnr):
-        nearness = (
-            f" Between the lights it was made from, it is {decoder.psnr:.1f} dB (peak signal-to-noise ratio) from the"
-            " fitted model."
-        )
+        nearness = f" Its peak signal-to-noise ratio to the model is {decoder.psnr:.1f} dB, at lights that it has not seen."
     return (
-        f"Every picture is computed on this page, from {len(decoder.codes)} numbers a pixel, by a small copy of a"
-        f" fitted model.{nearness} Made with sklrelight {metadata.version('sklrelight')}."
+        f"This page computes every image from {len(decoder.codes)} numbers for each pixel, by a small copy of a fitted"
+        f" model.{nearness} Made with sklrelight {metadata.version('sklrelight')}."
     )
 
 

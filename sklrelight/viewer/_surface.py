@@ -1,6 +1,6 @@
-"""The surface on which a light is moved by hand: a dome of directions, or a plane of positions."""
+"""The surface on which a user moves a light: a dome of directions, or a plane of positions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -13,36 +13,36 @@ from ..interpolation._equations import AffineSubspace
 
 __all__ = ["LightSurface", "farthest_points"]
 
-# Positions whose plane is this thin, as a share of its extent, are taken for a plane with errors of measurement.
+# Positions that deviate from a plane by less than this share of their extent are taken for a measured plane.
 _FLAT = 0.05
-# Points of the surface that lights are picked from.
+# Number of points on the surface from which lights are picked.
 _N_CANDIDATES = 4096
 
 
 @dataclass(frozen=True)
 class LightSurface:
-    """Two coordinates for the lights of a capture, and how far they reach.
+    """A dome or plane through the lights of a capture, with two coordinates for each light.
 
-    Of a dome the two are the direction seen from above, right and up in the picture, with the angle from the camera's
-    axis as the radius, 1 at 90 degrees. Of a plane they are the position, right and up as far as the plane allows,
-    scaled so that the longer side reaches from -1 to 1.
+    On a dome, the coordinates point to the right and up in the image, and their length is the angle from the camera's
+    axis, 1 at 90 degrees. On a plane, they are the position to the right and up, as far as the plane allows, scaled so
+    that its longer side reaches from -1 to 1.
 
     Parameters
     ----------
     kind : {"dome", "plane"}
-        Which of the two.
+        Kind of the surface.
 
     center : ndarray of shape (d,)
-        The light at the coordinates 0 of a plane; zeros for a dome.
+        Light at the coordinates (0, 0) of a plane; zeros for a dome.
 
     axes : ndarray of shape (2, d)
-        From coordinates to the offset from `center`, for a plane; a second row of zeros where lights lie on a line.
+        Steps in a plane that change one coordinate by 1. The second row is 0 where the lights lie on a line.
 
     radius : float
         Length of the lights of a dome: 1 for directions.
 
     points : ndarray of shape (n, 2)
-        Coordinates of the lights that the surface was made for.
+        Coordinates of the capture's lights.
 
     Examples
     --------
@@ -61,23 +61,23 @@ class LightSurface:
 
     @classmethod
     def of(cls, lights):
-        """Find the surface of some lights.
+        """Find the surface of the lights of a capture.
 
         Parameters
         ----------
         lights : array-like of shape (n, d)
-            The lights of a capture.
+            Lights of the capture.
 
         Returns
         -------
         LightSurface
-            A dome for unit directions, and for positions about the origin that lie in no plane, which is then taken for
-            a dome of their median distance; else a plane.
+            A dome for unit directions, and for positions in space that lie in no plane, around the origin at their
+            median distance; otherwise a plane.
 
         Raises
         ------
         ValueError
-            If the lights have more than two coordinates, and are neither in a plane nor of three coordinates.
+            If the lights have more than three columns and lie in no plane.
         """
         lights = np.asarray(lights, np.float64)
         width = lights.shape[1]
@@ -103,31 +103,32 @@ class LightSurface:
     @classmethod
     def _dome(cls, lights, radius):
         surface = cls("dome", np.zeros(3), np.eye(2, 3), radius, np.empty((0, 2)))
-        return cls(surface.kind, surface.center, surface.axes, radius, surface.to_surface(lights))
+        return replace(surface, points=surface.to_surface(lights))
 
     @classmethod
     def _plane(cls, lights, axes):
         along = lights @ axes.T
         low, high = along.min(axis=0), along.max(axis=0)
         half = float((high - low).max()) / 2 or 1.0
-        # The mean light, moved within the plane to the middle of the extent.
+        # The middle of the extent along both axes; across the plane, the mean.
         mean = lights.mean(axis=0)
         center = mean + ((low + high) / 2 - mean @ axes.T) @ axes
         axes = axes * half
         return cls("plane", center, axes, 1.0, (along - (low + high) / 2) / half)
 
     def to_surface(self, lights):
-        """Give the two coordinates of lights.
+        """Compute the coordinates of lights.
 
         Parameters
         ----------
         lights : array-like of shape (m, d)
-            Lights.
+            Lights in the units of the capture.
 
         Returns
         -------
         ndarray of shape (m, 2)
-            Coordinates; of lights beside the surface, those of the nearest point or of the same direction.
+            Coordinates. A light off the surface gets those of its direction on a dome, and of the nearest point on a
+            plane.
         """
         lights = np.asarray(lights, np.float64)
         if self.kind == "plane":
@@ -139,7 +140,7 @@ class LightSurface:
         return np.column_stack([x, y]) * (angle / np.where(across > 0, across, 1))[:, None]
 
     def to_lights(self, points):
-        """Give the lights at coordinates.
+        """Compute the lights at some coordinates.
 
         Parameters
         ----------
@@ -149,7 +150,7 @@ class LightSurface:
         Returns
         -------
         ndarray of shape (m, d)
-            Lights, in the units of the capture.
+            Lights in the units of the capture.
         """
         points = np.asarray(points, np.float64)
         if self.kind == "plane":
@@ -157,7 +158,7 @@ class LightSurface:
         return self.radius * self.to_nodes(points)
 
     def to_nodes(self, points):
-        """Give the coordinates in which distances between lights are measured.
+        """Compute the positions between which distances are measured.
 
         Parameters
         ----------
@@ -167,7 +168,7 @@ class LightSurface:
         Returns
         -------
         ndarray of shape (m, 3) or (m, 2)
-            Unit vectors for a dome, the coordinates themselves for a plane.
+            Unit vectors on a dome, the coordinates themselves on a plane.
         """
         points = np.asarray(points, np.float64)
         if self.kind == "plane":
@@ -179,22 +180,22 @@ class LightSurface:
 
     @cached_property
     def hull(self):
-        """Corners of the convex hull of `points`, counterclockwise, of shape (k, 2); two where they lie on a line."""
+        """Corners of the convex hull of `points`, counterclockwise, of shape (k, 2); two for points on a line."""
         try:
             return self.points[ConvexHull(self.points).vertices]
         except (QhullError, ValueError):
-            # Fewer than three lights, or all on a line.
+            # There are fewer than three lights, or all lie on a line.
             _, _, rows = np.linalg.svd(self.points - self.points.mean(axis=0))
             along = self.points @ rows[0]
             return self.points[[int(along.argmin()), int(along.argmax())]]
 
     def spread_points(self):
-        """Lay points evenly over the hull, its border included.
+        """Spread points evenly over the hull and its border.
 
         Returns
         -------
         ndarray of shape (m, 2)
-            The same each time.
+            Coordinates, the same in each call.
         """
         corners = np.vstack([self.hull, self.hull[:1]])
         steps = np.linspace(0, 1, 65)[:-1, None]
@@ -215,15 +216,15 @@ def farthest_points(nodes, n_points):
     Parameters
     ----------
     nodes : ndarray of shape (m, k)
-        What to pick from.
+        Points to pick from.
 
     n_points : int
-        How many, at most m.
+        Number of points to pick, at most m.
 
     Returns
     -------
     ndarray of shape (n_points,), int
-        Rows: first the one nearest to the mean, then always the one farthest from those before.
+        Rows of the picked points: first the one nearest to the mean, then always the one farthest from those before.
 
     Examples
     --------
@@ -239,7 +240,7 @@ def farthest_points(nodes, n_points):
 
 
 def _upright(lights, rows):
-    """Axes of a plane in space, from its own: x to the right and y up as far as it has them, else depth."""
+    """Turn the axes of a plane in space: x to the right and y up, as far as the plane has them, or else depth."""
     axes = np.zeros((2, 3))
     if AffineSubspace.of(lights).rank < 2:
         # A line, or a single light.
@@ -249,11 +250,11 @@ def _upright(lights, rows):
     normal = np.cross(rows[0], rows[1])
     right = np.array([1.0, 0, 0]) - normal * normal[0]
     if np.linalg.norm(right) < 0.1:
-        # The plane stands across x: depth goes to the right.
+        # The plane is perpendicular to x: depth goes to the right.
         right = np.array([0, 0, -1.0]) + normal * normal[2]
     axes[0] = right / np.linalg.norm(right)
     up = np.cross(normal, axes[0])
-    # A floor or a ceiling has no up: what is farther from the camera is drawn higher.
+    # A floor or a ceiling has no y axis: points farther from the camera are drawn higher.
     height = up[1] if abs(up[1]) > 0.1 else -up[2]
     axes[1] = up if height > 0 else -up
     return axes

@@ -1,4 +1,4 @@
-// What the page brings: the scene's description, and the codes.
+// Decoding of the numbers that the page holds as text.
 function bytesOf(base64) {
   const text = atob(base64);
   const bytes = new Uint8Array(text.length);
@@ -11,7 +11,7 @@ function floatsOf(base64) {
   return new Float32Array(bytesOf(base64).buffer);
 }
 
-// Planes of one code each, deflated; in some of them each pixel is stored as its difference to the one on its left.
+// A compressed plane for each code. In some planes a pixel is stored as its difference to the one on its left.
 async function readCodes(base64, scene) {
   const packed = new Blob([bytesOf(base64)]).stream().pipeThrough(new DecompressionStream("deflate"));
   const planes = new Uint8Array(await new Response(packed).arrayBuffer());

@@ -1,4 +1,4 @@
-// The control on which the light is moved: an SVG picture of the surface.
+// The control on which the light is moved: the surface as an SVG image.
 class Dome {
   constructor(svg, surface) {
     this.svg = svg;
@@ -49,7 +49,7 @@ class Dome {
       const [cx, cy] = this.place(lights[i].point);
       this.set(sun, { cx, cy, visibility: "visible", class: i === active ? "sun" : "sun other", fill: lights[i].hex });
     });
-    // In front, where both lie at one place.
+    // The active light is drawn in front of the other.
     this.svg.append(this.suns[active]);
     if (!nearest) return this.set(this.nearest, { visibility: "hidden" });
     const [cx, cy] = this.place(nearest);

@@ -1,29 +1,29 @@
-// The page: what is shown, and what people do.
+// The page: shows the state, and changes it as the user asks.
 const byId = (id) => document.getElementById(id);
 const scene = JSON.parse(byId("scene").textContent);
 
-// Without the means to draw, the picture that the page brings stays.
+// Where the browser cannot draw, the page keeps showing the still image that it came with.
 function stayStill(reason) {
   document.body.classList.add("still-only");
-  byId("picture").hidden = true;
+  byId("image").hidden = true;
   byId("still").hidden = false;
   byId("message").textContent = `${reason} The light cannot be moved here. This is the scene under one light.`;
   byId("message").hidden = false;
 }
 
 async function start() {
-  const canvas = byId("picture");
-  // Asked before anything is unpacked: it is what lacks most often.
+  const canvas = byId("image");
+  // Checked before anything is unpacked, because it is missing most often.
   if (!document.createElement("canvas").getContext("webgl2"))
     return stayStill("This browser or its graphics card does not draw with WebGL2.");
-  if (typeof DecompressionStream === "undefined") return stayStill("This browser is too old to unpack the picture.");
+  if (typeof DecompressionStream === "undefined") return stayStill("This browser is too old to unpack the image.");
   try {
     const codes = await readCodes(byId("codes").textContent, scene);
     byId("codes").remove();
     const renderer = new Renderer(canvas, scene, codes, scene.shaders);
     run(canvas, renderer, new Surface(scene));
   } catch (error) {
-    stayStill(`This browser cannot draw the picture (${error.message}).`);
+    stayStill(`This browser cannot draw the image (${error.message}).`);
   }
 }
 
@@ -50,7 +50,7 @@ function run(canvas, renderer, surface) {
     renderer.draw(lights, state.exposure, column);
   }
 
-  // Everything that the page says follows from the state.
+  // Everything on the page follows from the state.
   function refresh() {
     if (!wanted) requestAnimationFrame(draw);
     wanted = true;
@@ -98,7 +98,7 @@ function run(canvas, renderer, surface) {
     const image = new Image();
     image.src = nearest.source;
     image.decode().then(() => {
-      // The light may have gone on meanwhile.
+      // The light may have moved on meanwhile.
       if (state.nearest !== nearest) return;
       renderer.setPhotograph(image);
       refresh();
@@ -181,12 +181,12 @@ function run(canvas, renderer, surface) {
   canvas.hidden = false;
   view.update();
 
-  // For scripts on a page of one's own; described in docs/viewer.md.
+  // For scripts of the page's owner; described in docs/viewer.md.
   window.relightViewer = {
     get point() { return [...state.lights[state.active].point]; },
     get light() { return surface.light(state.lights[state.active].point); },
     moveTo,
-    // The picture as it is now, drawn at once: a data URL of a PNG.
+    // The image as it is now, drawn at once, as a data URL of a PNG.
     capture() { draw(); return canvas.toDataURL("image/png"); },
   };
 }

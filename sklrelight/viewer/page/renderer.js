@@ -1,4 +1,4 @@
-// Draws the picture, and a photograph beside it, by WebGL2.
+// Draws the image, and a photograph beside it, by WebGL2.
 class Renderer {
   constructor(canvas, scene, codes, shaders) {
     this.canvas = canvas;
@@ -11,7 +11,7 @@ class Renderer {
     if (!this.gl) throw new Error("no WebGL2");
     this.photograph = null;
     this.prepare();
-    // A device that sleeps may take the textures away.
+    // A device may discard the textures while it sleeps.
     canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
     canvas.addEventListener("webglcontextrestored", () => {
       this.prepare();

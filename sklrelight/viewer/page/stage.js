@@ -1,4 +1,4 @@
-// Pointers and the wheel on the picture: one moves the light, or the picture; two zoom.
+// Pointers and the wheel on the image: one pointer moves the light or the image, two zoom.
 function handleStage(canvas, view, { isPanning, moveLight }) {
   const pointers = new Map();
   let panning = false;
@@ -10,7 +10,7 @@ function handleStage(canvas, view, { isPanning, moveLight }) {
 
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button > 1) return;
-    // The middle button would scroll.
+    // The middle button would otherwise scroll the page.
     if (event.button === 1) event.preventDefault();
     canvas.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
@@ -39,13 +39,13 @@ function handleStage(canvas, view, { isPanning, moveLight }) {
   for (const kind of ["pointerup", "pointercancel"]) {
     canvas.addEventListener(kind, (event) => {
       pointers.delete(event.pointerId);
-      // The finger that stays after a pinch is not meant to throw the light over.
+      // The finger that is lifted last after a pinch must not move the light.
       panning = pointers.size > 0;
     });
   }
 
   canvas.parentElement.addEventListener("wheel", (event) => {
-    // What is not zoomed in lets the page scroll on.
+    // An image that is not zoomed in lets the page scroll on.
     if (view.zoom === 1 && event.deltaY > 0) return;
     event.preventDefault();
     const lines = event.deltaMode === 1 ? 16 : 1;

@@ -1,4 +1,4 @@
-// The dome or plane that lights lie on. A point is [right, up]; see LightSurface in sklrelight/viewer/lights.py.
+// The dome or plane on which the lights lie. A point is [right, up]; see LightSurface in sklrelight/viewer/_surface.py.
 const clampTo = (value, low, high) => Math.min(high, Math.max(low, value));
 
 class Surface {
@@ -16,7 +16,7 @@ class Surface {
     this.isLine = !this.isDome && this.extent[1] < 1e-9;
   }
 
-  // Coordinates between which distances are measured.
+  // Position of a point between which distances are measured.
   node([x, y]) {
     if (!this.isDome) return [x, y];
     const length = Math.hypot(x, y), angle = length * Math.PI / 2;
@@ -43,7 +43,7 @@ class Surface {
     return Float32Array.from({ length: 3 * width }, (_, i) => sums[Math.floor(i / 3)]);
   }
 
-  // The nearest point between the photographs' lights: beyond them nothing is known of the scene.
+  // The nearest point within the hull of the photographs' lights: the model knows nothing beyond it.
   within(point) {
     const corners = this.hull;
     let inside = corners.length > 2, best = null, least = Infinity;
@@ -110,7 +110,7 @@ class Surface {
       ({ name, min: -this.extent[axis], max: this.extent[axis], step: this.size / 200 }));
   }
 
-  // What they say of a point: values, and words.
+  // What the sliders show for a point: their values, and words.
   readings(point) {
     if (this.isDome) {
       const [direction, height] = this.angles(point).map(Math.round);

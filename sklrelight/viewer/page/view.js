@@ -1,11 +1,11 @@
-// Where on the stage the picture lies, and how large.
+// Place and size of the image on the stage.
 class View {
   constructor(stage, canvas, onchange) {
     this.stage = stage;
     this.canvas = canvas;
     this.onchange = onchange;
     this.zoom = 1;
-    this.offset = [0, 0]; // of the picture's middle from the stage's
+    this.offset = [0, 0]; // from the middle of the stage to that of the image
     new ResizeObserver(() => this.update()).observe(stage);
   }
 
@@ -17,7 +17,7 @@ class View {
     return [this.stage.clientWidth, this.stage.clientHeight];
   }
 
-  // CSS pixels that a pixel of the picture fills.
+  // CSS pixels for each pixel of the image.
   get scale() {
     const [w, h] = this.box, [width, height] = this.size;
     return Math.min(w / width, h / height) * this.zoom;
@@ -40,7 +40,7 @@ class View {
     this.onchange();
   }
 
-  // Zoom about a place on the screen, or about the middle.
+  // Zoom about a place on the screen, or about the middle of the stage.
   zoomBy(factor, event) {
     const stage = this.stage.getBoundingClientRect();
     const at = event ? [event.clientX - stage.left - stage.width / 2, event.clientY - stage.top - stage.height / 2] : [0, 0];
@@ -61,7 +61,7 @@ class View {
     this.update();
   }
 
-  // Where a pointer is on the part of the picture that can be seen: from -1 to 1 right and up, on the shorter side.
+  // Where a pointer is on the visible part of the image: right and up, from -1 to 1 along the shorter side.
   pointAt(event, extent, isDome) {
     const stage = this.stage.getBoundingClientRect();
     const seen = this.size.map((side, i) => Math.min(side * this.scale, this.box[i]) / 2);

@@ -6,10 +6,10 @@ precision highp sampler2DArray;
 //DEFINITIONS
 uniform sampler2DArray codes;        // four codes a layer
 uniform sampler2D photograph;
-uniform vec3 factors[2 * (4 * N_LAYERS + 1)];  // of each light: of the constant, then of each code
+uniform vec3 factors[2 * (4 * N_LAYERS + 1)];  // for each light: the constant's, then each code's
 uniform vec3 colors[2];
 uniform int lights;
-uniform float gain;                  // 2 to the exposure
+uniform float gain;                  // 2 ** exposure
 uniform float gamma;
 uniform int split;                   // column from which the photograph is shown
 out vec4 shown;
