@@ -17,14 +17,11 @@ _CLUSTER_VALUES = 256
 _BLOCK_VALUES = 2**22
 
 
-def sample_pixels(features, stack, pixel_weight, random_state):
+def sample_pixels(stack, pixel_weight, random_state):
     """Read some pixels of all photographs, to fit a model for which all pixels would not fit into memory.
 
     Parameters
     ----------
-    features : PixelLightFeatures
-        Features of all pixels.
-
     stack : ImageStack
         Encoded photographs.
 
@@ -36,21 +33,22 @@ def sample_pixels(features, stack, pixel_weight, random_state):
 
     Returns
     -------
-    features : PixelLightFeatures
-        Features of the sample. It has at most 65,536 pixels and 33 million values.
-
     images : ndarray of shape (n_lights, n_sampled, 1, n_channels), float32
-        Values of the sample, as photographs that are one pixel wide.
+        Values of the sample, as photographs that are one pixel wide. There are at most 65,536 pixels and 33 million
+        values.
 
     pixel_weight : ndarray of shape (n_sampled, 1) or None
         Weights of the sampled pixels.
+
+    pixels : ndarray of shape (n_sampled,), int
+        Indices of the sampled pixels into the flattened (H, W), in increasing order.
     """
     sampled = np.arange(stack.n_pixels) if pixel_weight is None else np.flatnonzero(pixel_weight)
     n_sampled = max(1, min(_SAMPLE_PIXELS, _SAMPLE_VALUES // (len(stack) * stack.n_channels)))
     if n_sampled < len(sampled):
         sampled = np.sort(random_state.permutation(sampled)[:n_sampled])
     weight = None if pixel_weight is None else pixel_weight.ravel()[sampled, None]
-    return features.of_pixels(sampled), stack.columns(sampled)[:, :, None], weight
+    return stack.columns(sampled)[:, :, None], weight, sampled
 
 
 class StreamedInterpolation:
@@ -64,7 +62,7 @@ class StreamedInterpolation:
     model : estimator
         Model that is fitted to a sample of pixels: a :class:`~sklrelight.interpolation.StackedRBFInterpolation`, or
         another with a method ``weights(lights)``, which returns weights of the photographs that hold for all pixels.
-        To save memory, only the first pixel of its `images_` is kept, if it has such.
+        To save memory, only the first pixel of its `images_` is kept, if it has this attribute.
 
     stack : ImageStack
         All pixels of the training photographs, encoded.
