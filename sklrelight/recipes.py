@@ -1,29 +1,27 @@
-"""The recipes of `make_relighter`: what each sets of the parts' parameters."""
+"""Relighting models by name: :func:`make_relighter`, and what each recipe sets."""
 
 from typing import Any
 
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from .featurizer import PixelLightFeaturizer
-from .regressor import RelightingMLPRegressor
+from .interpolation import StackedRBFInterpolation
+from .neural import BatchSizeStages, PlateauLearningRate, RelightingMLPRegressor
+from .preprocessing import LogExposureScaler, PixelLightFeaturizer
+from .relighter import Relighter
 
-__all__ = ["RECIPES", "make_pipeline"]
+__all__ = ["RECIPES", "make_relighter"]
 
-# What each recipe sets, by part; everything else keeps its default.
-RECIPES: dict[str, dict[str, dict[str, Any]]] = {
+# What each recipe sets, by part; everything else keeps its default. The default recipe is the parts' defaults.
+RECIPES: dict[str, dict[str, Any]] = {
     "default": {
+        "interpolation": StackedRBFInterpolation(),
         "transformer": {},
         "featurizer": {},
-        # The other terms of the loss keep channels alive that end in a ReLU, which these do not.
-        "mlp": {
-            "n_networks": "auto",
-            "interpolation": "auto",
-            "n_latents": "auto",
-            "luminance_weight": 0.0,
-            "relative_weight": 0.0,
-        },
+        "mlp": {},
     },
     "colburn2019": {
+        "interpolation": None,
         "transformer": {"exposure": 4.0, "gamma": 2.2, "curve": "power"},
         "featurizer": {"n_components": 0, "brightness_powers": (), "scaling": "unit"},
         "mlp": {
@@ -31,43 +29,91 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
             "light_pixel_products": False,
             "optimizer": "adam",
             "learning_rate_init": 1e-3,
-            "learning_rate": "plateau",
-            "plateau_factor": 0.5,
-            "plateau_patience": 2,
-            "min_learning_rate": 1e-7,
-            "mse_weight": 1.0,
             "luminance_weight": 1.0,
             "relative_weight": 0.01,
             "batch_size": 50_000,
-            "n_stages": 4,
-            "batch_size_factor": 0.5,
-            "max_epochs": 5,
             "max_observations": None,
             # 10 % of the photographs beside 50 % for training.
             "validation_fraction": 1 / 6,
-            "stage_patience": 3,
-            "target_loss": 1e-5,
-            "restore_best_weights": False,
             "scale_targets": False,
+            "callbacks": [
+                (
+                    "stages",
+                    BatchSizeStages(n_stages=4, factor=0.5, max_epochs=5, patience=3, target_loss=1e-5),
+                ),
+                ("plateau", PlateauLearningRate(factor=0.5, patience=2, min_learning_rate=1e-7)),
+            ],
         },
     },
 }
 
 
-def make_pipeline(featurizer=None, mlp=None):
-    """Put featurizer and network together.
+def make_relighter(
+    recipe="default", *, max_observations=None, max_time=None, random_state=None, device="auto", verbose=0
+):
+    """Put a relighting model together from its parts.
 
     Parameters
     ----------
-    featurizer, mlp : dict or None, default=None
-        Parameters of :class:`~sklrelight.PixelLightFeaturizer` and :class:`~sklrelight.RelightingMLPRegressor`; those
-        left out keep their defaults. None: what the default recipe sets.
+    recipe : {"default", "colburn2019"}, default="default"
+        ``"default"``: the parts' defaults, the same as ``Relighter()``, with all parts open to a search.
+        ``"colburn2019"``: network (1,449,003 parameters for two light coordinates and colour), features, loss,
+        normalisation, initial weights and schedule of Colburn 2019, with a linear output instead of a ReLU, which can
+        kill a channel for good.
+
+    max_observations : int or None, default=None
+        Number of observations, pixels under one light each, after which training ends. None: as the recipe says.
+
+    max_time : float or None, default=None
+        Seconds after which training ends. None: as the recipe says.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds each part that draws random numbers.
+
+    device : str, default="auto"
+        Where to train, see :class:`~sklrelight.RelightingMLPRegressor`.
+
+    verbose : int, default=0
+        1: a progress bar.
 
     Returns
     -------
-    Pipeline
-        With the steps ``featurizer`` and ``mlp``.
+    Relighter
+        With parameters ``transformer__*``, ``regressor__featurizer__*``, ``regressor__mlp__*`` and, in the default
+        recipe, ``interpolation__*`` for a search.
+
+    Raises
+    ------
+    ValueError
+        If there is no such recipe.
+
+    References
+    ----------
+    A. Colburn, "Image Based Relighting Using Neural Networks", 2019,
+    https://github.com/alexcolburn/neural_relighting
+
+    Examples
+    --------
+    >>> from sklrelight import make_relighter
+    >>> relighter = make_relighter("colburn2019")
+    >>> relighter.get_params()["regressor__mlp__hidden_layer_sizes"]
+    (600, 600, 600, 600, 600)
     """
-    featurizer = RECIPES["default"]["featurizer"] if featurizer is None else featurizer
-    mlp = RECIPES["default"]["mlp"] if mlp is None else mlp
-    return Pipeline([("featurizer", PixelLightFeaturizer(**featurizer)), ("mlp", RelightingMLPRegressor(**mlp))])
+    if not isinstance(recipe, str) or recipe not in RECIPES:
+        raise ValueError(f"recipe={recipe!r} is not known; there are {sorted(RECIPES)}")
+    parts = RECIPES[recipe]
+    budget = {"max_observations": max_observations, "max_time": max_time}
+    mlp = parts["mlp"] | {name: value for name, value in budget.items() if value is not None}
+    relighter = Relighter(
+        Pipeline(
+            [
+                ("featurizer", PixelLightFeaturizer(**parts["featurizer"])),
+                ("mlp", RelightingMLPRegressor(**mlp, device=device, verbose=verbose)),
+            ]
+        ),
+        transformer=LogExposureScaler(**parts["transformer"]),
+        interpolation=parts["interpolation"],
+        random_state=random_state,
+    )
+    # A clone, so that no two models share a part of the recipe.
+    return clone(relighter)

@@ -2,65 +2,92 @@
 
 import warnings
 from itertools import chain
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import r2_score
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_array, check_random_state, gen_batches
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils import check_array, gen_batches
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
+from sklearn.utils.validation import check_is_fitted
 
-from .allocation import return_freed_memory
-from .mixtures import LightMixtures
-from .preprocessing import LogExposureScaler
-from .recipes import make_pipeline
-from .scoring import PhotographScore
-from .stack_inputs import as_stack, fit_to_stack, in_memory
-from .utils import DocumentedEstimator, VersionedState, check_pixel_weight, naming, split_target_shape
-from .utils._sklearn_compat import VisualBlock, get_tags, num_samples, safe_indexing
+from .blending import BlendedRegressor
+from .interpolation import StackedRBFInterpolation
+from .neural import RelightingMLPRegressor
+from .preprocessing import LogExposureScaler, PixelLightFeaturizer
+from .stacks import as_stack, fit_to_stack, in_memory
+from .utils import DocumentedEstimator, VersionedState, check_pixel_weight, naming, split_target_shape, value_weights
+from .utils._sklearn_compat import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    VisualBlock,
+    check_sample_weight,
+    fit_context,
+    get_tags,
+    num_samples,
+    safe_indexing,
+)
 
-__all__ = ["Relighter"]
+__all__ = ["Relighter", "StreamedR2"]
 
 # Values predicted at a time, in float32: 64 MB.
 _BLOCK_VALUES = 2**24
 
 
-class Relighter(DocumentedEstimator, VersionedState, PhotographScore, LightMixtures, TransformedTargetRegressor):
+class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor):
     """Predict photographs of a scene under lights that nobody photographed.
 
-    Encodes the photographs by `transformer`, fits `regressor` from lights to encoded photographs, and decodes what it
-    predicts. One sample is one light with its photograph, so that all of scikit-learn's splitters hold out whole
-    photographs.
+    Encodes the photographs by `transformer`, fits `regressor` and an interpolation beside it from lights to encoded
+    photographs, and decodes what they predict. One sample is one light with its photograph, so that all of
+    scikit-learn's splitters hold out whole photographs.
 
     Parameters
     ----------
     regressor : estimator or None, default=None
-        From lights to encoded photographs; None: the pipeline of the default recipe
-        (:class:`~sklrelight.PixelLightFeaturizer`, then :class:`~sklrelight.RelightingMLPRegressor`).
+        Regressor from lights to encoded photographs. None: the pipeline of
+        :class:`~sklrelight.PixelLightFeaturizer` (step ``featurizer``) and :class:`~sklrelight.RelightingMLPRegressor`
+        (step ``mlp``). One of scikit-learn's regressors is given the photographs as rows of a table.
 
     transformer : transformer or None, default=None
         Encodes photographs; None: :class:`~sklrelight.LogExposureScaler`. For a pair of functions pass scikit-learn's
         ``FunctionTransformer(func, inverse_func)``; without arguments that one leaves the photographs as they are.
 
+    interpolation : estimator, "auto" or None, default="auto"
+        Model over the lights that predictions are averaged with, by weights that held-out photographs ask for (see
+        :class:`~sklrelight.blending.BlendedRegressor`). ``"auto"``:
+        :class:`~sklrelight.interpolation.StackedRBFInterpolation` beside the default `regressor`, None beside another.
+
+    n_members : int or "auto", default="auto"
+        Number of copies of `regressor` whose mean is predicted, each fitted without some other photographs.
+        ``"auto"``: from 8 for 25 lights to 1 for 81 and more; 1 without an interpolation.
+
     check_inverse : bool, default=True
         Warn in `fit` if the transformer does not return to the photographs.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds every part of the regressor that draws random numbers, in place of the parts' own seeds. None: those hold.
+        Seeds every part that draws random numbers, in place of the parts' own seeds. None: those hold.
 
     Attributes
     ----------
-    regressor_ : estimator
-        The fitted regressor.
+    regressor_ : BlendedRegressor
+        The fitted copies of `regressor` (``regressor_.members_``), the fitted interpolation, and their weights.
 
     transformer_ : transformer
         The fitted transformer.
 
     lights_ : ndarray of shape (n_lights, `n_features_in_`)
         The lights of the photographs.
+
+    pixel_weight_ : ndarray of shape (H, W) or None
+        Weights of the pixels that `fit` was given.
+
+    saturation_ : float or None
+        Radiance at and above which the photographs are clipped, as `fit` was told.
 
     interrupted_ : bool
         Whether Ctrl-C ended the last fit. The model then predicts with what the network had learnt until then.
@@ -81,7 +108,7 @@ class Relighter(DocumentedEstimator, VersionedState, PhotographScore, LightMixtu
     >>> from sklrelight import make_relighter
     >>> from sklrelight.datasets import make_scene
     >>> scene = make_scene(n_lights=16, image_shape=(12, 16))
-    >>> relighter = make_relighter(random_state=0).set_params(regressor__mlp__max_observations=20_000)
+    >>> relighter = make_relighter(max_observations=20_000, random_state=0)
     >>> relighter.fit(scene.lights, scene.images).predict(scene.lights[:2] + 0.05).shape
     (2, 12, 16, 3)
     """
@@ -95,14 +122,33 @@ class Relighter(DocumentedEstimator, VersionedState, PhotographScore, LightMixtu
     _parameter_constraints = {
         name: TransformedTargetRegressor._parameter_constraints[name]
         for name in ("regressor", "transformer", "check_inverse")
-    } | {"random_state": ["random_state"]}
+    } | {
+        "interpolation": [HasMethods(["fit", "predict"]), StrOptions({"auto"}), None],
+        "n_members": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "random_state": ["random_state"],
+    }
+    # What `fit` and `score` are given beside X and y is meant for them wherever scikit-learn routes such data.
+    __metadata_request__fit = {"pixel_weight": True, "saturation": True}
+    __metadata_request__score = {"pixel_weight": True, "saturation": True}
 
-    def __init__(self, regressor=None, *, transformer=None, check_inverse=True, random_state=None):
+    def __init__(
+        self,
+        regressor=None,
+        *,
+        transformer=None,
+        interpolation="auto",
+        n_members="auto",
+        check_inverse=True,
+        random_state=None,
+    ):
         self.regressor = regressor
         self.transformer = transformer
+        self.interpolation = interpolation
+        self.n_members = n_members
         self.check_inverse = check_inverse
         self.random_state = random_state
 
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, pixel_weight=None, saturation=None, **fit_params):
         """Fit the model of a scene.
 
@@ -116,10 +162,11 @@ class Relighter(DocumentedEstimator, VersionedState, PhotographScore, LightMixtu
             h5py dataset or zarr array of photographs that would take more than 256 MB in float32 stays on disk, see
             Notes.
 
-        pixel_weight : array-like of shape (H, W) or None, default=None
+        pixel_weight : array-like of shape (H, W) or (1, H, W), or None, default=None
             Weights of the pixels, such as a mask of bool or the solid angles of a panorama. Pixels of weight 0 reach no
-            fitted value, and are predicted as 0; they still have to be finite and not negative. A search passes the
-            weights on, but takes those whose height is the number of lights for one weight a light.
+            fitted value, and are predicted as 0; they still have to be finite and not negative. A search takes weights
+            whose height is the number of lights for one weight a light and cuts them: give it those with an axis of
+            length 1 before the others, ``pixel_weight[None]``.
 
         saturation : float or None, default=None
             Radiance at and above which the photographs are clipped: such values are left out of the loss, and of
@@ -139,16 +186,17 @@ class Relighter(DocumentedEstimator, VersionedState, PhotographScore, LightMixtu
             Before any work is done: if lights and photographs differ in number, there are less than two, they hold
             NaN or infinities, a photograph is negative somewhere, or the dimensions are others.
         KeyboardInterrupt
-            On Ctrl-C. Once training has begun, the model is fitted as far as that got, and `interrupted_` is True.
+            On Ctrl-C. Once a network has been trained for a while, the model is fitted as far as that got, and
+            `interrupted_` is True.
 
         Notes
         -----
-        Of photographs that stay on disk, memory is taken for some photographs' pixels (the features), for some pixels
-        of all photographs, and for blocks of bounded size, whatever their number. The transformer has to map each value
-        by itself, and has ``partial_fit`` or needs no data, or is a :class:`~sklrelight.LogExposureScaler`. An
-        interpolation is fitted to a sample of the pixels, and the fitted model refers to the file: it is needed in
-        `predict`, but not where there is no interpolation, or the networks have all of the share. A regressor that does
-        not know of stacks, unlike the recipes' ones, reads all photographs into memory.
+        For photographs on disk, a fit takes memory for the features of all pixels, for a sample of the pixels under all
+        lights, and for blocks of bounded size, however many photographs there are. The transformer has to map each
+        value by itself, and has ``partial_fit`` or needs no data, or is a :class:`~sklrelight.LogExposureScaler`. An
+        interpolation is fitted to the sample, and the fitted model refers to the file, which `predict` needs unless
+        there is no interpolation. A regressor that does not know of stacks, unlike the default one, reads all
+        photographs into memory.
         """
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
@@ -167,56 +215,78 @@ class Relighter(DocumentedEstimator, VersionedState, PhotographScore, LightMixtu
         self.saturation_ = saturation
         self.lights_ = lights
         self._target_shape = tuple(shape[1:])
+        self._training_dim = len(shape)
         self.interrupted_ = False
-        stack = as_stack(y)
-        if stack is not None:
-            return self._fit_stack(X, stack, fit_params)
-        with naming("y"):
-            y = check_array(in_memory(y), ensure_2d=False, allow_nd=True, input_name="y")
-        columns = y.reshape(len(y), -1) if y.ndim == 1 else y
-        inside = self._inside(columns)
-        if saturation is not None and inside.min() >= saturation:
-            raise ValueError(f"all values are at or above saturation={saturation!r}: there is nothing to learn from")
         # What was fitted before would not go with the shapes and weights of these photographs.
-        if hasattr(self, "regressor_"):
-            del self.regressor_
-        # Before the parent would: what it passes on to the regressor depends on the transformer.
-        with naming("y"):
-            self.transformer_ = self._get_transformer(get_clone=True).fit(inside)
-        # Of a masked stack it is a copy, which training has no use for.
-        del inside
-        try:
-            return super().fit(X, y, **self._weight_params(columns), **fit_params)
-        except KeyboardInterrupt:
-            self.interrupted_ = self.__sklearn_is_fitted__()
-            raise
-
-    def _fit_stack(self, X, stack, fit_params):
-        """Do what the parent does, without a copy of the photographs in memory."""
-        inside = stack.within(None if self.pixel_weight_ is None else self.pixel_weight_ > 0)
-        if self.saturation_ is not None and inside.extent()[0] >= self.saturation_:
-            raise ValueError(
-                f"all values are at or above saturation={self.saturation_!r}: there is nothing to learn from"
-            )
-        if hasattr(self, "regressor_"):
-            del self.regressor_
-        self.transformer_ = fit_to_stack(self._get_transformer(get_clone=True), inside)
-        for row in range(0, len(stack), max(1, len(stack) // 10)):
-            self._fit_transformer(np.asarray(stack[row : row + 1]))
-        return_freed_memory()
-        self._training_dim = stack.ndim
-        # A function of single values that has an inverse rises or falls throughout.
-        ends = np.array(inside.extent(), np.float64).reshape(2, *[1] * (stack.ndim - 1))
-        extent = tuple(np.sort(np.asarray(self.transformer_.transform(ends), np.float32).ravel()))
+        self.__dict__.pop("regressor_", None)
+        encode = self._encode_array if (stack := as_stack(y)) is None else self._encode_stack
+        encoded = encode(y if stack is None else stack)
         self.regressor_ = self._get_regressor(get_clone=True)
+        given = {"pixel_weight": self.pixel_weight_, "saturation": self._encode_saturation(encoded)}
         try:
-            self.regressor_.fit(X, stack.encoded(self.transformer_, extent), **self._weight_params(stack), **fit_params)
+            self.regressor_.fit(X, encoded, **given, **fit_params)
         except KeyboardInterrupt:
             self.interrupted_ = self.__sklearn_is_fitted__()
             raise
         if hasattr(self.regressor_, "feature_names_in_"):
             self.feature_names_in_ = self.regressor_.feature_names_in_
         return self
+
+    def _encode_array(self, y):
+        with naming("y"):
+            y = check_array(in_memory(y), ensure_2d=False, allow_nd=True, input_name="y")
+        y = y.reshape(len(y), -1) if y.ndim == 1 else y
+        inside = self._inside(y)
+        self._check_saturation(inside.min())
+        with naming("y"):
+            self.transformer_ = self._get_transformer(get_clone=True).fit(inside)
+        # Where there is a mask it is a copy.
+        del inside
+        self._fit_transformer(y)
+        encoded = self.transformer_.transform(y)
+        return encoded.reshape(len(y)) if self._training_dim == 1 else encoded
+
+    def _encode_stack(self, stack):
+        inside = stack.within(None if self.pixel_weight_ is None else self.pixel_weight_ > 0)
+        self._check_saturation(inside.extent()[0])
+        self.transformer_ = fit_to_stack(self._get_transformer(get_clone=True), inside)
+        for row in range(0, len(stack), max(1, len(stack) // 10)):
+            self._fit_transformer(np.asarray(stack[row : row + 1]))
+        # A function of single values that has an inverse rises or falls throughout.
+        ends = np.array(inside.extent(), np.float64).reshape(2, *[1] * (stack.ndim - 1))
+        extent = tuple(np.sort(np.asarray(self.transformer_.transform(ends), np.float32).ravel()))
+        return stack.encoded(self.transformer_, extent)
+
+    def _check_saturation(self, least):
+        if self.saturation_ is not None and least >= self.saturation_:
+            raise ValueError(
+                f"all values are at or above saturation={self.saturation_!r}: there is nothing to learn from"
+            )
+
+    def _encode_saturation(self, encoded):
+        if self.saturation_ is None:
+            return None
+        one = np.full((1, *self._target_shape), self.saturation_, np.result_type(encoded.dtype, np.float32))
+        least = float(self.transformer_.transform(one.reshape(1, -1) if one.ndim == 1 else one).min())
+        # A hair less, so that rounding cannot lift a saturated value over it.
+        return least - 1e-6 * abs(least)
+
+    def _fit_transformer(self, y):
+        # `fit` has done it: the parent would take None for an identity, which refuses images.
+        if not self.check_inverse:
+            return
+        some = self._inside(y[:: max(1, len(y) // 10)])
+        if not np.allclose(some, self.transformer_.inverse_transform(self.transformer_.transform(some))):
+            warnings.warn(
+                f"{self.transformer_} does not return to the photographs that it encoded; set check_inverse=False if"
+                " that is meant",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    def _inside(self, y):
+        """Leave out the pixels of weight 0."""
+        return y if self.pixel_weight_ is None else y[:, self.pixel_weight_ > 0]
 
     def iter_predict(self, X):
         """Predict photographs one by one, in constant memory whatever their number.
@@ -303,44 +373,128 @@ class Relighter(DocumentedEstimator, VersionedState, PhotographScore, LightMixtu
                 images[:, self.pixel_weight_ == 0] = 0
             yield images
 
-    def _inside(self, y):
-        """Leave out the pixels of weight 0."""
-        return y if self.pixel_weight_ is None else y[:, self.pixel_weight_ > 0]
+    def relight(self, X, intensities):
+        """Predict the scene under a mixture of lights.
 
-    def _fit_transformer(self, y):
-        # `fit` has done it: the parent would take None for an identity, which refuses images.
-        if not self.check_inverse:
-            return
-        some = self._inside(y[:: max(1, len(y) // 10)])
-        if not np.allclose(some, self.transformer_.inverse_transform(self.transformer_.transform(some))):
-            warnings.warn(
-                f"{self.transformer_} does not return to the photographs that it encoded; set check_inverse=False if"
-                " that is meant",
-                UserWarning,
-                stacklevel=3,
+        Light adds up, so the scene under several lights at once is the sum of the scenes under each. An environment is
+        a mixture of directions (:func:`sklrelight.datasets.environment_to_lights`), an area light one of its parts.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_light_features)
+            Lights, in the units that `fit` saw.
+
+        intensities : array-like of shape (m,) or (m, C)
+            How bright each light is, as a multiple of the ones that were photographed; with C columns, one for each
+            channel of the photographs, coloured.
+
+        Returns
+        -------
+        image : ndarray of shape (H, W, C), or of a single photograph as in `fit`, float32
+            Linear radiance. Summed some lights at a time in float64: memory does not grow with their number.
+
+        Raises
+        ------
+        ValueError
+            If `intensities` does not fit the lights or the channels, or is not finite.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklrelight import Relighter
+        >>> from sklrelight.interpolation import NearestPhotograph
+        >>> lights, images = np.eye(2), np.array([[[[1.0, 0.0, 0.0]]], [[[0.0, 1.0, 0.0]]]])
+        >>> relighter = Relighter(NearestPhotograph()).fit(lights, images)
+        >>> relighter.relight(lights, [2.0, 0.5]).round(4)
+        array([[[2. , 0.5, 0. ]]], dtype=float32)
+        """
+        check_is_fitted(self)
+        with naming("intensities"):
+            intensities = check_array(
+                intensities, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name="intensities"
             )
+        with naming("X"):
+            n_lights = num_samples(X)
+        n_channels = split_target_shape((1, *self._target_shape))[1]
+        if intensities.shape not in ((n_lights,), (n_lights, n_channels)):
+            raise ValueError(
+                f"intensities has the shape {intensities.shape}; {n_lights} lights X and {n_channels} channels need"
+                f" ({n_lights},) or ({n_lights}, {n_channels})"
+            )
+        intensities = intensities.reshape(n_lights, -1)
+        if not self._has_channels:
+            # Grey photographs have no axis for the one channel that they have.
+            intensities = intensities[:, 0]
+        image = np.zeros(self._target_shape, np.float64)
+        start = 0
+        for block in self._predict_blocks(X):
+            for photograph, intensity in zip(block, intensities[start : start + len(block)], strict=True):
+                image += photograph * intensity
+            start += len(block)
+        return image.astype(np.float32)
 
-    def _weight_params(self, y):
-        """Name what `fit` was told of weights the way the regressor, or a pipeline's steps, take it."""
-        given = {}
-        if self.pixel_weight_ is not None:
-            given["pixel_weight"] = self.pixel_weight_
-        if self.saturation_ is not None:
-            float_type = np.result_type(y.dtype, np.float32)
-            saturated = self.transformer_.transform(np.full(y[:1].shape, self.saturation_, float_type))
-            # A hair less, so that rounding cannot lift a saturated value over it.
-            least = float(saturated.min())
-            given["saturation"] = least - 1e-6 * abs(least)
-        regressor = self._get_regressor()
-        parts = {"": regressor}
-        if isinstance(regressor, Pipeline):
-            parts = {f"{name}__": step for name, step in regressor.steps}
-        return {
-            prefix + name: value
-            for prefix, part in parts.items()
-            for name, value in given.items()
-            if has_fit_parameter(part, name)
-        }
+    @property
+    def _has_channels(self):
+        return len(self._target_shape) in (1, 3)
+
+    def score(self, X, y, sample_weight=None, pixel_weight=None, saturation=None):
+        """Compute R^2 over all values of all photographs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_lights, n_light_features)
+            Lights.
+
+        y : array-like of shape (n_lights, H, W, C), or as in `fit`
+            Their photographs, linear radiance. Those on disk are read and predicted some at a time.
+
+        sample_weight : array-like of shape (n_lights,) or None, default=None
+            Weight of each photograph.
+
+        pixel_weight : array-like of shape (H, W) or None, default=None
+            Weights of the pixels; by default those that `fit` was given.
+
+        saturation : float or None, default=None
+            Radiance at and above which values are left out; by default that of `fit`.
+
+        Returns
+        -------
+        float
+            1 for a perfect prediction, 0 for one as good as the mean of all values.
+        """
+        check_is_fitted(self)
+        pixel_weight = self.pixel_weight_ if pixel_weight is None else pixel_weight
+        saturation = self.saturation_ if saturation is None else saturation
+        expected = (num_samples(X), *self._target_shape)
+        stack = as_stack(y)
+        if stack is not None:
+            if stack.shape != expected:
+                raise ValueError(f"y has the shape {stack.shape}, the photographs predicted for X have {expected}")
+            return self._score_stack(X, stack, sample_weight, pixel_weight, saturation)
+        with naming("y"):
+            y = check_array(
+                in_memory(y), dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y"
+            )
+        predicted = self.predict(X)
+        if y.shape != predicted.shape:
+            raise ValueError(f"y has the shape {y.shape}, the photographs predicted for X have {predicted.shape}")
+        weights = value_weights(y, pixel_weight, saturation)
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, y).reshape(-1, *[1] * (y.ndim - 1))
+            weights = np.broadcast_to(sample_weight, y.shape) * (1 if weights is None else weights)
+        return r2_score(y.ravel(), predicted.ravel(), sample_weight=None if weights is None else weights.ravel())
+
+    def _score_stack(self, X, stack, sample_weight, pixel_weight, saturation):
+        r2 = StreamedR2()
+        sample_weight = None if sample_weight is None else check_sample_weight(sample_weight, stack)
+        start = 0
+        for predicted in self._predict_blocks(X):
+            for image in predicted:
+                true = np.asarray(stack[start : start + 1])
+                weights = value_weights(true, pixel_weight, saturation)
+                r2.add(true, image[None], weights, 1.0 if sample_weight is None else sample_weight[start])
+                start += 1
+        return r2.value
 
     def _get_transformer(self, get_clone=False):
         transformer = LogExposureScaler() if self.transformer is None else self.transformer
@@ -352,13 +506,29 @@ class Relighter(DocumentedEstimator, VersionedState, PhotographScore, LightMixtu
             transformer.set_output(transform="default")
         return transformer
 
+    def _get_pipeline(self):
+        """Return the regressor as it was given, or the default one."""
+        if self.regressor is not None:
+            return self.regressor
+        return Pipeline([("featurizer", PixelLightFeaturizer()), ("mlp", RelightingMLPRegressor())])
+
     def _get_regressor(self, get_clone=False):
-        regressor = make_pipeline() if self.regressor is None else super()._get_regressor(get_clone)
-        if get_clone and self.random_state is not None:
-            rng = check_random_state(self.random_state)
-            names = [name for name in regressor.get_params() if name.endswith("random_state")]
-            regressor.set_params(**{name: rng.randint(2**31 - 1) for name in sorted(names)})
-        return regressor
+        interpolation = self.interpolation
+        if isinstance(interpolation, str):
+            interpolation = StackedRBFInterpolation() if self.regressor is None else None
+        return BlendedRegressor(self._get_pipeline(), interpolation, self.n_members, self.random_state)
+
+    def get_metadata_routing(self):
+        """Get what is routed to this estimator and to its regressor.
+
+        Returns
+        -------
+        MetadataRouter
+            See scikit-learn's guide to metadata routing.
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit").add(caller="predict", callee="predict")
+        router = MetadataRouter(owner=self).add_self_request(self)
+        return router.add(regressor=self._get_pipeline(), method_mapping=mapping)
 
     def __sklearn_is_fitted__(self):
         # A fit that failed or was interrupted before training has left a regressor behind that is not fitted.
@@ -370,18 +540,22 @@ class Relighter(DocumentedEstimator, VersionedState, PhotographScore, LightMixtu
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        regressor = self._get_regressor()
         tags.target_tags.positive_only = get_tags(self._get_transformer()).input_tags.positive_only
-        seeds = {**self._get_transformer().get_params(), **self._get_regressor().get_params()}
+        seeds = {**self._get_transformer().get_params(), **self._get_pipeline().get_params()}
         unseeded = any(name.endswith("random_state") and seed is None for name, seed in seeds.items())
         tags.non_deterministic = unseeded and self.random_state is None
-        tags.regressor_tags.poor_score = get_tags(self._get_regressor()).regressor_tags.poor_score
+        tags.regressor_tags.poor_score = get_tags(regressor).regressor_tags.poor_score
         return tags
 
     def _sk_visual_block_(self):
         parts = {
             "transformer": getattr(self, "transformer_", self._get_transformer()),
-            "regressor": getattr(self, "regressor_", self._get_regressor()),
+            "regressor": self._get_pipeline(),
         }
+        interpolation = self._get_regressor().interpolation
+        if interpolation is not None:
+            parts["interpolation"] = interpolation
         return VisualBlock(
             "parallel",
             [*parts.values()],
@@ -389,3 +563,60 @@ class Relighter(DocumentedEstimator, VersionedState, PhotographScore, LightMixtu
             name_details=[str(part) for part in parts.values()],
             dash_wrapped=True,
         )
+
+
+class StreamedR2:
+    """Coefficient of determination over all values of photographs that are not in memory together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> r2 = StreamedR2()
+    >>> for true, predicted in [([1.0, 2.0], [1.0, 2.5]), ([3.0], [3.0])]:
+    ...     r2.add(np.array(true), np.array(predicted))
+    >>> r2.value
+    0.875
+    """
+
+    def __init__(self):
+        self.weight = self.mean = self.spread = self.error = 0.0
+
+    def add(self, true, predicted, weights=None, factor=1.0):
+        """Count a photograph.
+
+        Parameters
+        ----------
+        true, predicted : ndarray of one shape
+            Photograph, and what was predicted.
+
+        weights : ndarray of the same shape or None, default=None
+            Weights of the values.
+
+        factor : float, default=1.0
+            Weight of the photograph.
+        """
+        true = true.astype(np.float64)
+        squares = np.square(true - predicted)
+        if weights is None:
+            weight = factor * true.size
+            mean = true.mean()
+            spread, error = (factor * values.sum() for values in (np.square(true - mean), squares))
+        else:
+            weight = factor * weights.sum(dtype=np.float64)
+            mean = np.average(true, weights=weights) if weights.any() else 0.0
+            spread, error = (factor * (weights * values).sum() for values in (np.square(true - mean), squares))
+        total = self.weight + weight
+        if total == 0:
+            return
+        # Spreads about two means, and about that of both.
+        self.spread += spread + (mean - self.mean) ** 2 * self.weight * weight / total
+        self.mean += (mean - self.mean) * weight / total
+        self.weight = total
+        self.error += error
+
+    @property
+    def value(self):
+        """R^2; for values without spread 1 where they are met, else 0, as in scikit-learn."""
+        if self.spread == 0:
+            return float(self.error == 0)
+        return float(1 - self.error / self.spread)

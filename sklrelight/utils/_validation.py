@@ -255,7 +255,7 @@ def check_pixel_weight(pixel_weight, image_shape):
 
     Parameters
     ----------
-    pixel_weight : array-like of shape (H, W)
+    pixel_weight : array-like of shape (H, W) or (1, H, W)
         0 leaves a pixel out, 1 is an ordinary one; a mask of bool will do.
 
     image_shape : tuple of int
@@ -278,10 +278,12 @@ def check_pixel_weight(pixel_weight, image_shape):
     """
     with naming("pixel_weight"):
         weight = check_array(pixel_weight, dtype=np.float32, ensure_2d=False, allow_nd=True, input_name="pixel_weight")
+    if weight.ndim == 3 and len(weight) == 1:
+        weight = weight[0]
     if weight.shape != tuple(image_shape) or weight.ndim != 2:
         raise ValueError(
-            f"pixel_weight has the shape {weight.shape}, the photographs {tuple(image_shape)} (H, W); a search slices"
-            " weights whose height is the number of lights"
+            f"pixel_weight has the shape {weight.shape}, the photographs {tuple(image_shape)} (H, W); a search cuts"
+            " weights whose height is the number of lights: give it pixel_weight[None], of shape (1, H, W)"
         )
     if weight.min() < 0:
         raise ValueError(f"pixel_weight must not be negative, got {weight.min():g}")

@@ -1,0 +1,450 @@
+"""An ensemble of regressors beside an interpolation, weighted by photographs that neither has seen."""
+
+from functools import partial
+from numbers import Integral
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+
+from .interpolation._equations import Points
+from .interpolation._streamed import StreamedInterpolation, sample_pixels
+from .neural import fit_side_by_side
+from .preprocessing import PixelLightFeatures
+from .stacks import ImageRows, ImageStack
+from .utils import DocumentedEstimator, VersionedState, naming, value_weights
+from .utils._sklearn_compat import HasMethods, Interval, StrOptions, fit_context, get_tags, safe_indexing
+
+__all__ = ["BlendedRegressor"]
+
+# Between few lights a network makes up what it likes, and the mean of several is steadier; the more there are, the
+# fewer lights each does without. Between many, one is as good, and has all of the observations to itself.
+_LIGHTS_OF_ONE_MEMBER = 105
+_MOST_MEMBERS = 8
+# Pixels that ensemble and interpolation are compared on.
+_MEASURED_PIXELS = 2**16
+# Part of the evidence of all pixels together that counts for each cluster of them.
+_PRIOR = 0.02
+
+
+class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Mean of an ensemble of regressors and of an interpolation, with weights measured on held-out photographs.
+
+    Each member of the ensemble is fitted to all photographs but a few, other ones for each member, and so is a copy of
+    the interpolation. What both predict for these few is compared with the photographs: nothing of them has entered
+    either prediction, neither in training nor in a feature of a pixel. The weights of the least squared error are found
+    for each cluster of pixels that the interpolation distinguishes.
+
+    Parameters
+    ----------
+    regressor : estimator
+        Regressor from lights to encoded photographs. A regressor of scikit-learn's, which takes tables, is given the
+        photographs as rows of a table.
+
+    interpolation : estimator or None, default=None
+        Model over the lights. None: the ensemble alone.
+
+    n_members : int or "auto", default="auto"
+        Number of members of the ensemble. ``"auto"``: (105 / the number of lights)^1.5, rounded, from 1 to 8 and at
+        most a third of the number of lights; 1 without an interpolation.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds all parts, and picks the held-out lights. None: the parts' own seeds do; one member without an
+        interpolation keeps them.
+
+    Attributes
+    ----------
+    members_ : list of estimators
+        The fitted members; fewer where Ctrl-C ended the fit.
+
+    interpolation_ : estimator or None
+        The interpolation, fitted to all photographs.
+
+    weights_ : ndarray of shape (n_clusters,)
+        Weight of the ensemble in each cluster of pixels, in [0, 1]; the rest is the interpolation's. A single one where
+        the interpolation has no `clusters_`. 0 as long as they are not measured: a fit that is interrupted meanwhile,
+        or runs out of memory, leaves a model that predicts by the interpolation.
+
+    value_range_ : tuple of float
+        Least and greatest value of the photographs, which the interpolation is kept within.
+
+    target_shape_ : tuple of int
+        Shape of a photograph.
+
+    n_features_in_ : int
+        Width of the lights.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Column names of the lights, where they had some that are all strings.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklrelight.blending import BlendedRegressor
+    >>> from sklrelight.interpolation import RBFInterpolation
+    >>> lights = np.random.default_rng(0).random((20, 2))
+    >>> images = np.sin(4 * lights[:, :1]) + np.zeros(6)
+    >>> blend = BlendedRegressor(Ridge(), RBFInterpolation(), random_state=0).fit(lights, images)
+    >>> len(blend.members_), bool(blend.weights_[0] < 0.1)
+    (6, True)
+    """
+
+    _parameter_constraints = {
+        "regressor": [HasMethods(["fit", "predict"])],
+        "interpolation": [HasMethods(["fit", "predict"]), None],
+        "n_members": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, regressor, interpolation=None, n_members="auto", random_state=None):
+        self.regressor = regressor
+        self.interpolation = interpolation
+        self.n_members = n_members
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, pixel_weight=None, saturation=None, **fit_params):
+        """Fit the members and the interpolation, and measure the weights.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_lights, n_light_features)
+            Lights.
+
+        y : ndarray of shape (n_lights, ...), or ImageStack
+            Encoded photographs. To those on disk, an interpolation is fitted on a sample of the pixels.
+
+        pixel_weight : ndarray of shape (H, W) or None, default=None
+            Weights of the pixels, passed on to what takes them.
+
+        saturation : float or None, default=None
+            Encoded value at and above which a target says nothing, passed on to what takes it.
+
+        **fit_params : dict
+            Passed on to the regressor.
+
+        Returns
+        -------
+        self : BlendedRegressor
+            The fitted model.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            On Ctrl-C. If one member has got far enough to predict, the model is fitted with the members that have.
+        """
+        with naming("X"):
+            lights = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
+        X = X if hasattr(X, "iloc") else lights
+        rng = check_random_state(self._seed())
+        for name in ("members_", "interpolation_", "weights_"):
+            self.__dict__.pop(name, None)
+        self.target_shape_ = tuple(y.shape[1:])
+        held_out = self._hold_out(lights, rng)
+        members = [self._make_member(len(held_out), rng) for _ in held_out]
+        sample = interpolation = None
+        if self.interpolation is not None:
+            sample = _Sample(y, pixel_weight, saturation, rng)
+            self.value_range_ = sample.value_range
+            interpolation = self._fit_interpolation(
+                lights, sample.all_images, sample.all_weight, rng, self.value_range_
+            )
+        given = {"pixel_weight": pixel_weight, "saturation": saturation}
+        fits = [
+            partial(_fit_member, member, X, y, kept, given, fit_params)
+            for member, (_, kept) in zip(members, held_out, strict=True)
+        ]
+        interrupted = False
+        try:
+            fit_side_by_side(fits, n_workers=1 if isinstance(y, ImageStack) else None)
+        except KeyboardInterrupt:
+            interrupted = True
+        fitted = [(member, rows) for member, rows in zip(members, held_out, strict=True) if _is_fitted(member)]
+        if not fitted:
+            raise KeyboardInterrupt
+        if interpolation is not None:
+            clusters = getattr(interpolation, "clusters_", None)
+            self.weights_ = np.zeros(1 if clusters is None else int(clusters.max()) + 1)
+            if isinstance(y, ImageStack):
+                interpolation = StreamedInterpolation(interpolation, y.clipped(saturation), rng)
+        self.interpolation_ = interpolation
+        self.members_ = [member for member, _ in fitted]
+        if interpolation is not None:
+            self.weights_ = self._measure_weights(X, lights, fitted, sample, rng)
+        if interrupted:
+            raise KeyboardInterrupt
+        for member in members:
+            for part in _parts(member).values():
+                if hasattr(part, "remove_checkpoint"):
+                    part.remove_checkpoint(len(members))
+        return self
+
+    def predict(self, X):
+        """Predict encoded photographs.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_light_features)
+            Lights.
+
+        Returns
+        -------
+        ndarray of shape (m, ...)
+            Encoded photographs.
+
+        Raises
+        ------
+        ValueError
+            If the lights have another width than in `fit`, or are not finite.
+        """
+        check_is_fitted(self)
+        if self.interpolation_ is None:
+            return self._predict_ensemble(X)
+        with naming("X"):
+            lights = validate_data(self, X, dtype=np.float64, reset=False)
+        interpolated = np.asarray(self.interpolation_.predict(lights))
+        interpolated = interpolated.reshape(len(lights), *self.target_shape_).clip(*self.value_range_)
+        if not self.weights_.any():
+            return interpolated
+        encoded = self._predict_ensemble(X)
+        weight = self.weights_[0]
+        if hasattr(self.interpolation_, "clusters_"):
+            clusters = self.interpolation_.clusters_
+            weight = self.weights_[clusters].reshape(clusters.shape + (1,) * (encoded.ndim - 1 - clusters.ndim))
+        encoded -= interpolated
+        encoded *= weight.astype(encoded.dtype)
+        encoded += interpolated
+        return encoded
+
+    def _predict_ensemble(self, X):
+        mean = self._predict_member(self.members_[0], X)
+        for count, member in enumerate(self.members_[1:], start=2):
+            mean += (self._predict_member(member, X) - mean) / count
+        return mean
+
+    def _predict_member(self, member, X):
+        return member.predict(X).reshape(-1, *self.target_shape_)
+
+    def _seed(self):
+        """Return the seed of all: this model's own, else the first that a part has."""
+        parts = [self.regressor] if self.interpolation is None else [self.regressor, self.interpolation]
+        seeds = [value for part in parts for name, value in sorted(_seeds(part).items()) if value is not None]
+        return self.random_state if self.random_state is not None or not seeds else seeds[0]
+
+    def _make_member(self, n_members, rng):
+        member = clone(self.regressor)
+        if self.random_state is None and self.interpolation is None and n_members == 1:
+            return member
+        return member.set_params(**{name: rng.randint(2**31 - 1) for name in sorted(_seeds(member))})
+
+    def _hold_out(self, lights, rng):
+        """Pick lights for each member: those held out, and those that it is fitted to.
+
+        As many as the root of their number are held out for a member, or fewer where two would not be left, maybe none.
+        Lights that equal a held-out one are not fitted to either.
+        """
+        n_lights = len(lights)
+        n_members = self.n_members
+        if n_members == "auto":
+            most = min(_MOST_MEMBERS, max(1, n_lights // 3)) if self.interpolation is not None else 1
+            n_members = int(np.clip(round((_LIGHTS_OF_ONE_MEMBER / n_lights) ** 1.5), 1, most))
+        none = np.empty(0, np.int64), np.arange(n_lights)
+        if self.interpolation is None:
+            return [none] * n_members
+        n_held = min(round(n_lights**0.5), (n_lights - 2) // n_members)
+        order = rng.permutation(n_lights)
+        groups = Points(lights).merged.groups
+        picked = []
+        for number in range(n_members):
+            rows = np.sort(order[number * n_held : (number + 1) * n_held])
+            picked.append((rows, np.flatnonzero(~np.isin(groups, groups[rows]))))
+        return picked if all(len(kept) > 1 for _, kept in picked) else [none] * n_members
+
+    def _fit_interpolation(self, lights, images, pixel_weight, rng, value_range=None):
+        model = clone(self.interpolation)
+        unseeded = [name for name, seed in _seeds(model).items() if seed is None or self.random_state is not None]
+        model.set_params(**{name: rng.randint(2**31 - 1) for name in sorted(unseeded)})
+        given = {"pixel_weight": pixel_weight, "value_range": value_range}
+        return model.fit(lights, images, **_accepted(model, given))
+
+    def _measure_weights(self, X, lights, fitted, sample, rng):
+        """Find the weight of the ensemble for each cluster, by what neither it nor the interpolation has seen."""
+        known = [(member, rows, kept) for member, (rows, kept) in fitted if len(rows)]
+        n_clusters = len(self.weights_)
+        if not known:
+            return np.full(n_clusters, 0.5)
+        labels = np.zeros(sample.n_pixels, int)
+        if hasattr(self.interpolation_, "clusters_"):
+            labels = self.interpolation_.clusters_.ravel()[sample.pixels]
+        moments = []
+        for member, rows, kept in known:
+            model = self._fit_interpolation(lights[kept], sample.images[kept], sample.weight, rng)
+            # How much brighter a saturated value was decides nothing.
+            interpolated = model.predict(lights[rows]).reshape(sample.images[rows].shape).clip(*sample.value_range)
+            predicted = _predict_pixels(member, safe_indexing(X, rows), sample, self.target_shape_)
+            predicted = predicted.reshape(interpolated.shape).clip(*sample.value_range)
+            moments += _moments(sample.true[rows], predicted, interpolated, sample.weight, sample.saturation)
+        return _least_squares(moments, labels, n_clusters)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "members_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        own = get_tags(self.regressor)
+        tags.input_tags.sparse = own.input_tags.sparse
+        tags.target_tags.multi_output = own.target_tags.multi_output
+        tags.regressor_tags.poor_score = own.regressor_tags.poor_score
+        return tags
+
+
+class _Sample:
+    """What the interpolation is fitted to, and the pixels that the weights are measured on.
+
+    `all_images` and `all_weight` are all pixels, or the sample of a stack on disk; `images`, `true` and `weight` are
+    some of these, of shape (n_lights, n_pixels, 1, ...), at the indices `pixels` into the image. Where `saturation` is
+    given, `images` and `all_images` are clipped at it: of what lies above, no more is known.
+    """
+
+    def __init__(self, y, pixel_weight, saturation, rng):
+        self.saturation = saturation
+        if isinstance(y, ImageStack):
+            least, greatest = y.within(None if pixel_weight is None else pixel_weight > 0).extent()
+            self.true, self.weight, self.pixels = sample_pixels(y, pixel_weight, rng)
+            self.images = self.all_images = _clipped(self.true, saturation)
+            self.all_weight = self.weight
+        else:
+            y = y.reshape(len(y), *y.shape[1:3], -1) if y.ndim > 2 else y.reshape(len(y), 1, 1, -1)
+            inside = y if pixel_weight is None else y[:, pixel_weight > 0]
+            least, greatest = inside.min(), inside.max()
+            self.all_images, self.all_weight = _clipped(y, saturation), pixel_weight
+            n_pixels = y.shape[1] * y.shape[2]
+            self.pixels = np.arange(n_pixels) if pixel_weight is None else np.flatnonzero(pixel_weight)
+            if len(self.pixels) > _MEASURED_PIXELS:
+                self.pixels = np.sort(rng.permutation(self.pixels)[:_MEASURED_PIXELS])
+            self.true = y.reshape(len(y), n_pixels, 1, -1)[:, self.pixels]
+            self.images = _clipped(self.true, saturation)
+            self.weight = None if pixel_weight is None else pixel_weight.reshape(-1, 1)[self.pixels]
+        self.n_pixels = len(self.pixels)
+        if saturation is not None:
+            greatest = min(greatest, saturation)
+        self.value_range = float(least), float(greatest)
+
+
+def _clipped(images, saturation):
+    return images if saturation is None else np.minimum(images, images.dtype.type(saturation))
+
+
+def _fit_member(member, X, y, kept, given, fit_params):
+    """Fit a member to some of the photographs."""
+    images = y
+    if len(kept) < len(y):
+        X = safe_indexing(X, kept)
+        images = y[kept] if isinstance(y, ImageStack) else ImageRows(y, kept)
+    if len(y.shape) > 2 and _takes_tables(member):
+        images = np.asarray(images).reshape(len(kept), -1)
+    accepted = {}
+    if get_config()["enable_metadata_routing"]:
+        # A Pipeline then passes them on to the steps that ask for them.
+        given = {name: value for name, value in given.items() if value is not None}
+        routing = member.get_metadata_routing() if hasattr(member, "get_metadata_routing") else None
+        names = routing.consumes("fit", given.keys()) if routing is not None else ()
+        accepted = {name: given[name] for name in names}
+    else:
+        for prefix, part in _parts(member).items():
+            accepted |= {prefix + name: value for name, value in _accepted(part, given).items()}
+    member.fit(X, images, **accepted, **fit_params)
+
+
+def _accepted(estimator, given):
+    """Keep what there is, and what the `fit` of an estimator takes."""
+    return {name: value for name, value in given.items() if value is not None and has_fit_parameter(estimator, name)}
+
+
+def _parts(estimator):
+    """Steps of a Pipeline by the prefix of their fit parameters, or the estimator itself."""
+    if isinstance(estimator, Pipeline):
+        return {f"{name}__": step for name, step in estimator.steps}
+    return {"": estimator}
+
+
+def _seeds(estimator):
+    """Parameters that seed the parts of an estimator."""
+    return {name: value for name, value in estimator.get_params().items() if name.endswith("random_state")}
+
+
+def _takes_tables(estimator):
+    """Whether a regressor is one of scikit-learn's, whose targets have two dimensions at most."""
+    while True:
+        if isinstance(estimator, Pipeline):
+            estimator = estimator.steps[-1][1]
+        elif hasattr(estimator, "estimator"):
+            estimator = estimator.estimator
+        else:
+            return type(estimator).__module__.partition(".")[0] == "sklearn"
+
+
+def _is_fitted(estimator):
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return False
+    return True
+
+
+def _predict_pixels(member, X, sample, target_shape):
+    """Predict the pixels of a sample, the others only where there is no way without."""
+    if isinstance(member, Pipeline):
+        features = member[:-1].transform(X)
+        if isinstance(features, PixelLightFeatures) and features.image_shape:
+            return member[-1].predict(features.of_pixels(sample.pixels))
+    images = member.predict(X).reshape(-1, *target_shape)
+    n_pixels = int(np.prod(target_shape[:2])) if len(target_shape) > 1 else 1
+    return images.reshape(len(images), n_pixels, -1)[:, sample.pixels]
+
+
+def _moments(true, predicted, interpolated, pixel_weight, saturation):
+    """Sum, for each photograph and pixel, what the least squares of a weight consist of.
+
+    Returns
+    -------
+    list of (products, squares, error)
+        Inner products of the ensemble's distance from the interpolation with the interpolation's error, of shape
+        (n_pixels,), its squares, and the interpolation's squared error, for each photograph.
+    """
+    found = []
+    for number in range(len(true)):
+        some = slice(number, number + 1)
+        gap, error = (other[some].astype(np.float64) - interpolated[some] for other in (predicted, true))
+        weights = value_weights(true[some], pixel_weight, saturation)
+        weights = np.ones(1) if weights is None else weights
+        products, squares, errors = (
+            (weights * values).reshape(true.shape[1], -1).sum(axis=1) for values in (gap * error, gap * gap, error**2)
+        )
+        found.append((products, squares, errors.sum()))
+    return found
+
+
+def _least_squares(moments, labels, n_clusters):
+    """Find the weights of the least error, relative to the interpolation's of each photograph.
+
+    So photographs at the rim of the lights, which are hard to interpolate, do not decide for all. A cluster that tells
+    little has the weight that suits all: as much evidence as a fiftieth of the whole counts for that.
+    """
+    error = np.array([error for _, _, error in moments])
+    scale = 1 / (error + 1e-3 * error.mean()) if error.any() else np.ones(len(error))
+    products = scale @ np.array([own for own, _, _ in moments])
+    squares = scale @ np.array([own for _, own, _ in moments])
+    prior = _PRIOR * squares.sum()
+    products = np.bincount(labels, products, n_clusters) + prior * _weight(products.sum(), squares.sum())
+    squares = np.bincount(labels, squares, n_clusters) + prior
+    return np.array([_weight(*sums) for sums in zip(products, squares, strict=True)])
+
+
+def _weight(product, square):
+    return float(np.clip(product / square, 0, 1)) if square > 0 else 0.5
