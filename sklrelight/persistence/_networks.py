@@ -11,11 +11,10 @@ from ..neural._config import resolve_device
 from ..neural._modules import ACTIVATIONS, NORMALIZATIONS
 from ..utils import split_target_shape
 from ._schema import (
-    BOOL,
     FLOAT32,
-    FLOAT64,
     Array,
     Flag,
+    Inner,
     Integer,
     Kind,
     ListOf,
@@ -31,6 +30,8 @@ from ._schema import (
 __all__ = ["Network"]
 
 _INT64 = (np.int64,)
+# Types of a history's columns, by the kind of NumPy's type.
+_COLUMN_TYPES = {"b": np.bool_, "i": np.int64, "f": np.float64}
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
 # A row of a history takes some 350 bytes of memory, whatever it takes of the file.
 _MOST_EPOCHS = 2**16
@@ -130,6 +131,7 @@ def _take_columns(history):
     for name in names:
         rows = [number for number, row in enumerate(history) if name in row]
         values = np.array([history[number, name] for number in rows])
+        values = values.astype(_COLUMN_TYPES.get(values.dtype.kind, values.dtype))
         columns.append(SimpleNamespace(name=name, rows=np.array(rows, np.int64), values=values))
     return SimpleNamespace(n_epochs=len(history), columns=columns)
 
@@ -149,11 +151,14 @@ _HISTORY = Made(
         SimpleNamespace,
         n_epochs=Integer(0, lambda n: max(_MOST_EPOCHS, n.n_bytes // _BYTES_OF_EPOCH), size="n_epochs"),
         columns=ListOf(
-            Record(
-                SimpleNamespace,
-                name=Text(),
-                rows=Array(("n_rows",), _INT64, least=0, most=lambda n: n.n_epochs - 1),
-                values=Array(("n_rows",), BOOL + _INT64 + FLOAT64, nan=True),
+            Inner(
+                Record(
+                    SimpleNamespace,
+                    name=Text(),
+                    rows=Array(("n_rows",), _INT64, least=0, most=lambda n: n.n_epochs - 1),
+                    values=Array(("n_rows",), _COLUMN_TYPES.values(), nan=True),
+                ),
+                "n_epochs",
             ),
             most=256,
         ),

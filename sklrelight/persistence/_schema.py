@@ -19,6 +19,7 @@ __all__ = [
     "Array",
     "Flag",
     "Groups",
+    "Inner",
     "Integer",
     "Kind",
     "ListOf",
@@ -239,13 +240,10 @@ class ListOf(Kind):
 
     size : str or None, default=None
         The size that their number is.
-
-    shared : bool, default=False
-        Whether sizes that an item sets hold for what comes after it, or for that item alone.
     """
 
-    def __init__(self, kind, most=_LONGEST, size=None, shared=False):
-        self.kind, self.most, self.size, self.shared = kind, most, size, shared
+    def __init__(self, kind, most=_LONGEST, size=None):
+        self.kind, self.most, self.size = kind, most, size
 
     def write(self, value, where, arrays):
         return [self.kind.write(item, f"{where}[{i}]", arrays) for i, item in enumerate(value)]
@@ -254,10 +252,7 @@ class ListOf(Kind):
         check(isinstance(given, list) and len(given) <= self.most, f"{where} is no list of up to {self.most}")
         if self.size is not None:
             _agree(self.size, len(given), f"the length of {where}", sizes)
-        return [
-            self.kind.read(item, f"{where}[{i}]", file, sizes if self.shared else SimpleNamespace(**vars(sizes)))
-            for i, item in enumerate(given)
-        ]
+        return [self.kind.read(item, f"{where}[{i}]", file, sizes) for i, item in enumerate(given)]
 
 
 class TupleOf(Kind):
@@ -358,6 +353,33 @@ def Names(size):  # noqa: N802
     """Column names, which an estimator need not have; `size` is their number."""
     texts = Made(ListOf(Text(), size=size), take=list, make=lambda names: np.array(names, dtype=object))
     return Optional(texts, may_be_absent=True)
+
+
+class Inner(Kind):
+    """A value with sizes of its own, which hold within it alone.
+
+    Parameters
+    ----------
+    kind : Kind
+        The kind of the value.
+
+    *shared : str
+        The sizes that it has in common with what is around it, beside the number of the file's bytes.
+
+    **sizes : callable
+        Sizes that it begins with, as functions of those around it.
+    """
+
+    def __init__(self, kind, *shared, **sizes):
+        self.kind, self.shared, self.sizes = kind, ("n_bytes", *shared), sizes
+
+    def write(self, value, where, arrays):
+        return self.kind.write(value, where, arrays)
+
+    def read(self, given, where, file, sizes):
+        shared = {name: getattr(sizes, name) for name in self.shared}
+        own = {name: make(sizes) for name, make in self.sizes.items()}
+        return self.kind.read(given, where, file, SimpleNamespace(**shared, **own))
 
 
 class Record(Kind):

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import fields
+from numbers import Real
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
+from ..blending import BlendedRegressor
 from ..interpolation import (
     HemisphericalHarmonics,
     LinearInterpolation,
@@ -19,8 +21,10 @@ from ..interpolation import (
 )
 from ..interpolation._equations import KERNELS, AffineSubspace, Equations, MergedLights, Points, Polynomial
 from ..interpolation._stacked import CURVES
+from ..interpolation._streamed import StreamedInterpolation
 from ..neural import BatchSizeStages, PlateauLearningRate, RelightingMLPRegressor, TrainingConfig
 from ..preprocessing import LogExposureScaler, PixelLightFeaturizer
+from ..relighter import Relighter
 from ..utils import FLOAT64_SAFE, split_target_shape
 from ._networks import Network
 from ._parameters import Plain, read_estimator, validate, write_estimator
@@ -32,6 +36,7 @@ from ._schema import (
     Array,
     Flag,
     Groups,
+    Inner,
     Integer,
     Kind,
     ListOf,
@@ -71,6 +76,11 @@ class Fitted(Kind):
         self.names = names
 
     def write(self, value, where, arrays):
+        if isinstance(value, StreamedInterpolation):
+            raise ValueError(
+                f"{where} predicts from photographs that stay on disk, and a model file holds all that it needs: fit"
+                " with interpolation=None, or photographs in memory, or use joblib, which keeps their path"
+            )
         name = type(value).__name__
         description = write_estimator(value, where, self._classes(), PARTS, _FITTED_PARAMETERS.get(name, ()))
         return description | {"state": STATES[name].write(value, where, arrays)}
@@ -203,6 +213,32 @@ def _check_steps(pipeline, n):
     check(possible, "the steps are neither a featurizer and a network nor a regressor alone")
 
 
+def _check_blend(blend, n):
+    check(len(blend.members_) > 0, "there is no member")
+    interpolation = blend.interpolation_
+    check(interpolation is None or hasattr(blend, "weights_"), "an interpolation has no weight")
+    if interpolation is not None:
+        clusters = getattr(interpolation, "clusters_", np.zeros(1, int))
+        check(n.n_weights == clusters.max() + 1, f"there are {n.n_weights} weights for {clusters.max() + 1} clusters")
+        check(hasattr(blend, "value_range_"), "an interpolation has no range of values")
+
+
+def _pixel_by_pixel(n):
+    """The shape of a photograph, or of a single pixel, with an axis of channels."""
+    image_shape, n_channels = split_target_shape((1, *n.target))
+    return (*(image_shape or (1, 1)), n_channels)
+
+
+def _finish_relighter(relighter, n):
+    weight, saturation = relighter.pixel_weight_, relighter.saturation_
+    check(weight is None or weight.ndim == 2, "there are weights of pixels, and no pixels")
+    possible = isinstance(saturation, Real) and not isinstance(saturation, bool) and 0 < saturation < math.inf
+    check(saturation is None or possible, f"a saturation of {saturation!r} is impossible")
+    relighter._training_dim = 1 + len(n.target)
+    if hasattr(relighter.regressor_, "feature_names_in_"):
+        relighter.feature_names_in_ = relighter.regressor_.feature_names_in_
+
+
 def _n_pixels(n):
     return math.prod(split_target_shape((1, *n.target))[0])
 
@@ -287,15 +323,31 @@ _STATES_OF_INTERPOLATIONS = {
             size="n_candidates",
         ),
         _equations=Made(
-            Record(SimpleNamespace, different=ListOf(_EQUATIONS), numbers=ListOf(Integer(-1), size="n_candidates")),
+            Record(
+                SimpleNamespace,
+                different=ListOf(Inner(_EQUATIONS, "width", "n_lights")),
+                numbers=ListOf(Integer(-1), size="n_candidates"),
+            ),
             take=_number_equations,
             make=_share_equations,
         ),
     ),
 }
 INTERPOLATIONS = tuple(_STATES_OF_INTERPOLATIONS)
+# What a regressor of a Relighter may be, in a Pipeline and without.
+_STEPS = ("PixelLightFeaturizer", "RelightingMLPRegressor", *INTERPOLATIONS)
+_REGRESSORS = ("Pipeline", "RelightingMLPRegressor", *INTERPOLATIONS)
 STATES = {
     **_STATES_OF_INTERPOLATIONS,
+    "BlendedRegressor": _model_over_lights(
+        BlendedRegressor,
+        _check_blend,
+        target_shape_=Shape("target"),
+        value_range_=Optional(TupleOf(Number(size="encoded_min"), Number("encoded_min")), may_be_absent=True),
+        interpolation_=Optional(Inner(Fitted(*INTERPOLATIONS), "width", "n_lights", target=_pixel_by_pixel)),
+        weights_=Optional(Array(("n_weights",), least=0, most=1), may_be_absent=True),
+        members_=ListOf(Inner(Fitted(*_REGRESSORS), "width", "target")),
+    ),
     "LogExposureScaler": Record(
         LogExposureScaler,
         _finish_exposure,
@@ -321,11 +373,18 @@ STATES = {
     "Pipeline": Record(
         Pipeline,
         _check_steps,
-        steps=ListOf(
-            TupleOf(Text(), Fitted("PixelLightFeaturizer", "RelightingMLPRegressor", *INTERPOLATIONS)),
-            most=2,
-            shared=True,
-        ),
+        steps=ListOf(TupleOf(Text(), Fitted(*_STEPS)), most=2),
+    ),
+    "Relighter": Record(
+        Relighter,
+        _finish_relighter,
+        _target_shape=Shape("target", most=3),
+        lights_=Made(Array(("n_lights", "width")), take=lambda lights: lights.astype(np.float64), make=np.asarray),
+        pixel_weight_=Optional(Array((lambda n: n.target[:2],), FLOAT32, least=0)),
+        saturation_=Plain(),
+        interrupted_=Flag(),
+        transformer_=Fitted("LogExposureScaler"),
+        regressor_=Fitted("BlendedRegressor"),
     ),
     "RelightingMLPRegressor": Record(
         RelightingMLPRegressor,
@@ -349,8 +408,16 @@ STATES = {
 }
 # Parameters that `fit` changes.
 _FITTED_PARAMETERS = {"Pipeline": ("steps",)}
-_CLASSES_OF_INTERPOLATIONS = {name: STATES[name].cls for name in INTERPOLATIONS}
 # Classes of the estimators that a parameter may hold, by its name.
 PARTS = {
     "callbacks": {"BatchSizeStages": BatchSizeStages, "PlateauLearningRate": PlateauLearningRate},
+    **{
+        name: {cls: STATES[cls].cls for cls in classes}
+        for name, classes in {
+            "interpolation": INTERPOLATIONS,
+            "regressor": _REGRESSORS,
+            "steps": _STEPS,
+            "transformer": ["LogExposureScaler"],
+        }.items()
+    },
 }
