@@ -232,11 +232,11 @@ def pack_codes(codes):
     packer = zlib.compressobj(6)
     packed, differences = [], []
     for plane in codes:
-        stepped = np.diff(plane, axis=1, prepend=np.uint8(0))
         # Differences are smaller than the values in smooth planes, and larger in noisy ones.
-        sizes = [len(zlib.compress(np.ascontiguousarray(form).tobytes(), 1)) for form in (plane, stepped)]
+        forms = [plane.tobytes(), np.diff(plane, axis=1, prepend=np.uint8(0)).tobytes()]
+        sizes = [len(zlib.compress(form, 1)) for form in forms]
         differences.append(int(sizes[1] < sizes[0]))
-        packed.append(packer.compress(np.ascontiguousarray(stepped if differences[-1] else plane).tobytes()))
+        packed.append(packer.compress(forms[differences[-1]]))
     return b"".join(packed) + packer.flush(), differences
 
 
@@ -306,13 +306,12 @@ def _jpeg(cv2, image, quality):
 
 def _about(decoder):
     """Say in words what the page computes."""
-    nearness = ""
-    if np.isfinite(decoder.psnr):
-        nearness = f" Its peak signal-to-noise ratio to the model is {decoder.psnr:.1f} dB, at lights that it has not seen."
-    return (
-        f"This page computes every image from {len(decoder.codes)} numbers for each pixel, by a small copy of a fitted"
-        f" model.{nearness} Made with sklrelight {metadata.version('sklrelight')}."
+    text = (
+        f"This page computes every image from {len(decoder.codes)} numbers for each pixel, by a small copy of a model."
     )
+    if np.isfinite(decoder.psnr):
+        text += f" At lights new to it, its peak signal-to-noise ratio to that model is {decoder.psnr:.1f} dB."
+    return f"{text} Made with sklrelight {metadata.version('sklrelight')}."
 
 
 def _base64(data):
