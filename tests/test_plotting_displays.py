@@ -39,8 +39,8 @@ def relighter(scene):
     # Two stages of two epochs, with validation.
     relighter = make_relighter("colburn2019", random_state=0).set_params(
         regressor__mlp__hidden_layer_sizes=(8,),
-        regressor__mlp__n_stages=2,
-        regressor__mlp__max_epochs=2,
+        regressor__mlp__callbacks__stages__n_stages=2,
+        regressor__mlp__callbacks__stages__max_epochs=2,
         regressor__mlp__batch_size=4000,
     )
     return relighter.fit(scene.lights, scene.images)
@@ -62,7 +62,7 @@ def history(losses, rates, batch_sizes, stages, valid=None):
 class TestTrainingCurve:
     def test_losses_of_a_fit_are_drawn(self, relighter):
         display = draw(TrainingCurveDisplay.from_estimator(relighter))
-        rows = relighter.regressor_[-1].history_
+        rows = relighter.regressor_.members_[0][-1].history_
         train, valid = display.axes_[0].lines[:2]
         np.testing.assert_array_equal(train.get_ydata(), rows[:, "train_loss"])
         np.testing.assert_array_equal(valid.get_ydata(), rows[:, "valid_loss"])
@@ -85,6 +85,12 @@ class TestTrainingCurve:
         rows = history([3, 2, 1], [1.0, 0.5, 0.1], [8] * 3, [0] * 3)
         assert len(TrainingCurveDisplay.from_history(rows).rate_steps_) == 0
 
+    def test_a_history_without_stages_has_none_marked(self):
+        rows = [{"train_loss": loss, "event_lr": 1.0} for loss in (3, 2, 1)]
+        display = draw(TrainingCurveDisplay.from_history(rows))
+        assert display.stage is None
+        assert not display.axes_[0].texts
+
     def test_an_epoch_without_losses_is_left_out(self):
         rows = [*history([3, 2], [1, 1], [8, 8], [0, 0]), {"epoch": 3}]
         assert len(TrainingCurveDisplay.from_history(rows).train_loss) == 2
@@ -93,7 +99,7 @@ class TestTrainingCurve:
 
     def test_the_history_is_found_in_a_search(self):
         rng = np.random.default_rng(0)
-        regressor = make_pipeline(RelightingMLPRegressor((4,), max_epochs=2, random_state=0))
+        regressor = make_pipeline(RelightingMLPRegressor((4,), max_observations=40, random_state=0))
         search = GridSearchCV(regressor, {"relightingmlpregressor__learning_rate_init": [1e-2]}, cv=2)
         search.fit(rng.random((20, 2)), rng.random(20))
         assert len(TrainingCurveDisplay.from_estimator(search).train_loss) == 2

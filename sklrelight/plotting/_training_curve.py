@@ -25,11 +25,8 @@ class TrainingCurveDisplay:
     learning_rate : array-like of shape (n_epochs,)
         Learning rate at the end of each epoch.
 
-    batch_size : array-like of shape (n_epochs,)
-        Batch size of each epoch.
-
-    stage : array-like of shape (n_epochs,)
-        Number of each epoch's stage, from 0.
+    batch_size, stage : array-like of shape (n_epochs,) or None, default=None
+        Batch size of each epoch, and number of its stage from 0. None: there were no stages.
 
     Attributes
     ----------
@@ -44,12 +41,12 @@ class TrainingCurveDisplay:
         The figure that holds them; set by `plot`.
     """
 
-    def __init__(self, *, train_loss, valid_loss=None, learning_rate, batch_size, stage):
+    def __init__(self, *, train_loss, valid_loss=None, learning_rate, batch_size=None, stage=None):
         self.train_loss = np.asarray(train_loss)
         self.valid_loss = None if valid_loss is None else np.asarray(valid_loss)
         self.learning_rate = np.asarray(learning_rate)
-        self.batch_size = np.asarray(batch_size)
-        self.stage = np.asarray(stage)
+        self.batch_size = None if batch_size is None else np.asarray(batch_size)
+        self.stage = None if stage is None else np.asarray(stage)
         steps = np.flatnonzero(np.diff(self.learning_rate)) + 2
         by_steps = len(steps) <= (len(self.learning_rate) - 1) / 2
         self.rate_steps_ = steps if by_steps else np.empty(0, int)
@@ -61,8 +58,9 @@ class TrainingCurveDisplay:
         Parameters
         ----------
         history : skorch.history.History or list of dict
-            Rows of the epochs with ``train_loss``, ``event_lr``, ``batch_size``, ``stage`` and, if there was
-            validation, ``valid_loss``: the `history_` of :class:`~sklrelight.RelightingMLPRegressor`.
+            Rows of the epochs with ``train_loss`` and ``event_lr``, with ``valid_loss`` if there was validation, and
+            with ``batch_size`` and ``stage`` if :class:`~sklrelight.neural.BatchSizeStages` was among the callbacks:
+            the `history_` of :class:`~sklrelight.RelightingMLPRegressor`.
 
         ax : sequence of 2 Axes or None, default=None
             Where to draw losses and learning rate; by default the axes of a new figure.
@@ -91,15 +89,11 @@ class TrainingCurveDisplay:
         rows = [row for row in history if "train_loss" in row and "event_lr" in row]
         if not rows:
             raise ValueError("the history has no epoch that came to its end: there is nothing to draw")
-        train_loss, learning_rate, batch_size, stage, valid_loss = (
-            [row.get(name) for row in rows] for name in ("train_loss", "event_lr", "batch_size", "stage", "valid_loss")
-        )
+        columns = {name: [row.get(name) for row in rows] for name in ("valid_loss", "batch_size", "stage")}
         return cls(
-            train_loss=train_loss,
-            valid_loss=None if None in valid_loss else valid_loss,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-            stage=stage,
+            train_loss=[row["train_loss"] for row in rows],
+            learning_rate=[row["event_lr"] for row in rows],
+            **{name: None if None in values else values for name, values in columns.items()},
         ).plot(ax)
 
     @classmethod
@@ -127,13 +121,16 @@ class TrainingCurveDisplay:
         """
         part = estimator
         while not hasattr(part, "history_"):
-            for name in ("best_estimator_", "regressor_", "steps"):
-                if hasattr(part, name):
-                    part = getattr(part, name)
-                    break
+            if hasattr(part, "members_"):
+                part = part.members_[0]
+            elif hasattr(part, "steps"):
+                part = part.steps[-1][1]
+            elif hasattr(part, "best_estimator_"):
+                part = part.best_estimator_
+            elif hasattr(part, "regressor_"):
+                part = part.regressor_
             else:
                 raise ValueError(f"{estimator} has no history_ of training: it is not fitted, or it holds no network")
-            part = part[-1][1] if isinstance(part, list) else part
         return cls.from_history(part.history_, ax=ax)
 
     def plot(self, ax=None):
@@ -174,7 +171,8 @@ class TrainingCurveDisplay:
                 # A single entry in the legend.
                 label = "learning rate falls" if number == 0 and axis is losses else None
                 axis.axvline(epoch - 0.5, color=text_color(), linewidth=0.9, linestyle=":", label=label)
-        self._mark_stages(losses, rates)
+        if self.stage is not None:
+            self._mark_stages(losses, rates)
         losses.legend(fontsize=8, framealpha=0.85)
         return self
 

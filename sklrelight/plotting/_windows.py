@@ -202,8 +202,8 @@ class WindowDistributionDisplay:
         >>> from sklrelight.datasets import make_scene
         >>> from sklrelight.plotting import WindowDistributionDisplay
         >>> scene = make_scene(n_lights=16, image_shape=(24, 32))
-        >>> relighter = make_relighter("colburn2019", random_state=0)
-        >>> _ = relighter.set_params(regressor__mlp__max_observations=1000).fit(scene.lights, scene.images)
+        >>> relighter = make_relighter("colburn2019", max_observations=1000, random_state=0)
+        >>> _ = relighter.fit(scene.lights, scene.images)
         >>> display = WindowDistributionDisplay.from_estimator(
         ...     relighter, scene.lights, scene.images, window_sizes=(24, 1), batch_size=1000, random_state=0)
         >>> display.overlaps[1][0] > display.overlaps[24][0]
@@ -211,7 +211,7 @@ class WindowDistributionDisplay:
         >>> import matplotlib.pyplot as plt
         >>> plt.close(display.figure_)
         """
-        featurizer = estimator.regressor_[0]
+        featurizer = estimator.regressor_.members_[0][0]
         return cls.from_features(
             featurizer.transform(lights),
             estimator.transformer_.transform(images),
