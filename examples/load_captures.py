@@ -29,7 +29,7 @@ from sklrelight.datasets import (
     save_image,
     save_stack,
 )
-from sklrelight.datasets._formats.radiance import from_radiance
+from sklrelight.metrics import encode_display
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -133,7 +133,7 @@ def show(captures, output):
         # The same white for the whole row, below the few brightest highlights.
         white = max(np.percentile(images, 98), 1e-6)
         for image, index, light, ax in zip(images, chosen, lights, line, strict=True):
-            ax.imshow(from_radiance(image / white), cmap="gray", vmin=0, vmax=1)
+            ax.imshow(encode_display(image, white), cmap="gray", vmin=0, vmax=1)
             ax.set_title(f"{index}: " + " ".join(f"{value:.2g}" for value in light), fontsize=7)
             ax.set_axis_off()
         line[0].text(-0.05, 0.5, name, transform=line[0].transAxes, rotation=90, ha="right", va="center", fontsize=8)

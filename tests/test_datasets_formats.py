@@ -11,7 +11,7 @@ import pytest
 from capture_files import pixels, with_exif, write_capture, write_dng, write_image
 
 from sklrelight.datasets import load_image, load_rti
-from sklrelight.datasets._formats.exr import write_exr
+from sklrelight.datasets._formats.codecs import write_exr
 
 
 def write_lights(folder, names):

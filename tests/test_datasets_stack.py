@@ -13,8 +13,8 @@ import pytest
 from capture_files import directions, pixels, write_capture
 
 from sklrelight.datasets import load_diligent, load_ltm, load_npz, load_rti, save_stack
-from sklrelight.datasets._formats.preparation import area_mean
-from sklrelight.datasets._formats.stack import fill_stack
+from sklrelight.datasets._formats.arrays import fill_array
+from sklrelight.datasets._formats.photographs import Framing
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
@@ -61,7 +61,7 @@ def test_the_bar_shows_with_a_file_only(tmp_path, capsys):
 
 def test_values_beyond_half_precision_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"Image 1 reaches 70000, more than float16 holds \(65504\)"):
-        fill_stack(lambda index: np.full((2, 2), [65504, 70000][index], np.float32), 2, (2, 2), dtype="float16")
+        fill_array(lambda index: np.full((2, 2), [65504, 70000][index], np.float32), 2, (2, 2), dtype="float16")
 
 
 def test_images_are_read_at_the_same_time_and_no_more_than_asked():
@@ -75,7 +75,7 @@ def test_images_are_read_at_the_same_time_and_no_more_than_asked():
         running.remove(index)
         return np.zeros((2, 2), np.float32)
 
-    fill_stack(read, 12, (2, 2), n_jobs=3)
+    fill_array(read, 12, (2, 2), n_jobs=3)
     assert max(most) == 3
 
 
@@ -87,18 +87,19 @@ def test_after_an_error_no_more_images_are_begun():
         raise ValueError(f"image {index}")
 
     with pytest.raises(ValueError, match="image 0"):
-        fill_stack(read, 10_000, (2, 2), n_jobs=2)
+        fill_array(read, 10_000, (2, 2), n_jobs=2)
     assert len(begun) <= 2
 
 
 @pytest.mark.parametrize("shape", [(12, 18), (13, 19, 3)])
 @pytest.mark.parametrize("factor", [1, 2, 3, 12])
-def test_area_mean(shape, factor):
+def test_averages_of_squares(shape, factor):
     image = np.random.default_rng(0).uniform(0, 1, shape).astype(np.float32)
     height, width = shape[0] // factor, shape[1] // factor
     squares = image[: height * factor, : width * factor].reshape(height, factor, width, factor, *shape[2:])
-    np.testing.assert_allclose(area_mean(image, factor), squares.mean(axis=(1, 3)), rtol=1e-5)
-    assert area_mean(image, factor).dtype == np.float32
+    averaged = Framing(shape, None, factor).average(image)
+    np.testing.assert_allclose(averaged, squares.mean(axis=(1, 3)), rtol=1e-5)
+    assert averaged.dtype == np.float32
 
 
 # -- speed and memory ---------------------------------------------------------------------------------------------

@@ -1,17 +1,14 @@
-"""Scenes and captures: generated (``make_*``) and read from disk (``load_*``)."""
+"""Scenes and captures: rendered (``make_*``), read from disk (``load_*``), fetched (``fetch_*``) and written."""
 
-from ._download import get_data_home
-from ._environment import environment_to_lights
-from ._fetch import fetch_bull, fetch_realrti_item3, fetch_waldorf
+from ._fetch import fetch_bull, fetch_realrti_item3, fetch_waldorf, get_data_home
 from ._formats.diligent import load_diligent
-from ._formats.images import load_image
+from ._formats.images import load_image, save_image
 from ._formats.lp import read_lp, write_lp
 from ._formats.ltm import load_ltm
 from ._formats.npz import load_npz
 from ._formats.ptm import save_ptm
-from ._formats.rti import load_rti
-from ._formats.writing import save_image, save_stack
-from ._lights import lights_from_sphere, sun_to_direction
+from ._formats.rti import load_rti, save_stack
+from ._lights import environment_to_lights, lights_from_sphere, sun_to_direction
 from ._render.scene import make_scene
 
 __all__ = [

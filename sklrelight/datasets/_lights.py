@@ -1,7 +1,13 @@
-"""Finding out where lights were: on a mirror ball, or in the sky."""
+"""Where lights are: on a mirror ball, in the sky, and in an environment map."""
+
+import heapq
 
 import numpy as np
 from scipy import ndimage
+
+from ..utils import check_numbers
+
+__all__ = ["environment_to_lights", "lights_from_sphere", "sun_to_direction"]
 
 # A highlight that covers more of the ball than this is no small lamp.
 _LARGEST_HIGHLIGHT = 0.2
@@ -10,18 +16,18 @@ _LARGEST_HIGHLIGHT = 0.2
 def lights_from_sphere(images, circle):
     """Find light directions from the highlight on a mirror ball.
 
-    The ball is seen from far away, so that all rays to the camera run along z. The highlight is what is
-    connected with the brightest pixel and at least half as bright, with a rim of one pixel; the mirror
-    directions of its pixels are averaged by brightness (each pixel of a mirror ball shows the same solid
-    angle).
+    The ball is seen from far away, so that all rays to the camera run along z. The highlight is the region that is
+    connected with the brightest pixel and at least half as bright, with a rim of one pixel; the mirror directions of
+    its pixels are averaged by brightness (each pixel of a mirror ball shows the same solid angle).
 
     Parameters
     ----------
     images : array-like of shape (n_lights, height, width, 3) or (n_lights, height, width)
-        Linear radiance, row 0 at the top; one photograph a light.
+        Photographs, one for each light: linear radiance, row 0 at the top.
+
     circle : (float, float, float)
-        The ball's outline in pixels: column and row of its centre (0, 0 is the middle of the first pixel),
-        and radius. It must lie in the image.
+        Outline of the ball in pixels: column and row of its centre (0, 0 is the middle of the first pixel), and radius.
+        It must lie in the image.
 
     Returns
     -------
@@ -31,8 +37,8 @@ def lights_from_sphere(images, circle):
     Raises
     ------
     ValueError
-        If the shapes are others, the circle is not in the image, or a photograph shows no single small
-        highlight. The message names it.
+        If the shapes are others, the circle is not in the image, or a photograph shows no single small highlight. The
+        message names it.
 
     Examples
     --------
@@ -43,10 +49,10 @@ def lights_from_sphere(images, circle):
     >>> lights_from_sphere([image], circle=(50, 50, 50)).round(3)
     array([[0.866, 0.   , 0.5  ]])
     """
-    images = images if isinstance(images, np.ndarray) else np.asarray(images)
+    images = np.asarray(images)
     if images.ndim not in (3, 4) or 0 in images.shape:
         raise ValueError(
-            f"images has shape {images.shape}, wanted (n_lights, height, width, 3) or (n_lights, height, width)."
+            f"images has shape {images.shape}, wanted (n_lights, height, width, 3) or (n_lights, height, width)"
         )
     height, width = images.shape[1:3]
     centre_column, centre_row, radius = _check_circle(circle, height, width)
@@ -76,10 +82,12 @@ def sun_to_direction(azimuth, altitude, *, heading=0.0):
     ----------
     azimuth : array-like of float
         Degrees clockwise from north: 90 is east.
+
     altitude : array-like of float
         Degrees above the horizon, -90 to 90.
+
     heading : float, default=0.0
-        Where the camera, held level, looks: degrees clockwise from north.
+        Direction in which the camera, held level, looks: degrees clockwise from north.
 
     Returns
     -------
@@ -110,35 +118,166 @@ def sun_to_direction(azimuth, altitude, *, heading=0.0):
         np.asarray(azimuth, dtype=np.float64), np.asarray(altitude, dtype=np.float64)
     )
     if not (np.all(np.isfinite(azimuth)) and np.isfinite(heading)):
-        raise ValueError(f"azimuth and heading must be finite, got {azimuth} and {heading}.")
+        raise ValueError(f"azimuth and heading must be finite, got {azimuth} and {heading}")
     if not np.all(np.abs(altitude) <= 90):
         worst = altitude[~(np.abs(altitude) <= 90)].flat[0]
-        raise ValueError(f"altitude holds {worst}, wanted degrees from -90 to 90.")
+        raise ValueError(f"altitude holds {worst}, wanted degrees from -90 to 90")
     turned, raised = np.radians(azimuth - heading), np.radians(altitude)
     return np.stack([np.cos(raised) * np.sin(turned), np.sin(raised), -np.cos(raised) * np.cos(turned)], axis=-1)
+
+
+def environment_to_lights(image, n_lights, *, rotation=0.0):
+    """Turn a latitude-longitude environment map into directions with intensities, by median cuts [1]_.
+
+    The region with the most energy, at first the whole map, is cut into two of nearly the same energy until there are
+    `n_lights` regions. Each becomes one light at the centre of its energy. Together the lights give what the map gives,
+    channel by channel.
+
+    Parameters
+    ----------
+    image : array-like of shape (height, width, 3) or (height, width)
+        Linear radiance, not negative. Row 0 is straight up, the last row straight down; the middle of the map is where
+        the camera looks (-z), the middle of its right half is to the right (x).
+
+    n_lights : int
+        Number of lights, from 1 to the number of pixels.
+
+    rotation : float, default=0.0
+        Angle in degrees by which the map is turned about the upright axis: positive to the right, as the camera sees
+        it.
+
+    Returns
+    -------
+    lights : ndarray of shape (n_lights, 3), float64
+        Unit vectors towards the lights: x right, y up, z to the camera. Lights with z < 0 stand behind the scene; a
+        model of lights in front of it cannot know them.
+
+    intensities : ndarray of shape (n_lights, 3) or, for a grey map, (n_lights,), float64
+        Radiance times solid angle (steradian), summed over each region: a map of radiance 1 gives 4 pi in all.
+
+    Raises
+    ------
+    ValueError
+        If the image has another shape, holds negative or not finite values or is black, or `n_lights` is out of range.
+
+    References
+    ----------
+    .. [1] P. Debevec, "A median cut algorithm for light probe sampling", SIGGRAPH 2005 posters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklrelight.datasets import environment_to_lights
+    >>> image = np.zeros((32, 64))
+    >>> image[15:17, 47:49] = 10
+    >>> lights, intensities = environment_to_lights(image, 1)
+    >>> lights.round(3) + 0.0, intensities.round(3)
+    (array([[1., 0., 0.]]), array([0.385]))
+    """
+    image = _check_map(image)
+    height, width = image.shape[:2]
+    if not isinstance(n_lights, (int, np.integer)) or not 1 <= n_lights <= height * width:
+        raise ValueError(f"n_lights={n_lights!r}, wanted an integer from 1 to {height * width}, the number of pixels")
+    latitudes = np.pi / 2 - np.pi * (np.arange(height) + 0.5) / height
+    edges = np.sin(np.pi / 2 - np.pi * np.arange(height + 1) / height)
+    solid_angles = (edges[:-1] - edges[1:]) * (2 * np.pi / width)
+    energy = image * solid_angles.reshape(-1, *[1] * (image.ndim - 1))
+    total = energy.sum(axis=-1) if energy.ndim == 3 else energy
+
+    regions = _median_cut(total, latitudes, n_lights)
+    directions = _directions(latitudes, width, rotation)
+    lights = np.array([_centre(total[region], directions[region]) for region in regions])
+    return lights, np.array([energy[region].sum(axis=(0, 1)) for region in regions])
+
+
+def _check_map(image):
+    image = check_numbers(image, "image").astype(np.float64)
+    if image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)) or image.size == 0:
+        raise ValueError(f"image has shape {image.shape}, wanted (height, width, 3) or (height, width)")
+    bad = ~(np.isfinite(image) & (image >= 0))
+    if bad.any():
+        row, column = (int(index) for index in np.argwhere(bad)[0][:2])
+        raise ValueError(
+            f"image holds {np.count_nonzero(bad)} values that are negative or not finite, the first at row {row}, "
+            f"column {column}"
+        )
+    if not image.any():
+        raise ValueError("image is black everywhere, wanted an environment that gives light")
+    return image
+
+
+def _median_cut(energy, latitudes, n_regions):
+    """Cut an array into regions (pairs of slices) of nearly the same energy."""
+    height, width = energy.shape
+    # Sums over any rectangle are differences of four entries.
+    table = np.zeros((height + 1, width + 1))
+    table[1:, 1:] = energy.cumsum(axis=0).cumsum(axis=1)
+
+    def inside(top, bottom, left, right):
+        return table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left]
+
+    whole = (0, height, 0, width)
+    heap = [(-inside(*whole), whole)]
+    done: list[tuple[int, int, int, int]] = []
+    while len(heap) + len(done) < n_regions:
+        _, region = heapq.heappop(heap)
+        top, bottom, left, right = region
+        if (bottom - top) * (right - left) == 1:
+            done.append(region)  # a single pixel
+            continue
+        middle = latitudes[(top + bottom - 1) // 2]
+        vertical = bottom - top == 1 or (right - left > 1 and (right - left) * np.cos(middle) > bottom - top)
+        cuts = np.arange(left + 1, right) if vertical else np.arange(top + 1, bottom)
+        first = inside(top, bottom, left, cuts) if vertical else inside(top, cuts, left, right)
+        cut = cuts[np.argmin(np.abs(2 * first - inside(*region)))]
+        if vertical:
+            halves = [(top, bottom, left, cut), (top, bottom, cut, right)]
+        else:
+            halves = [(top, cut, left, right), (cut, bottom, left, right)]
+        for half in halves:
+            heapq.heappush(heap, (-inside(*half), half))
+    regions = sorted(done + [region for _, region in heap])
+    return [(slice(top, bottom), slice(left, right)) for top, bottom, left, right in regions]
+
+
+def _directions(latitudes, width, rotation):
+    longitudes = 2 * np.pi * ((np.arange(width) + 0.5) / width - 0.5) + np.radians(rotation)
+    cos = np.cos(latitudes)[:, np.newaxis]
+    up = np.broadcast_to(np.sin(latitudes)[:, np.newaxis], (len(latitudes), width))
+    return np.stack([cos * np.sin(longitudes), up, -cos * np.cos(longitudes)], axis=-1)
+
+
+def _centre(energy, directions):
+    """Return the direction of a region's energy."""
+    mean = np.tensordot(energy, directions, axes=2)
+    length = np.linalg.norm(mean)
+    if length > 1e-6 * energy.sum():
+        return mean / length
+    # Light from all around has no direction, and neither has a black region: its brightest pixel stands for it.
+    return directions[np.unravel_index(np.argmax(energy), energy.shape)]
 
 
 def _check_circle(circle, height, width):
     values = np.asarray(circle, dtype=np.float64)
     if values.shape != (3,) or not np.all(np.isfinite(values)) or values[2] <= 0:
-        raise ValueError(f"circle={circle!r}, wanted (column, row, radius) with a radius above 0.")
+        raise ValueError(f"circle={circle!r}, wanted (column, row, radius) with a radius above 0")
     column, row, radius = (float(value) for value in values)
     # Half a pixel of slack: the outermost pixels reach that far.
     if not (radius - 0.5 <= column <= width - 0.5 - radius and radius - 0.5 <= row <= height - 0.5 - radius):
-        raise ValueError(f"circle={circle!r} (column, row, radius) is not within images of {height} x {width} pixels.")
+        raise ValueError(f"circle={circle!r} (column, row, radius) is not within images of {height} x {width} pixels")
     return column, row, radius
 
 
 def _highlight(grey, n_ball, index):
     peak = grey.max()
     if not (np.isfinite(peak) and peak > 0):
-        raise ValueError(f"images[{index}] shows no highlight: the brightest value on the ball is {peak}.")
+        raise ValueError(f"images[{index}] shows no highlight: the brightest value on the ball is {peak}")
     labels, _ = ndimage.label(grey >= peak / 2, structure=np.ones((3, 3)))
     highlight = labels == labels[np.unravel_index(np.argmax(grey), grey.shape)]
     share = np.count_nonzero(highlight) / n_ball
     if share > _LARGEST_HIGHLIGHT:
         raise ValueError(
             f"images[{index}] shows no small highlight: what is at least half as bright as the brightest pixel covers "
-            f"{share:.0%} of the ball."
+            f"{share:.0%} of the ball"
         )
     return highlight

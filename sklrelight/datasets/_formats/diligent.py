@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from .lp import LightPositions, has_usable_length, locate
-from .photographs import capture_bunch, read_photographs
-from .rti import check_folder, within
+from .photographs import check_folder, load_photographs
+
+__all__ = ["load_diligent"]
 
 
 def load_diligent(
@@ -26,43 +27,45 @@ def load_diligent(
     n_jobs=-1,
     progress=None,
 ):
-    """Load a capture in the DiLiGenT layout.
+    """Load a capture in the layout of the DiLiGenT benchmark [1]_.
 
-    A folder with ``filenames.txt`` (one photograph a line), ``light_directions.txt`` and
-    ``light_intensities.txt`` (three numbers a line), and a mask.
+    The folder holds ``filenames.txt`` (one photograph a line), ``light_directions.txt`` and ``light_intensities.txt``
+    (three numbers a line), and a mask.
 
     Parameters
     ----------
     folder : path-like
         The folder; the names in ``filenames.txt`` are relative to it.
+
     divide_intensities : bool, default=True
-        Whether to divide each photograph's channels by its light's intensities, so that all lights are of
-        intensity 1.
+        Whether to divide each photograph's channels by its light's intensities, so that all lights are of intensity 1.
+        Values may then exceed 1.
+
     mask : path-like, array-like or None, default="mask.png"
-        As in `load_rti`; None for a capture without.
-    normalize, allow_outside, decode, crop, downscale, flat_field, orientation, dtype, memmap, n_jobs,
-    progress
+        As in `load_rti`; None for a capture without a mask.
+
+    normalize, allow_outside, decode, crop, downscale, flat_field, orientation, dtype, memmap, n_jobs, progress
         As in `load_rti`.
 
     Returns
     -------
     sklearn.utils.Bunch
-        As from `load_rti` (without ``light_file``), and
+        Dictionary-like object with the attributes that `load_rti` returns (without ``light_file``), and
 
         light_intensities : ndarray of shape (n_lights, 3), float64
-            Per channel, as in the file.
-
-        With `divide_intensities` the values of the images may exceed 1.
+            Intensities of each light's red, green and blue, as in the file.
 
     Raises
     ------
     ImportError
         If the package that reads the photographs' format is not installed.
+
     OSError
         If the folder or one of the text files is missing or cannot be read, or `memmap` cannot be written.
+
     ValueError
-        If a line is malformed or names a missing file (the message has file and line), the files differ in
-        length, or a photograph is cut, damaged or unlike the others (the message names it).
+        If a line is malformed or names a missing file (the message has file and line), the files differ in length, or a
+        photograph is cut, damaged or unlike the others (the message names it).
 
     References
     ----------
@@ -84,32 +87,24 @@ def load_diligent(
     vectors = _read_triples(folder / "light_directions.txt", len(names), names_file)
     intensities = _read_triples(folder / "light_intensities.txt", len(names), names_file)
     if not np.all(intensities > 0):
-        raise ValueError(
-            f"{folder / 'light_intensities.txt'}: an intensity is {intensities.min()}, wanted all above 0."
-        )
-    paths = locate(LightPositions(names, vectors, line_numbers), folder, names_file, allow_outside=allow_outside)
-    photographs = read_photographs(
-        paths,
+        raise ValueError(f"{folder / 'light_intensities.txt'}: an intensity is {intensities.min()}, wanted all above 0")
+    return load_photographs(
+        folder,
+        locate(LightPositions(names, vectors, line_numbers), folder, names_file, allow_outside=allow_outside),
+        vectors,
+        source=f"{folder}, {'' if divide_intensities else 'not '}divided by the lights' intensities",
+        normalize=normalize,
         decode=decode,
         crop=crop,
         downscale=downscale,
-        mask=within(folder, mask),
-        flat_field=within(folder, flat_field),
+        mask=mask,
+        flat_field=flat_field,
         divide_by=intensities if divide_intensities else None,
         orientation=orientation,
         dtype=dtype,
         memmap=memmap,
         n_jobs=n_jobs,
         progress=progress,
-    )
-    divided = "divided by" if divide_intensities else "not divided by"
-    return capture_bunch(
-        photographs,
-        vectors,
-        paths,
-        normalize=normalize,
-        decode=decode,
-        source=f"{folder}, {divided} the lights' intensities",
         light_intensities=intensities,
     )
 
@@ -117,21 +112,20 @@ def load_diligent(
 def _read_lines(path):
     """Return the lines that are not blank, with their numbers."""
     if not path.is_file():
-        raise FileNotFoundError(f"No such file: {path}; the DiLiGenT layout has one.")
+        raise FileNotFoundError(f"No such file: {path}; the DiLiGenT layout has one")
     lines = path.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
     return [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
 def _read_names(path):
-    lines = _read_lines(path)
-    if not lines:
-        raise ValueError(f"{path}: the file names no photograph.")
-    first_seen: dict[str, int] = {}
-    for number, name in lines:
-        if name in first_seen:
-            raise ValueError(f"{path}, line {number}: {name!r} is already named in line {first_seen[name]}.")
-        first_seen[name] = number
-    return [name.replace("\\", "/") for _, name in lines], [number for number, _ in lines]
+    numbers: dict[str, int] = {}  # of the lines, by name
+    for number, name in _read_lines(path):
+        if name in numbers:
+            raise ValueError(f"{path}, line {number}: {name!r} is already named in line {numbers[name]}")
+        numbers[name] = number
+    if not numbers:
+        raise ValueError(f"{path}: the file names no photograph")
+    return [name.replace("\\", "/") for name in numbers], list(numbers.values())
 
 
 def _read_triples(path, n_wanted, names_file):
@@ -143,9 +137,9 @@ def _read_triples(path, n_wanted, names_file):
             values = []
         if len(values) != 3 or not has_usable_length(values):
             raise ValueError(
-                f"{path}, line {number}: got {line[:80]!r}, wanted three numbers, a vector of length 1e-100 to 1e100."
+                f"{path}, line {number}: got {line[:80]!r}, wanted three numbers, a vector of length 1e-100 to 1e100"
             )
         triples.append(values)
     if len(triples) != n_wanted:
-        raise ValueError(f"{path}: {len(triples)} lines, wanted {n_wanted}, as many as {names_file} names.")
+        raise ValueError(f"{path}: {len(triples)} lines, wanted {n_wanted}, as many as {names_file} names")
     return np.array(triples)

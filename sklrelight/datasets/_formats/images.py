@@ -1,32 +1,26 @@
-"""Reading one image file, whatever its format."""
+"""Single images: linear radiance from a file, and into one."""
 
-import struct
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from ...utils import import_extra
-from .exr import read_exr
-from .orientation import apply_orientation, read_orientation, read_tiff_tag, undo_orientation
-from .radiance import check_decode, to_radiance
-from .raw import RAW_SUFFIXES, read_raw
+from ...utils import replacing
+from .codecs import encode_hdr, encode_png, read_file, write_exr
+from .orientation import apply_orientation
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_COLOUR_TYPE = 25  # where it is in the file
-_PNG_GREY_WITH_ALPHA = 4
-_TIFF_SAMPLES_TAG, _TIFF_PLANAR_TAG = 277, 284
+__all__ = [
+    "check_decode",
+    "check_file_format",
+    "expose",
+    "load_image",
+    "save_image",
+    "to_radiance",
+    "write_image",
+]
 
-
-class StoredImage(NamedTuple):
-    """An image as its file holds it."""
-
-    values: np.ndarray
-    """Shape (height, width) or (height, width, 3), RGB, in the file's own type, as the sensor saw it."""
-    orientation: int
-    """EXIF orientation, 1 to 8, that turns it upright."""
-    is_linear: bool = False
-    """Whether the values are radiance whatever the user says of the others: floats, developed RAW."""
+# Bits of a value that each format can have, the default first.
+_BIT_DEPTHS = {".png": (8, 16), ".exr": (16, 32), ".hdr": (8,)}
 
 
 def load_image(path, *, decode="linear"):
@@ -35,156 +29,202 @@ def load_image(path, *, decode="linear"):
     Parameters
     ----------
     path : path-like
-        By its suffix OpenEXR (half or float), camera RAW or DNG; otherwise JPEG, PNG (8 or 16 bit), TIFF
-        (8, 16 or 32 bit, integer or float), Radiance HDR and whatever else OpenCV reads.
+        The file. Its suffix tells OpenEXR (half or float), camera RAW and DNG; everything else is read by OpenCV: JPEG,
+        PNG (8 or 16 bit), TIFF (8, 16 or 32 bit, integer or float), Radiance HDR and more.
+
     decode : "linear", "srgb" or float, default="linear"
-        How integer values become radiance: as they are, by the sRGB curve, or by the power `decode` (2.2
-        for most cameras' JPEG files). Floating-point and RAW files are linear already.
+        How integer values become radiance: as they are, by the sRGB curve, or by the power `decode` (2.2 for most
+        cameras' JPEG files). Floating-point and RAW files are linear already.
 
     Returns
     -------
     ndarray of shape (height, width) or (height, width, 3), float32
-        Row 0 at the top, RGB; integers become [0, 1]. EXIF orientation is applied, alpha is dropped.
+        Linear radiance, RGB, row 0 at the top; integers become [0, 1]. EXIF orientation is applied, alpha is dropped.
 
     Raises
     ------
     ImportError
         If the package that reads this format is not installed.
+
     OSError
         If there is no such file, or no permission to read it.
+
     ValueError
         If the file is no image, is cut, or holds values that are not finite. The message names it.
     """
     check_decode(decode)
-    stored = read_stored(path)
+    stored = read_file(path)
     upright = apply_orientation(stored.values, stored.orientation)
-    return decode_stored(upright, "linear" if stored.is_linear else decode, path)
+    return to_radiance(upright, "linear" if stored.is_linear else decode, path)
 
 
-def read_stored(path):
-    """Read one image file without interpreting its values.
+def save_image(path, image, *, exposure=0.0, encoding="srgb", bit_depth=None):
+    """Write linear radiance to an image file.
+
+    The file appears, or is replaced, when it is whole.
 
     Parameters
     ----------
     path : path-like
-        The file.
+        The file. Its suffix chooses the format: ``.png`` for display, ``.exr`` (OpenEXR) or ``.hdr`` (Radiance) for
+        linear radiance of any range.
 
-    Returns
-    -------
-    StoredImage
+    image : array-like of shape (height, width, 3) or (height, width)
+        Linear radiance, RGB or grey, finite.
+
+    exposure : float, default=0.0
+        Exposure in stops: values are multiplied by ``2 ** exposure`` first.
+
+    encoding : "srgb", "linear" or float, default="srgb"
+        How radiance becomes the values of a PNG file: by the sRGB curve, as it is, or by the power ``1 / encoding``.
+        Values outside of [0, 1] are clipped. EXR and HDR files are linear in any case.
+
+    bit_depth : int, optional
+        Bits of a value: 8 (default) or 16 for PNG; 16 (half, default) or 32 (float) for EXR; 8 for HDR, whose pixels
+        have an exponent beside.
 
     Raises
     ------
-    ImportError, OSError, ValueError
-        As `load_image`.
+    ImportError
+        If the package that writes this format is not installed.
+
+    OSError
+        If the file cannot be written; `path` is then as it was.
+
+    ValueError
+        If the format, the shape or a parameter is none of these, or a value is not finite or beyond what a half holds
+        (65504).
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from sklrelight.datasets import load_image, save_image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "relit.png")
+    ...     save_image(path, np.array([[0.0, 0.1, 0.4]]), exposure=1)
+    ...     load_image(path, decode="srgb").round(2)
+    array([[0. , 0.2, 0.8]], dtype=float32)
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise type(error)(error.errno, f"Cannot read the image: {error.strerror}", str(path)) from error
-    if not data:
-        raise ValueError(f"{path}: the file is empty, wanted an image.")
-    suffix = path.suffix.lower()
-    if suffix == ".exr":
-        return StoredImage(read_exr(path), orientation=1, is_linear=True)
-    if suffix in RAW_SUFFIXES:
-        values, orientation = read_raw(path, data)
-        return StoredImage(values, orientation, is_linear=True)
-    return _read_with_opencv(path, data)
+    bit_depth = check_file_format(path.suffix, bit_depth, encoding)
+    image = expose(image, exposure, f"{path}: image")
+    with replacing(path) as temporary:
+        write_image(temporary, image, encoding, bit_depth)
 
 
-def decode_stored(values, decode, path):
-    """Turn one file's values into radiance, and check them.
+def check_decode(decode, name="decode"):
+    """Refuse what is not "linear", "srgb" or a gamma above 0."""
+    is_gamma = isinstance(decode, (int, float, np.number)) and not isinstance(decode, bool) and 0 < decode < np.inf
+    if not (is_gamma or (isinstance(decode, str) and decode in ("linear", "srgb"))):
+        raise ValueError(f"{name}={decode!r}, wanted 'linear', 'srgb' or a finite gamma above 0 (such as 2.2)")
+
+
+def to_radiance(values, decode, source):
+    """Turn stored values into linear radiance, and check that they are finite.
 
     Parameters
     ----------
     values : ndarray
-        From `read_stored`.
+        Unsigned integers, whose largest possible value becomes 1, or floating-point numbers, which stay as they are.
+
     decode : "linear", "srgb" or float
-        As in `load_image`.
-    path : path-like
-        The file, for the message.
+        How integers v in [0, 1] become radiance: as they are, by the sRGB curve (IEC 61966-2-1), or as ``v ** decode``.
+
+    source : object
+        Where the values are from, for the message.
 
     Returns
     -------
-    ndarray, float32
+    ndarray of the same shape, float32
+        Linear radiance.
 
-    Raises
-    ------
-    ValueError
-        If a value is not finite.
+    Examples
+    --------
+    >>> to_radiance(np.array([0, 51, 255], dtype=np.uint8), "linear", "photograph")
+    array([0. , 0.2, 1. ], dtype=float32)
+    >>> to_radiance(np.array([0, 51, 255], dtype=np.uint8), "srgb", "photograph").round(4)
+    array([0.    , 0.0331, 1.    ], dtype=float32)
     """
-    radiance = to_radiance(values, decode)
-    if values.dtype.kind == "f":
-        finite = np.isfinite(radiance)
-        if not finite.all():
-            where = tuple(int(index) for index in np.argwhere(~finite)[0])
-            raise ValueError(
-                f"{path}: {finite.size - np.count_nonzero(finite)} values are not finite, the first at "
-                f"row {where[0]}, column {where[1]}; wanted finite radiance."
-            )
+    if values.dtype.kind != "f":
+        largest = np.iinfo(values.dtype).max
+        if values.dtype.itemsize > 2:
+            return _decoded(values / float(largest), decode).astype(np.float32)
+        if decode == "linear":
+            return np.divide(values, np.float32(largest), dtype=np.float32)
+        return _decoding_table(largest, decode).take(values)
+    radiance = values.astype(np.float32, copy=False)
+    finite = np.isfinite(radiance)
+    if not finite.all():
+        row, column = (int(index) for index in np.argwhere(~finite)[0][:2])
+        raise ValueError(
+            f"{source}: {np.count_nonzero(~finite)} values are not finite, the first at row {row}, column {column}; "
+            "wanted finite radiance"
+        )
     return radiance
 
 
-def _read_with_opencv(path, data):
-    cv2 = import_extra("cv2", "images", f"To read {path}")
-    orientation = read_orientation(data)
-    is_tiff = data[:4] in (b"II*\0", b"MM\0*")
-    _refuse_cut_jpeg(path, data)
-    if is_tiff:
-        _refuse_planar_tiff(path, data)
-    # These flags keep 16 and 32 bits and grey as they are, drop alpha and leave the orientation to us.
-    flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    values = _opencv_values(cv2, path, data, flags)
-    if values is None and is_tiff:
-        # Floats with alpha are only read with everything as it is.
-        values = _opencv_values(cv2, path, data, cv2.IMREAD_UNCHANGED)
-    if values is None:
-        raise ValueError(f"{path}: cannot be read as an image: cut, damaged or of an unknown format.")
-    if values.dtype.kind not in "uf":
-        raise ValueError(f"{path}: values of type {values.dtype}, wanted unsigned integers or floats.")
-    if is_tiff:
-        # OpenCV turns TIFF files upright whatever the flags say.
-        values = undo_orientation(values, orientation)
-    if values.ndim == 3:
-        values = _rgb(cv2, values)
-        if data.startswith(_PNG) and data[_PNG_COLOUR_TYPE] == _PNG_GREY_WITH_ALPHA:
-            # OpenCV makes three equal channels of it.
-            values = np.ascontiguousarray(values[..., 0])
-    return StoredImage(values, orientation, is_linear=values.dtype.kind == "f")
+@lru_cache(maxsize=8)
+def _decoding_table(largest, decode):
+    return _decoded(np.arange(largest + 1) / largest, decode).astype(np.float32)
 
 
-def _opencv_values(cv2, path, data, flags):
-    try:
-        if path.suffix.lower() == ".hdr":
-            # From memory, OpenCV would decode this format by way of a temporary file.
-            return cv2.imread(str(path), flags)
-        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:
-        raise ValueError(f"{path}: cannot be read as an image: {error.err}") from error
+def _decoded(values, decode):
+    if decode == "linear":
+        return values
+    if decode == "srgb":
+        return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    return values**decode
 
 
-def _rgb(cv2, values):
-    """Return RGB of OpenCV's BGR or BGRA."""
-    if values.dtype in (np.uint8, np.uint16, np.float32):
-        code = cv2.COLOR_BGR2RGB if values.shape[2] == 3 else cv2.COLOR_BGRA2RGB
-        return cv2.cvtColor(np.ascontiguousarray(values), code)
-    return np.ascontiguousarray(values[..., 2::-1])
+def _encoded(radiance, encoding):
+    """Invert `_decoded`, in [0, 1]."""
+    values = np.clip(radiance.astype(np.float64), 0, 1)
+    if encoding == "linear":
+        return values
+    if encoding == "srgb":
+        return np.where(values <= 0.0031308, values * 12.92, 1.055 * values ** (1 / 2.4) - 0.055)
+    return values ** (1 / encoding)
 
 
-def _refuse_planar_tiff(path, data):
-    try:
-        planar = read_tiff_tag(data, _TIFF_PLANAR_TAG) == 2 and read_tiff_tag(data, _TIFF_SAMPLES_TAG) != 1
-    except struct.error as error:
-        raise ValueError(f"{path}: cannot be read as an image: the TIFF file is cut.") from error
-    if planar:
-        # OpenCV reads such a file as if its channels were interleaved, and says nothing.
-        raise ValueError(f"{path}: a TIFF file with one plane a channel, wanted one with interleaved channels.")
+def check_file_format(suffix, bit_depth, encoding):
+    """Refuse a format, bit depth or encoding that cannot be written; return the bit depth."""
+    check_decode(encoding, "encoding")
+    depths = _BIT_DEPTHS.get(suffix.lower())
+    if depths is None:
+        raise ValueError(f"Cannot write the format {suffix!r}, wanted one of {', '.join(_BIT_DEPTHS)}")
+    if bit_depth is not None and bit_depth not in depths:
+        raise ValueError(f"bit_depth={bit_depth!r} for {suffix}, wanted {' or '.join(map(str, depths))}")
+    return depths[0] if bit_depth is None else bit_depth
 
 
-def _refuse_cut_jpeg(path, data):
-    # Some versions of OpenCV fill what is missing with grey and only print a warning. A whole file has the
-    # end-of-image marker behind the start of its scan (an embedded thumbnail, before it, has its own).
-    if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.find(b"\xff\xda"):
-        raise ValueError(f"{path}: cannot be read as an image: the JPEG file is cut before its end.")
+def expose(image, exposure, name):
+    """Check an image, and multiply it by ``2 ** exposure``; `name` is what messages call it."""
+    if not abs(exposure) <= 100:
+        raise ValueError(f"exposure={exposure!r}, wanted a number of stops from -100 to 100")
+    image = np.asarray(image)
+    if image.dtype.kind not in "biufO":
+        raise ValueError(f"{name} must be real numbers, got {image.dtype}")
+    if image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)) or image.size == 0:
+        raise ValueError(f"{name} has shape {image.shape}, wanted (height, width, 3) or (height, width)")
+    image = image.astype(np.float32) * np.float32(2.0**exposure)
+    if not np.isfinite(image).all():
+        row, column = (int(value) for value in np.argwhere(~np.isfinite(image))[0][:2])
+        raise ValueError(f"{name} is not finite at row {row}, column {column}; wanted finite radiance")
+    return image
+
+
+def write_image(path, image, encoding, bit_depth):
+    """Write checked radiance to a file, in the format that its suffix says."""
+    suffix = path.suffix.lower()
+    if suffix == ".hdr":
+        path.write_bytes(encode_hdr(image))
+    elif suffix == ".png":
+        values = np.round(_encoded(image, encoding) * (2**bit_depth - 1))
+        path.write_bytes(encode_png(values.astype(np.uint8 if bit_depth == 8 else np.uint16), path))
+    elif bit_depth == 32:
+        write_exr(path, image)
+    elif np.abs(image).max() > np.finfo(np.float16).max:
+        raise ValueError(f"The image reaches {np.abs(image).max():.4g}, more than a half holds (65504): bit_depth=32")
+    else:
+        write_exr(path, image.astype(np.float16))

@@ -10,6 +10,8 @@ import numpy as np
 
 from ...utils import replacing
 
+__all__ = ["LightPositions", "has_usable_length", "locate", "read_lp", "write_lp"]
+
 # Plain decimal numbers only: float() alone would also take "nan", "1_000" and digits of other scripts.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
@@ -17,7 +19,7 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 class LightPositions(NamedTuple):
-    """What an ``.lp`` file says, line by line."""
+    """Content of an ``.lp`` file, line by line."""
 
     filenames: list[str]
     """Names as relative paths with forward slashes."""
@@ -30,10 +32,10 @@ class LightPositions(NamedTuple):
 def read_lp(path):
     r"""Read an ``.lp`` file.
 
-    One light a line: the photograph's name, then x, y and z (x right, y up, z to the camera), separated by
-    blanks or tabs. A first line with a number alone is the count of the lights; without one, all lines are
-    taken. Names may hold spaces, sub-folders and Windows separators (which become ``/``). Empty lines, a
-    byte-order mark and any kind of line end are coped with.
+    Each line gives one light: the photograph's name, then x, y and z (x right, y up, z to the camera), separated by
+    blanks or tabs. A first line with a number alone is the count of the lights; without one, all lines are read. Names
+    may hold spaces, sub-folders and Windows separators, which become ``/``. Empty lines, a byte-order mark and any kind
+    of line end are accepted.
 
     Parameters
     ----------
@@ -48,9 +50,8 @@ def read_lp(path):
     Raises
     ------
     ValueError
-        If a line is malformed, a vector is not finite or has no length, a photograph is named twice, the
-        count is not that of the lines, or there is no light at all. The message names the file and the
-        line.
+        If a line is malformed, a vector is not finite or has no length, a photograph is named twice, the count is not
+        that of the lines, or there is no light at all. The message names the file and the line.
 
     Examples
     --------
@@ -63,35 +64,31 @@ def read_lp(path):
     """
     path = Path(path)
     count, count_line = None, 0
-    filenames: list[str] = []
     vectors: list[list[float]] = []
-    line_numbers: list[int] = []
-    first_seen: dict[str, int] = {}
+    line_numbers: dict[str, int] = {}  # by name
     for number, line in enumerate(_lines(path), start=1):
         text = line.strip()
         if not text:
             continue
-        if not filenames and count is None and _COUNT.fullmatch(text):
+        if not line_numbers and count is None and _COUNT.fullmatch(text):
             count, count_line = int(text), number
             continue
         name, vector = _parse(text, f"{path}, line {number}")
-        if name in first_seen:
+        if name in line_numbers:
             raise ValueError(
-                f"{path}, line {number}: {name!r} is already named in line {first_seen[name]}; "
-                "each photograph has one light."
+                f"{path}, line {number}: {name!r} is already named in line {line_numbers[name]}; "
+                "each photograph has one light"
             )
-        first_seen[name] = number
-        filenames.append(name)
+        line_numbers[name] = number
         vectors.append(vector)
-        line_numbers.append(number)
-    if not filenames:
-        raise ValueError(f"{path}, line 1: no light in this file; wanted lines such as 'image01.jpg 0.6 0.0 0.8'.")
-    if count is not None and count != len(filenames):
+    if not vectors:
+        raise ValueError(f"{path}, line 1: no light in this file; wanted lines such as 'image01.jpg 0.6 0.0 0.8'")
+    if count is not None and count != len(vectors):
         raise ValueError(
-            f"{path}, line {count_line}: the count is {count}, but {len(filenames)} lights follow "
-            f"(the last in line {line_numbers[-1]})."
+            f"{path}, line {count_line}: the count is {count}, but {len(vectors)} lights follow "
+            f"(the last in line {max(line_numbers.values())})"
         )
-    return LightPositions(filenames, np.array(vectors), line_numbers)
+    return LightPositions(list(line_numbers), np.array(vectors), list(line_numbers.values()))
 
 
 def write_lp(path, filenames, vectors):
@@ -101,10 +98,12 @@ def write_lp(path, filenames, vectors):
     ----------
     path : path-like
         The file; replaced in one step where it exists.
+
     filenames : sequence of str
-        The photographs, one a light; without line breaks.
+        Names of the photographs, one a light; without line breaks.
+
     vectors : array-like of shape (n_lights, 3)
-        Their light vectors; written so that they read back to the bit.
+        Light vectors; written so that they read back to the bit.
 
     Raises
     ------
@@ -113,13 +112,13 @@ def write_lp(path, filenames, vectors):
     """
     vectors = np.asarray(vectors, dtype=np.float64)
     if vectors.shape != (len(filenames), 3):
-        raise ValueError(f"{path}: vectors has shape {vectors.shape}, wanted ({len(filenames)}, 3) for as many names.")
+        raise ValueError(f"{path}: vectors has shape {vectors.shape}, wanted ({len(filenames)}, 3) for as many names")
     lines = [str(len(filenames))]
     for name, vector in zip(filenames, vectors, strict=True):
         line = " ".join([name, *(repr(float(value)) for value in vector)])
         if "\n" in line or "\r" in line or _parse(line.strip(), f"{path}, {name!r}")[0] != name:
             raise ValueError(
-                f"{path}: the name {name!r} would not read back: no line breaks, backslashes, or blanks at its ends."
+                f"{path}: the name {name!r} would not read back: no line breaks, backslashes, or blanks at its ends"
             )
         lines.append(line)
     with replacing(path) as temporary:
@@ -127,38 +126,41 @@ def write_lp(path, filenames, vectors):
 
 
 def locate(lights, folder, light_file, *, allow_outside=False):
-    """Turn an ``.lp`` file's names into paths of files that exist.
+    """Turn the names in an ``.lp`` file into paths of files that exist.
 
     Parameters
     ----------
     lights : LightPositions
-        As `read_lp` gives them.
+        What `read_lp` returned.
+
     folder : path-like
         What the names are relative to.
+
     light_file : path-like
         The ``.lp`` file, for the messages.
+
     allow_outside : bool, default=False
-        Whether names may lead out of `folder` (absolute, through ``..`` or through a symbolic link).
+        Whether names may lead out of `folder`: absolute ones, those with ``..`` and symbolic links.
 
     Returns
     -------
     list of pathlib.Path
+        The files, one a light.
 
     Raises
     ------
     ValueError
-        If a name leads out of `folder` unallowed, or to no file. The message names the ``.lp`` file and the
-        line.
+        If a name leads out of `folder` unallowed, or to no file. The message names the ``.lp`` file and the line.
     """
     root = os.path.realpath(folder)
-    parents: dict[str, str] = {}
     paths = []
     for name, number in zip(lights.filenames, lights.line_numbers, strict=True):
         path = os.path.join(folder, name)
-        if not allow_outside and (_DRIVE.match(name) or not _is_inside(path, root, parents)):
+        inside = not _DRIVE.match(name) and os.path.commonpath([root, os.path.realpath(path)]) == root
+        if not (inside or allow_outside):
             raise ValueError(
                 f"{light_file}, line {number}: {name!r} lies outside of the folder {folder}; "
-                "pass allow_outside=True to read it nevertheless."
+                "pass allow_outside=True to read it nevertheless"
             )
         if not os.path.isfile(path):
             raise ValueError(f"{light_file}, line {number}: no such file: {path}")
@@ -169,32 +171,12 @@ def locate(lights, folder, light_file, *, allow_outside=False):
 def has_usable_length(vector):
     """Tell whether a vector has a length that can be divided by, and whose square is a number.
 
-    Parameters
-    ----------
-    vector : list of float
-
-    Returns
-    -------
-    bool
-
     Examples
     --------
     >>> has_usable_length([3.0, 4.0, 0.0]), has_usable_length([0.0, 0.0, 0.0]), has_usable_length([1e200, 0.0, 0.0])
     (True, False, False)
     """
     return 1e-100 <= math.hypot(*vector) <= 1e100
-
-
-def _is_inside(path, root, parents):
-    """Tell whether `path`, links followed, lies below `root`; `parents` keeps what folders resolve to."""
-    parent, name = os.path.split(path)
-    if name in ("", os.curdir, os.pardir) or os.path.islink(path):
-        resolved = os.path.realpath(path)
-    else:
-        if parent not in parents:
-            parents[parent] = os.path.realpath(parent)
-        resolved = os.path.join(parents[parent], name)
-    return os.path.commonpath([root, resolved]) == root
 
 
 def _lines(path):
@@ -216,13 +198,13 @@ def _parse(text, where):
     """Split one line into the name and its three numbers."""
     fields = text.rsplit(maxsplit=3)
     if len(fields) < 4 or not all(_NUMBER.fullmatch(field) for field in fields[1:]):
-        raise ValueError(f"{where}: got {_shortened(text)}, wanted a file name and three numbers x y z.")
+        raise ValueError(f"{where}: got {_shortened(text)}, wanted a file name and three numbers x y z")
     if "\0" in text:
-        raise ValueError(f"{where}: the name in {_shortened(text)} holds a zero byte, which no file name can.")
+        raise ValueError(f"{where}: the name in {_shortened(text)} holds a zero byte, which no file name can")
     vector = [float(field) for field in fields[1:]]
     if not has_usable_length(vector):
         raise ValueError(
-            f"{where}: the vector {vector} has length {math.hypot(*vector):g}, wanted one from 1e-100 to 1e100."
+            f"{where}: the vector {vector} has length {math.hypot(*vector):g}, wanted one from 1e-100 to 1e100"
         )
     return fields[0].replace("\\", "/"), vector
 

@@ -9,15 +9,14 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from ...utils import check_stack_dtype, import_extra
-from .images import decode_stored
-from .mask import read_mask
-from .preparation import area_mean, check_crop, check_downscale, cut
-from .rti import check_folder, within
-from .stack import fill_stack
+from .arrays import fill_array
+from .images import to_radiance
+from .photographs import Framing, check_folder, within
 
-# Rows of the matrix are read in blocks of about this size, since a compressed chunk holds many of them.
-_BLOCK_BYTES = 16 * 2**20
-_CACHE_BYTES = 64 * 2**20
+__all__ = ["load_ltm"]
+
+# Rows of a matrix are read in blocks of this size, because a compressed chunk holds many of them.
+_BLOCK_BYTES = 64 * 2**20
 # What h5py raises over damaged files.
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError)
 
@@ -35,36 +34,40 @@ def load_ltm(
     memmap=None,
     progress=None,
 ):
-    """Load a light-transport matrix from three MATLAB files, one a colour channel.
+    """Load a light-transport matrix from three MATLAB files, one for each colour channel.
 
-    The layout of the Waldorf and Bull captures [1]_: ``Red.mat``, ``Green.mat`` and ``Blue.mat``, MATLAB
-    v7.3 (HDF5), each with one dataset of shape (n_lights, height * width), a row a light, pixels column by
-    column. A file may be cut into numbered chunks, ``Red.mat.000``, ``Red.mat.001`` and so on, which are
-    read as one without being joined on disk.
+    The layout of the Waldorf and Bull captures [1]_: ``Red.mat``, ``Green.mat`` and ``Blue.mat``, MATLAB v7.3 (HDF5),
+    each with one dataset of shape (n_lights, height * width): a row for each light, pixels column by column. A file may
+    be cut into numbered chunks, ``Red.mat.000``, ``Red.mat.001`` and so on, which are read as one file.
 
     Parameters
     ----------
     folder : path-like
-        Where the three files are.
+        The folder of the three files.
+
     image_shape : (int, int)
         Height and width of the images, which the files do not say.
+
     grid_shape : (int, int), optional
-        Rows and columns of the lights' grid. By default as many columns as rows.
+        Rows and columns of the lights' grid; by default as many columns as rows.
+
     dataset : str, default="LTM"
-        The dataset's name in each file.
+        Name of the dataset in each file.
+
     crop, downscale, dtype, memmap, progress
         As in `load_rti`.
+
     mask : path-like or array-like of shape (height, width), optional
         As in `load_rti`.
 
     Returns
     -------
     sklearn.utils.Bunch
-        With these attributes:
+        Dictionary-like object with these attributes:
 
         lights : ndarray of shape (n_lights, 2), float64
-            Column and row of each light in the grid: light i is at ``i % columns``, ``i // columns``. As
-            integers in ``light_grid``.
+            Column and row of each light in the grid: light i is at ``i % columns``, ``i // columns``. As integers in
+            ``light_grid``.
         images : ndarray of shape (n_lights, height, width, 3)
             Linear radiance, RGB.
         grid_shape : (int, int)
@@ -72,23 +75,25 @@ def load_ltm(
         image_shape : (int, int)
             Height and width of `images`, after `crop` and `downscale`.
         file_dtype : str
-            The type of the values in the files.
+            Type of the values in the files.
         filenames : list of str
-            The files' paths, with all chunks.
+            Paths of the files, with all chunks.
         mask : ndarray of shape (height, width), bool, or None
             True inside.
         DESCR : str
-            What was loaded, in words.
+            Description of what was loaded.
 
     Raises
     ------
     ImportError
         If h5py is not installed.
+
     OSError
         If the folder or one of the three files is missing or cannot be read, or `memmap` cannot be written.
+
     ValueError
-        If a file is cut, damaged or lacks the dataset, a chunk is missing, or the shapes do not fit each
-        other or `image_shape`. The message names the file.
+        If a file is cut, damaged or lacks the dataset, a chunk is missing, or the shapes do not fit each other or
+        `image_shape`. The message names the file.
 
     References
     ----------
@@ -106,33 +111,30 @@ def load_ltm(
     folder = Path(folder)
     check_folder(folder)
     check_stack_dtype(dtype)
-    height, width = _check_shape(image_shape, "image_shape", "height, width")
-    window = check_crop(crop, (height, width))
-    kept = cut(np.empty((height, width), dtype=bool), window)
-    check_downscale(downscale, kept.shape)
-    inside = None if mask is None else read_mask(within(folder, mask), (height, width), window, downscale)
-    sources = {colour: _find_chunks(folder, f"{colour}.mat") for colour in ("Red", "Green", "Blue")}
-    h5py = import_extra("h5py", "matlab", f"To read {sources['Red'][0]}")
+    image_shape = _check_shape(image_shape, "image_shape", "height, width")
+    framing = Framing(image_shape, crop, downscale)
+    inside = framing.mask(within(folder, mask))
+    sources = [_find_chunks(folder, f"{colour}.mat") for colour in ("Red", "Green", "Blue")]
+    h5py = import_extra("h5py", "matlab", f"To read {sources[0][0]}")
 
     with ExitStack() as stack:
-        channels = [_Channel(stack, h5py, paths, dataset, (height, width)) for paths in sources.values()]
+        channels = [_Channel(stack, h5py, paths, dataset, image_shape) for paths in sources]
         n_lights = channels[0].n_lights
         for channel in channels[1:]:
             if channel.n_lights != n_lights:
                 raise ValueError(
-                    f"{channel.name}: {channel.n_lights} lights, wanted {n_lights} as in {channels[0].name}."
+                    f"{channel.name}: {channel.n_lights} lights, wanted {n_lights} as in {channels[0].name}"
                 )
-        grid = _check_grid(grid_shape, n_lights)
+        rows, columns = _check_grid(grid_shape, n_lights)
 
         def read(index):
-            image = np.stack([channel.image(index) for channel in channels], axis=-1)
-            where = f"{folder}: image {index}"
-            return area_mean(decode_stored(cut(image, window), "linear", where), downscale)
+            image = np.stack([framing.cut(channel.image(index)) for channel in channels], axis=-1)
+            return framing.average(to_radiance(image, "linear", f"{folder}: image {index}"))
 
-        images = fill_stack(
+        images = fill_array(
             read,
             n_lights,
-            (kept.shape[0] // downscale, kept.shape[1] // downscale, 3),
+            (*framing.shape, 3),
             dtype=dtype,
             memmap=memmap,
             n_jobs=1,  # the HDF5 library reads one thing at a time
@@ -140,61 +142,52 @@ def load_ltm(
         )
         file_dtype = channels[0].dtype.name
     index = np.arange(n_lights)
-    light_grid = np.stack([index % grid[1], index // grid[1]], axis=1)
+    light_grid = np.stack([index % columns, index // columns], axis=1)
     return Bunch(
         lights=light_grid.astype(np.float64),
         light_grid=light_grid,
         images=images,
-        grid_shape=grid,
-        image_shape=images.shape[1:3],
+        grid_shape=(rows, columns),
+        image_shape=framing.shape,
         file_dtype=file_dtype,
-        filenames=[str(path) for paths in sources.values() for path in paths],
+        filenames=[str(path) for paths in sources for path in paths],
         mask=inside,
         DESCR=(
-            f"{n_lights} images of {images.shape[1]} x {images.shape[2]} pixels from {folder}, {file_dtype}; lights on "
-            f"a grid of {grid[0]} rows and {grid[1]} columns."
+            f"{n_lights} images of {framing.shape[0]} x {framing.shape[1]} pixels from {folder}, {file_dtype}; lights "
+            f"on a grid of {rows} rows and {columns} columns."
         ),
     )
 
 
 class _Channel:
-    """One colour's matrix, read in blocks of rows."""
+    """The matrix of one colour, read in blocks of rows."""
 
     def __init__(self, stack, h5py, paths, dataset, image_shape):
         self.name = str(paths[0])
         self._image_shape = image_shape
         # Opened here, so that a missing permission is told apart from a damaged file.
-        source = stack.enter_context(_ChunkedFile(paths))
-        self._matrix = self._open(stack, h5py, source, dataset)
+        source = stack.enter_context(io.BufferedReader(_ChunkedFile(paths)))
+        try:
+            file = stack.enter_context(h5py.File(source, "r"))
+            names = sorted(file)
+            self._matrix = file.get(dataset)
+        except _DAMAGE as error:
+            raise ValueError(f"{self.name}: cannot be read as a MATLAB v7.3 (HDF5) file: {error}") from error
+        if not isinstance(self._matrix, h5py.Dataset):
+            raise ValueError(f"{self.name}: no dataset {dataset!r} among {names}")
         n_pixels = image_shape[0] * image_shape[1]
-        shape = self._matrix.shape
+        shape, self.dtype = self._matrix.shape, self._matrix.dtype
         if len(shape) != 2 or shape[1] != n_pixels or shape[0] == 0:
             raise ValueError(
                 f"{self.name}: {dataset!r} has shape {shape}, wanted (n_lights, {n_pixels}) for image_shape="
-                f"{image_shape}."
+                f"{image_shape}"
             )
-        self.n_lights = shape[0]
-        self.dtype = self._matrix.dtype
         if self.dtype.kind != "f":
-            raise ValueError(f"{self.name}: {dataset!r} has type {self.dtype}, wanted floating-point numbers.")
-        row_bytes = n_pixels * self.dtype.itemsize
+            raise ValueError(f"{self.name}: {dataset!r} has type {self.dtype}, wanted floating-point numbers")
+        self.n_lights = shape[0]
         chunk_rows = self._matrix.chunks[0] if self._matrix.chunks else 1
-        self._n_rows = max(1, min(chunk_rows, _BLOCK_BYTES // row_bytes))
-        if self._n_rows < chunk_rows:
-            # A block cuts through chunks, which are kept for the next block, as far as memory allows.
-            self._matrix = self._open(stack, h5py, source, dataset, min(chunk_rows * row_bytes, _CACHE_BYTES))
+        self._n_rows = max(1, min(chunk_rows, _BLOCK_BYTES // (n_pixels * self.dtype.itemsize)))
         self._first, self._block = 0, np.empty((0, n_pixels))
-
-    def _open(self, stack, h5py, source, dataset, cache_bytes=2**20):
-        try:
-            file = stack.enter_context(h5py.File(source, "r", rdcc_nbytes=cache_bytes, rdcc_nslots=100_003))
-            names = sorted(file)
-            matrix = file.get(dataset)
-        except _DAMAGE as error:
-            raise ValueError(f"{self.name}: cannot be read as a MATLAB v7.3 (HDF5) file: {error}") from error
-        if not isinstance(matrix, h5py.Dataset):
-            raise ValueError(f"{self.name}: no dataset {dataset!r} among {names}.")
-        return matrix
 
     def image(self, index):
         """Return one light's image, (height, width)."""
@@ -213,7 +206,7 @@ class _ChunkedFile(io.RawIOBase):
     def __init__(self, paths):
         super().__init__()
         self._files = [path.open("rb") for path in paths]
-        self._starts = np.cumsum([0, *(path.stat().st_size for path in paths)])
+        self._starts = np.cumsum([0, *(path.stat().st_size for path in paths)]).tolist()
         self._position = 0
 
     def readable(self):
@@ -222,27 +215,18 @@ class _ChunkedFile(io.RawIOBase):
     def seekable(self):
         return True
 
-    def tell(self):
-        return self._position
-
     def seek(self, offset, whence=io.SEEK_SET):
-        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: int(self._starts[-1])}[whence]
-        self._position = origin + offset
+        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._starts[-1]}[whence]
         return self._position
 
     def readinto(self, buffer):
-        view = memoryview(buffer).cast("B")
-        total = 0
-        while total < len(view) and self._position < self._starts[-1]:
-            number = int(np.searchsorted(self._starts, self._position, side="right")) - 1
-            file = self._files[number]
-            file.seek(self._position - int(self._starts[number]))
-            count = file.readinto(view[total:])
-            if not count:
-                break
-            total += count
-            self._position += count
-        return total
+        number = int(np.searchsorted(self._starts, self._position, side="right")) - 1
+        if number >= len(self._files):
+            return 0
+        self._files[number].seek(self._position - self._starts[number])
+        count = self._files[number].readinto(buffer)
+        self._position += count
+        return count
 
     def close(self):
         for file in self._files:
@@ -254,25 +238,21 @@ def _find_chunks(folder, name):
     """Return the path of a file, or of the chunks it is cut into, in order."""
     if (folder / name).is_file():
         return [folder / name]
-    numbered = {}
-    for path in folder.iterdir():
-        match = re.fullmatch(re.escape(name) + r"\.(\d+)", path.name)
-        if match:
-            numbered[int(match[1])] = path
+    matches = [(path, re.fullmatch(re.escape(name) + r"\.(\d+)", path.name)) for path in folder.iterdir()]
+    numbered = {int(match[1]): path for path, match in matches if match}
     if not numbered:
-        raise FileNotFoundError(f"No {name} in {folder}, nor chunks {name}.000, {name}.001 and so on.")
+        raise FileNotFoundError(f"No {name} in {folder}, nor chunks {name}.000, {name}.001 and so on")
     first, last = min(numbered), max(numbered)
-    missing = sorted(set(range(first, last + 1)) - numbered.keys())
-    if first > 1 or missing:
-        gaps = missing or list(range(first))
-        raise ValueError(f"{folder}: of the chunks of {name} up to number {last}, these are missing: {gaps}.")
+    missing = sorted(set(range(first, last + 1)) - numbered.keys()) or list(range(first if first > 1 else 0))
+    if missing:
+        raise ValueError(f"{folder}: of the chunks of {name} up to number {last}, these are missing: {missing}")
     return [numbered[number] for number in sorted(numbered)]
 
 
 def _check_shape(shape, name, what):
     values = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) else ()
     if len(values) != 2 or not all(isinstance(value, (int, np.integer)) and value > 0 for value in values):
-        raise ValueError(f"{name}={shape!r}, wanted two integers above 0: {what}.")
+        raise ValueError(f"{name}={shape!r}, wanted two integers above 0: {what}")
     return int(values[0]), int(values[1])
 
 
@@ -280,9 +260,9 @@ def _check_grid(grid_shape, n_lights):
     if grid_shape is None:
         side = round(n_lights**0.5)
         if side * side != n_lights:
-            raise ValueError(f"{n_lights} lights make no square grid; give grid_shape=(rows, columns).")
+            raise ValueError(f"{n_lights} lights make no square grid; give grid_shape=(rows, columns)")
         return side, side
     rows, columns = _check_shape(grid_shape, "grid_shape", "rows, columns")
     if rows * columns != n_lights:
-        raise ValueError(f"grid_shape={grid_shape!r} is {rows * columns} lights, but the files hold {n_lights}.")
+        raise ValueError(f"grid_shape={grid_shape!r} is {rows * columns} lights, but the files hold {n_lights}")
     return rows, columns

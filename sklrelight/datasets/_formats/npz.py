@@ -1,8 +1,6 @@
 """Captures in one NumPy archive."""
 
-import tokenize
 import zipfile
-import zlib
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -10,26 +8,13 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from ...utils import check_stack_dtype
-from .images import decode_stored
-from .mask import read_mask
-from .preparation import area_mean, check_crop, check_downscale, cut
-from .radiance import check_decode
-from .stack import fill_stack
+from .arrays import fill_array
+from .images import check_decode, to_radiance
+from .photographs import Framing
 
-# What zipfile, zlib and NumPy raise over damaged files: of a NumPy header, for instance, Python's tokenizer.
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    tokenize.TokenError,
-    EOFError,
-    KeyError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    ValueError,
-)
-LIGHT_NAMES = ("lights", "light_positions", "light_directions", "light_grid")
+__all__ = ["load_npz"]
+
+_LIGHT_NAMES = ("lights", "light_positions", "light_directions", "light_grid")
 
 
 def load_npz(
@@ -51,14 +36,18 @@ def load_npz(
     ----------
     path : path-like
         The archive.
+
     images : str, default="images"
-        Which of its arrays holds the images: (n_lights, height, width, 3) or (n_lights, height, width),
-        unsigned integers or floating-point numbers.
+        Name of its array of photographs: (n_lights, height, width, 3) or (n_lights, height, width), unsigned integers
+        or floating-point numbers.
+
     lights : str, optional
-        Which of its arrays, of shape (n_lights, d), becomes ``lights``; by default the first that is there
-        of "lights", "light_positions", "light_directions" and "light_grid".
+        Name of its array of shape (n_lights, d) that becomes ``lights``; by default the first that is there of
+        "lights", "light_positions", "light_directions" and "light_grid".
+
     decode, crop, downscale, dtype, memmap, progress
         As in `load_rti`.
+
     mask : path-like or array-like of shape (height, width), optional
         As in `load_rti`, a path relative to the working folder; by default the archive's array of this name, where it
         has one.
@@ -66,30 +55,31 @@ def load_npz(
     Returns
     -------
     sklearn.utils.Bunch
-        With these attributes, and all further arrays of the archive under their names:
+        Dictionary-like object with these attributes, and all further arrays of the archive under their names:
 
         lights : ndarray of shape (n_lights, d), float64
-            In the archive's units.
+            Lights, in the archive's units.
         images : ndarray of shape (n_lights, height, width, 3) or (n_lights, height, width)
             Linear radiance.
         light_name : str
-            The array that became ``lights``.
+            Name of the array that became ``lights``.
         image_shape : (int, int)
             Height and width of `images`.
         file_dtype : str
-            The type of the images in the archive.
+            Type of the images in the archive.
         mask : ndarray of shape (height, width), bool, or None
             True inside.
         DESCR : str
-            What was loaded, in words.
+            Description of what was loaded.
 
     Raises
     ------
     FileNotFoundError
         If there is no such archive.
+
     ValueError
-        If it is cut or damaged, lacks an array, or an array has a wrong shape or values that are not
-        finite. The message names the archive.
+        If it is cut or damaged, lacks an array, or an array has a wrong shape or values that are not finite. The
+        message names the archive.
 
     Examples
     --------
@@ -110,85 +100,76 @@ def load_npz(
         raise FileNotFoundError(f"No such file: {path}")
     with ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))
-        with _reading(path):
+        with _reading(path, "the file"):
             archive = stack.enter_context(zipfile.ZipFile(file))
-        return _load(path, archive, images, lights, decode, crop, downscale, mask, dtype, memmap, progress)
+        names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+        if images not in names:
+            raise ValueError(f"{path}: no array {images!r} (images=) among {names}")
+        others = {name: _read_array(path, archive, name) for name in names if name != images}
+        light_name = lights or next((name for name in _LIGHT_NAMES if name in others), None)
+        if light_name not in others:
+            raise ValueError(f"{path}: no array {light_name or _LIGHT_NAMES} for the lights (lights=) among {names}")
 
-
-@contextmanager
-def _reading(path, name=None):
-    """Turn all that reading a damaged archive can raise into a ValueError that names it."""
-    try:
-        yield
-    except _DAMAGE as error:
-        what = "the file" if name is None else f"its array {name!r}"
-        raise ValueError(f"{path}: {what} cannot be read, cut or damaged: {error}") from error
-
-
-def _load(path, archive, images_name, lights_name, decode, crop, downscale, mask, dtype, memmap, progress):
-    names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-    if images_name not in names:
-        raise ValueError(f"{path}: no array {images_name!r} (images=) among {names}.")
-    others = {name: _read_array(path, archive, name) for name in names if name != images_name}
-    light_name = lights_name or next((name for name in LIGHT_NAMES if name in others), None)
-    if light_name not in others:
-        raise ValueError(f"{path}: no array {light_name or LIGHT_NAMES} for the lights (lights=) among {names}.")
-
-    with ExitStack() as stack:
-        with _reading(path, images_name):
-            file = stack.enter_context(archive.open(f"{images_name}.npy"))
-            shape, fortran_order, file_dtype = _read_header(file)
-        if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] != 3) or 0 in shape:
+        with _reading(path, f"its array {images!r}"):
+            stored = stack.enter_context(archive.open(f"{images}.npy"))
+            shape, fortran_order, file_dtype = _read_header(stored)
+        if len(shape) not in (3, 4) or shape[3:] not in ((), (3,)) or 0 in shape:
             raise ValueError(
-                f"{path}: {images_name!r} has shape {shape}, wanted (n_lights, height, width, 3) or "
-                "(n_lights, height, width)."
+                f"{path}: {images!r} has shape {shape}, wanted (n_lights, height, width, 3) or "
+                "(n_lights, height, width)"
             )
         if file_dtype.kind not in "uf" or fortran_order:
             raise ValueError(
-                f"{path}: {images_name!r} has type {file_dtype} and {'Fortran' if fortran_order else 'C'} order, "
-                "wanted unsigned integers or floating-point numbers in C order."
+                f"{path}: {images!r} has type {file_dtype} and {'Fortran' if fortran_order else 'C'} order, "
+                "wanted unsigned integers or floating-point numbers in C order"
             )
-        lights = _check_lights(path, light_name, others[light_name], shape[0])
-        window = check_crop(crop, shape[1:])
-        kept = cut(np.empty(shape[1:], dtype=bool), window)
-        check_downscale(downscale, kept.shape)
-        mask = others.pop("mask", None) if mask is None else mask
-        inside = None if mask is None else read_mask(mask, shape[1:], window, downscale)
-
+        vectors = _check_lights(path, light_name, others[light_name], shape[0])
+        framing = Framing(shape[1:], crop, downscale)
+        inside = framing.mask(others.pop("mask", None) if mask is None else mask)
         image_bytes = int(np.prod(shape[1:])) * file_dtype.itemsize
 
         def read(index):
-            where = f"{path}: image {index} of {images_name!r}"
-            with _reading(path, images_name):
-                data = file.read(image_bytes)
+            where = f"{path}: image {index} of {images!r}"
+            with _reading(path, f"its array {images!r}"):
+                data = stored.read(image_bytes)
             if len(data) < image_bytes:
-                raise ValueError(f"{where} ends after {len(data)} of {image_bytes} bytes.")
+                raise ValueError(f"{where} ends after {len(data)} of {image_bytes} bytes")
             values = np.frombuffer(data, dtype=file_dtype).reshape(shape[1:])
-            return area_mean(decode_stored(cut(values, window), decode, where), downscale)
+            return framing.average(to_radiance(framing.cut(values), decode, where))
 
-        images = fill_stack(
+        loaded = fill_array(
             read,
             shape[0],
-            area_mean(kept.astype(np.float32), downscale).shape,
+            (*framing.shape, *shape[3:]),
             dtype=dtype,
             memmap=memmap,
             n_jobs=1,  # an archive is read from its start to its end
             progress=progress,
         )
-    height, width = images.shape[1:3]
+    height, width = framing.shape
     known = {
-        "lights": lights,
-        "images": images,
+        "lights": vectors,
+        "images": loaded,
         "light_name": light_name,
         "image_shape": (height, width),
         "file_dtype": file_dtype.name,
         "mask": inside,
         "DESCR": (
-            f"{len(images)} images of {height} x {width} pixels from {path}, {file_dtype.name}; lights are its "
-            f"{light_name!r}, {lights.shape[1]} columns."
+            f"{shape[0]} images of {height} x {width} pixels from {path}, {file_dtype.name}; lights are its "
+            f"{light_name!r}, {vectors.shape[1]} columns."
         ),
     }
     return Bunch(**(others | known))
+
+
+@contextmanager
+def _reading(path, what):
+    """Turn whatever reading a damaged archive raises into a ValueError that names it."""
+    try:
+        yield
+    except Exception as error:
+        # zipfile, zlib and NumPy raise a dozen types over damaged files, such as Python's TokenError over a header.
+        raise ValueError(f"{path}: {what} cannot be read, cut or damaged: {error}") from error
 
 
 def _read_header(file):
@@ -198,7 +179,7 @@ def _read_header(file):
 
 
 def _read_array(path, archive, name):
-    with _reading(path, name), archive.open(f"{name}.npy") as file:
+    with _reading(path, f"its array {name!r}"), archive.open(f"{name}.npy") as file:
         return np.lib.format.read_array(file, allow_pickle=False)
 
 
@@ -206,10 +187,10 @@ def _check_lights(path, name, values, n_images):
     if values.ndim != 2 or len(values) != n_images or values.shape[1] == 0 or values.dtype.kind not in "iuf":
         raise ValueError(
             f"{path}: {name!r} has shape {values.shape} and type {values.dtype}, "
-            f"wanted ({n_images}, d) numbers, one row an image."
+            f"wanted ({n_images}, d) numbers, one row an image"
         )
     values = values.astype(np.float64)
     if not np.isfinite(values).all():
         row = int(np.argwhere(~np.isfinite(values))[0][0])
-        raise ValueError(f"{path}: {name!r} is not finite in row {row}, wanted finite numbers.")
+        raise ValueError(f"{path}: {name!r} is not finite in row {row}, wanted finite numbers")
     return values

@@ -1,22 +1,14 @@
-"""How a camera was held: the EXIF orientation of photographs."""
+"""EXIF orientation: how the camera was held."""
 
 import struct
+
+__all__ = ["apply_orientation", "read_orientation", "read_tiff_tag", "undo_orientation"]
 
 _ORIENTATION_TAG = 0x0112
 
 
 def read_orientation(data):
-    """Find the EXIF orientation in an encoded JPEG, PNG or TIFF file.
-
-    Parameters
-    ----------
-    data : bytes
-        The file.
-
-    Returns
-    -------
-    int
-        1 to 8; 1 (upright) where the file does not say.
+    """Return the EXIF orientation, 1 to 8, of an encoded JPEG, PNG or TIFF file; 1 (upright) where it says none.
 
     Examples
     --------
@@ -25,28 +17,18 @@ def read_orientation(data):
     """
     try:
         if data.startswith(b"\xff\xd8"):
-            return _from_tiff(_exif_of_jpeg(data))
-        if data.startswith(b"\x89PNG\r\n\x1a\n"):
-            return _from_tiff(_exif_of_png(data))
-        return _from_tiff(data)
+            data = _exif_of_jpeg(data)
+        elif data.startswith(b"\x89PNG\r\n\x1a\n"):
+            data = _exif_of_png(data)
+        value = read_tiff_tag(data, _ORIENTATION_TAG)
     except struct.error:
         # The tag lies behind the end of a cut file, which the decoder reports better than we could here.
         return 1
+    return value if value is not None and 1 <= value <= 8 else 1
 
 
 def apply_orientation(image, orientation):
-    """Turn an image from the sensor's orientation upright.
-
-    Parameters
-    ----------
-    image : ndarray of shape (height, width) or (height, width, channels)
-    orientation : int
-        EXIF orientation, 1 to 8.
-
-    Returns
-    -------
-    ndarray
-        A view; height and width are exchanged for the orientations 5 to 8.
+    """Turn an image of shape (height, width[, channels]) upright; the result is a view.
 
     Examples
     --------
@@ -70,6 +52,23 @@ def undo_orientation(image, orientation):
     return apply_orientation(image, {6: 8, 8: 6}.get(orientation, orientation))
 
 
+def read_tiff_tag(data, wanted):
+    """Return a tag with one 16-bit value in the first directory of a TIFF file or an EXIF block.
+
+    None where there is no such tag, or no TIFF file. Raises struct.error where the data end before the directory does.
+    """
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
+    if order is None:
+        return None
+    (directory,) = struct.unpack_from(order + "I", data, 4)
+    (n_entries,) = struct.unpack_from(order + "H", data, directory)
+    for entry in range(n_entries):
+        tag, _, _, value = struct.unpack_from(order + "HHIH", data, directory + 2 + 12 * entry)
+        if tag == wanted:
+            return value
+    return None
+
+
 def _exif_of_jpeg(data):
     position = 2
     while data[position : position + 1] == b"\xff":
@@ -85,44 +84,8 @@ def _exif_of_jpeg(data):
 def _exif_of_png(data):
     position = 8
     while position + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        if kind == b"eXIf":
+        length, chunk_type = struct.unpack_from(">I4s", data, position)
+        if chunk_type == b"eXIf":
             return data[position + 8 : position + 8 + length]
         position += 12 + length
     return b""
-
-
-def _from_tiff(data):
-    value = read_tiff_tag(data, _ORIENTATION_TAG)
-    return value if value is not None and 1 <= value <= 8 else 1
-
-
-def read_tiff_tag(data, wanted):
-    """Find a tag with one 16-bit value in the first directory of a TIFF file (or EXIF block).
-
-    Parameters
-    ----------
-    data : bytes
-    wanted : int
-        The tag's number.
-
-    Returns
-    -------
-    int or None
-        None where there is no such tag, or no TIFF file.
-
-    Raises
-    ------
-    struct.error
-        If the data end before the directory does.
-    """
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
-    if order is None:
-        return None
-    (directory,) = struct.unpack_from(order + "I", data, 4)
-    (n_entries,) = struct.unpack_from(order + "H", data, directory)
-    for entry in range(n_entries):
-        tag, _, _, value = struct.unpack_from(order + "HHIH", data, directory + 2 + 12 * entry)
-        if tag == wanted:
-            return value
-    return None

@@ -1,11 +1,13 @@
-"""Polynomial texture maps as files, for RTI viewers: :func:`save_ptm`."""
+"""Polynomial texture maps as files, for RTI viewers."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ...utils import replacing
 
-# The file's order of the terms, u^2, v^2, u v, u, v, 1, in the model's, 1, u, v, u^2, u v, v^2.
+__all__ = ["save_ptm"]
+
+# Order of the file's terms, u^2, v^2, u v, u, v, 1, among the model's, 1, u, v, u^2, u v, v^2.
 _ORDER = [3, 5, 4, 1, 2, 0]
 
 
@@ -16,10 +18,12 @@ def save_ptm(path, model, *, white=1.0):
     ----------
     path : path-like
         The file to write; one that exists is replaced.
+
     model : PolynomialTextureMap
-        Fitted to photographs of shape (n, H, W, 3) or (n, H, W) under directions. Viewers show its values as they are:
-        fit it to values for display, the stored ones of 8-bit captures, or
+        A model fitted to photographs of shape (n, H, W, 3) or (n, H, W) under directions. Viewers show its values as
+        they are: fit it to values for display, such as the stored ones of 8-bit captures, or
         :func:`~sklrelight.metrics.encode_display` of linear radiance.
+
     white : float, default=1.0
         The value that is shown as white, 255.
 
@@ -27,15 +31,18 @@ def save_ptm(path, model, *, white=1.0):
     ------
     OSError
         If the file cannot be written; one that was there stays.
+
     ValueError
-        If the model is no polynomial texture map, or one of lights that are no directions, or not of pictures.
+        If the model is no polynomial texture map, or was fitted to lights that are no directions, or to targets that
+        are no photographs.
+
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
 
     Notes
     -----
-    The format is PTM 1.2, ``PTM_FORMAT_RGB`` [1]_: six bytes a pixel and channel, for all channels one scale and one
-    bias a coefficient, rows from the bottom up. A coefficient is rounded to a 254th of its range over the picture, so
+    The format is PTM 1.2, ``PTM_FORMAT_RGB`` [1]_: six bytes for each pixel and channel, with one scale and one bias
+    for each coefficient, rows from the bottom up. A coefficient is rounded to a 254th of its range over all pixels, so
     that single glaring pixels make all coarser.
 
     References
@@ -58,51 +65,42 @@ def save_ptm(path, model, *, white=1.0):
     """
     coefficients = _coefficients(model)
     if not (0 < white < np.inf):
-        raise ValueError(f"white={white!r}, wanted a finite value above 0.")
+        raise ValueError(f"white={white!r}, wanted a finite value above 0")
     height, width = coefficients.shape[1:3]
     values = coefficients[_ORDER].astype(np.float64) * (255 / white)
     flat = values.reshape(6, -1)
     # Zero is within, so that the bias is a byte as well.
     low, high = np.minimum(flat.min(axis=1), 0), np.maximum(flat.max(axis=1), 0)
-    # A step less than there are: the bias is a whole number too, and may move the ends by half of one.
+    # One step less than a byte has: the bias is a whole number too, and may move the ends by half a step.
     scale = np.where(high > low, (high - low) / 254, 1.0)
-    # As the file will have them.
+    # Rounded as the file will have them.
     scale = np.array([float(f"{step:.9g}") for step in scale])
     bias = np.round(-low / scale).astype(int)
     shape = (6, 1, 1, 1)
     bytes_ = np.clip(np.round(values / scale.reshape(shape) + bias.reshape(shape)), 0, 255).astype(np.uint8)
-    header = "\n".join(
-        [
-            "PTM_1.2",
-            "PTM_FORMAT_RGB",
-            str(width),
-            str(height),
-            " ".join(f"{step:.9g}" for step in scale),
-            " ".join(map(str, bias)),
-        ]
-    )
+    scales, biases = " ".join(f"{step:.9g}" for step in scale), " ".join(map(str, bias))
     with replacing(path) as temporary, open(temporary, "xb") as file:
-        file.write(f"{header}\n".encode("ascii"))
-        # From (6, row, column, channel) to channels of rows from the bottom of pixels of six.
+        file.write(f"PTM_1.2\nPTM_FORMAT_RGB\n{width}\n{height}\n{scales}\n{biases}\n".encode("ascii"))
+        # From (term, row, column, channel) to channel, row from the bottom, column, term.
         file.write(np.ascontiguousarray(bytes_[:, ::-1].transpose(3, 1, 2, 0)).data)
 
 
 def _coefficients(model):
-    """Check a model, and give its coefficients in the shape (6, H, W, 3)."""
+    """Check a model, and return its coefficients in the shape (6, H, W, 3)."""
     if not hasattr(type(model), "predict"):
-        raise ValueError(f"model is {model!r}, wanted a fitted PolynomialTextureMap.")
+        raise ValueError(f"model is {model!r}, wanted a fitted PolynomialTextureMap")
     check_is_fitted(model)
     coefficients, axes = (getattr(model, name, None) for name in ("coefficients_", "axes_"))
     if coefficients is None or axes is None or len(coefficients) != 6:
         raise ValueError(
-            f"model is a {type(model).__name__}, wanted a PolynomialTextureMap, fitted to values as they are shown."
+            f"model is a {type(model).__name__}, wanted a PolynomialTextureMap, fitted to values for display"
         )
     if np.any(model.center_) or not np.array_equal(axes, np.eye(*np.shape(axes))):
         raise ValueError(
-            "model was fitted to lights that are no directions, and RTI viewers move directions: wanted unit vectors of"
-            " three columns, or their x and y."
+            "model was fitted to lights that are no directions, which RTI viewers need: wanted unit vectors of three "
+            "columns, or their x and y"
         )
     shape = coefficients.shape[1:]
     if len(shape) not in (2, 3) or (*shape[2:], 3)[0] != 3:
-        raise ValueError(f"model predicts photographs of shape {shape}, wanted (H, W, 3) or (H, W).")
+        raise ValueError(f"model predicts photographs of shape {shape}, wanted (H, W, 3) or (H, W)")
     return np.repeat(coefficients[..., None], 3, axis=3) if len(shape) == 2 else coefficients

@@ -1,10 +1,16 @@
-"""Captures for reflectance transformation imaging: photographs and an ``.lp`` file."""
+"""Captures for reflectance transformation imaging: a folder with photographs and an ``.lp`` file."""
 
-import os
 from pathlib import Path
 
-from .lp import locate, read_lp
-from .photographs import capture_bunch, read_photographs
+import numpy as np
+
+from ...utils import replacing
+from .arrays import run_in_threads
+from .images import check_file_format, expose, write_image
+from .lp import locate, read_lp, write_lp
+from .photographs import check_folder, load_photographs
+
+__all__ = ["load_rti", "save_stack"]
 
 
 def load_rti(
@@ -26,91 +32,104 @@ def load_rti(
 ):
     """Load a capture for reflectance transformation imaging (RTI).
 
-    A folder with photographs and an ``.lp`` file that gives each one's light. Images that the ``.lp`` file
-    does not name are left alone.
+    The folder holds photographs and an ``.lp`` file that gives the light of each. Photographs that the ``.lp`` file
+    does not name are ignored.
 
     Parameters
     ----------
     folder : path-like
         The folder; the names in the ``.lp`` file are relative to it.
+
     light_file : path-like, optional
-        The ``.lp`` file, relative to `folder` or absolute. Needed where the folder holds several or none.
+        The ``.lp`` file, relative to `folder` or absolute. It is needed where the folder holds several or none.
+
     normalize : bool, default=True
         Whether to scale the light vectors to unit length. Their lengths as given are in ``light_norms``.
+
     allow_outside : bool, default=False
         Whether the ``.lp`` file may name files outside of `folder`.
+
     decode : "linear", "srgb" or float, default="linear"
-        How integer values become radiance: as they are, by the sRGB curve, or by the power `decode` (about
-        2.2 for most cameras' JPEG files). Floating-point and RAW files are linear already.
+        How integer values become radiance: as they are, by the sRGB curve, or by the power `decode` (about 2.2 for most
+        cameras' JPEG files). Floating-point and RAW files are linear already.
+
     crop : (int, int, int, int), optional
         ``(top, bottom, left, right)``: the rows and columns to keep, in pixels of the photographs.
+
     downscale : int, default=1
-        Average squares of so many pixels a side, in linear radiance, after `crop`. Rows and columns that do
-        not fill a square, at the bottom and the right, are left out.
+        Number of pixels along each side of the squares that are averaged to one pixel, in linear radiance and after
+        `crop`. Rows and columns that do not fill a square, at the bottom and the right, are left out.
+
     mask : path-like or array-like of shape (height, width), optional
-        Which pixels show the object: those brighter than half of the mask's brightest value, in pixels of
-        the photographs. A path is relative to `folder`. The images keep their values outside; pass the
-        `mask` that comes back on as `pixel_weight`.
+        Which pixels show the object: those brighter than half of the mask's brightest value, in pixels of the
+        photographs. A path is relative to `folder`. The images keep their values outside; pass the returned ``mask`` on
+        as `pixel_weight`.
+
     flat_field : path-like or array-like, optional
-        Photographs of a white card, which the others are divided by, in linear radiance: one image file, a
-        folder with a file of the same name for each photograph (paths are relative to `folder`), or linear
-        radiance of shape (height, width[, 3]) or (n_lights, height, width[, 3]), in pixels of the
-        photographs. 1 is then as bright as the card.
+        Photographs of a white card, by which the others are divided in linear radiance: one image file, a folder with a
+        file of the same name for each photograph (paths are relative to `folder`), or linear radiance of shape (height,
+        width[, 3]) or (n_lights, height, width[, 3]), in pixels of the photographs. 1 is then as bright as the card.
+
     orientation : "first", "each" or "ignore", default="first"
-        Which EXIF orientation turns the photographs upright. A camera that looks straight down flips its
-        flag by chance, while the pixels stay where they are: "first" applies the first photograph's to all.
-        "each" applies to each its own.
+        Which EXIF orientation turns the photographs upright. A camera that looks straight down sets its flag by chance,
+        while the pixels stay where they are: "first" applies the first photograph's to all. "each" applies to each its
+        own.
+
     dtype : "float32" or "float16", default="float32"
-        Of the images.
+        Type of the images.
+
     memmap : path-like, optional
-        Fill this ``.npy`` file image by image instead of memory, for stacks larger than memory. It appears
-        when it is whole; one that exists is replaced.
+        A ``.npy`` file to fill image by image instead of memory, for captures larger than memory. It appears when it is
+        whole; one that exists is replaced.
+
     n_jobs : int, default=-1
-        Files read at a time; -1 takes all cores.
+        Number of files read at a time; -1 takes all cores.
+
     progress : bool, optional
         Whether to show a progress bar; by default with `memmap` only.
 
     Returns
     -------
     sklearn.utils.Bunch
-        With these attributes:
+        Dictionary-like object with these attributes:
 
         lights : ndarray of shape (n_lights, 3), float64
-            Directions towards the light: x right, y up, z to the camera. Of unit length if `normalize`.
-            Also as ``light_directions``.
+            Directions towards the light: x right, y up, z to the camera; unit vectors if `normalize`. Also as
+            ``light_directions``.
         images : ndarray of shape (n_lights, height, width, 3) or, for grey files, (n_lights, height, width)
             Linear radiance, RGB, row 0 at the top; in [0, 1] for files of integers.
         light_norms : ndarray of shape (n_lights,)
             Lengths of the vectors in the file.
         filenames : list of str
-            The photographs' paths.
+            Paths of the photographs.
         light_file : str
-            The ``.lp`` file's path.
+            Path of the ``.lp`` file.
         image_shape : (int, int)
             Height and width of `images`.
         bit_depth : int
             Bits of a value in the files: 8, 16 or 32.
         file_dtype : str
-            The type of a value in the files, such as "uint16".
+            Type of a value in the files, such as "uint16".
         decode : "linear", "srgb" or float
-            As passed.
+            The parameter.
         mask : ndarray of shape (height, width), bool, or None
             True inside; with `downscale`, where all averaged pixels are inside.
         orientation : int
             The EXIF orientation that was applied; the first photograph's for "each".
         DESCR : str
-            What was loaded, in words.
+            Description of what was loaded.
 
     Raises
     ------
     ImportError
         If the package that reads the photographs' format is not installed.
+
     OSError
         If the folder, or an ``.lp`` file in it, is missing or cannot be read, or `memmap` cannot be written.
+
     ValueError
-        If a line of the ``.lp`` file is malformed or names a missing file (the message has file and line),
-        if there are several ``.lp`` files, or if a photograph is cut, damaged or unlike the others (the
-        message names it).
+        If a line of the ``.lp`` file is malformed or names a missing file (the message has file and line), if there are
+        several ``.lp`` files, or if a photograph is cut, damaged or unlike the others (the message names it).
 
     Examples
     --------
@@ -126,62 +145,124 @@ def load_rti(
     folder = Path(folder)
     light_path = _find_light_file(folder, light_file)
     described = read_lp(light_path)
-    paths = locate(described, folder, light_path, allow_outside=allow_outside)
-    photographs = read_photographs(
-        paths,
+    return load_photographs(
+        folder,
+        locate(described, folder, light_path, allow_outside=allow_outside),
+        described.vectors,
+        source=f"{folder} by {light_path.name}",
+        normalize=normalize,
         decode=decode,
         crop=crop,
         downscale=downscale,
-        mask=within(folder, mask),
-        flat_field=within(folder, flat_field),
+        mask=mask,
+        flat_field=flat_field,
         orientation=orientation,
         dtype=dtype,
         memmap=memmap,
         n_jobs=n_jobs,
         progress=progress,
-    )
-    return capture_bunch(
-        photographs,
-        described.vectors,
-        paths,
-        normalize=normalize,
-        decode=decode,
-        source=f"{folder} by {light_path.name}",
         light_file=str(light_path),
     )
 
 
-def check_folder(folder):
-    """Raise unless `folder` is a folder.
+def save_stack(
+    folder,
+    images,
+    lights,
+    *,
+    file_format="png",
+    exposure=0.0,
+    encoding="linear",
+    bit_depth=None,
+    n_jobs=-1,
+    progress=None,
+):
+    """Write an array of photographs as a folder of image files with an ``.lp`` file, which `load_rti` loads back.
+
+    The folder appears when it is whole.
 
     Parameters
     ----------
-    folder : pathlib.Path
+    folder : path-like
+        The folder to write; must not exist, or be empty.
+
+    images : array-like of shape (n_lights, height, width, 3) or (n_lights, height, width)
+        Linear radiance. A memory-mapped array is read one image at a time.
+
+    lights : array-like of shape (n_lights, 3)
+        Directions, or positions, which then load back with ``normalize=False``.
+
+    file_format : "png", "exr" or "hdr", default="png"
+        Format of the files.
+
+    exposure : float, default=0.0
+        Exposure in stops: values are multiplied by ``2 ** exposure`` first.
+
+    encoding : "linear", "srgb" or float, default="linear"
+        As in `save_image`; load back with ``decode`` of the same value. In PNG files negative values become 0.
+
+    bit_depth : int, optional
+        As in `save_image`, but 16 by default for PNG.
+
+    n_jobs : int, default=-1
+        Number of files written at a time; -1 takes all cores.
+
+    progress : bool, optional
+        Whether to show a progress bar; not by default.
 
     Raises
     ------
-    FileNotFoundError, NotADirectoryError
-        If it is missing, or is something else.
+    ImportError
+        If the package that writes this format is not installed.
+
+    OSError
+        If the folder is there and not empty, or something cannot be written; nothing is left of it then.
+
+    ValueError
+        If shapes do not fit, a value is not finite, or an image would be clipped at 1 by PNG: the message names it and
+        its maximum.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from sklrelight.datasets import load_rti, save_stack
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     target = pathlib.Path(folder, "capture")
+    ...     save_stack(target, np.full((2, 3, 4, 3), 0.5), [[0, 0, 1], [0.6, 0, 0.8]])
+    ...     load_rti(target).lights
+    array([[0. , 0. , 1. ],
+           [0.6, 0. , 0.8]])
     """
-    if not folder.exists():
-        raise FileNotFoundError(f"No such folder: {folder}")
-    if not folder.is_dir():
-        raise NotADirectoryError(f"Not a folder, but a file: {folder}")
+    folder = Path(folder)
+    suffix = f".{file_format}"
+    bit_depth = check_file_format(suffix, 16 if bit_depth is None and suffix == ".png" else bit_depth, encoding)
+    images, lights = np.asarray(images), np.asarray(lights, dtype=np.float64)
+    if images.ndim not in (3, 4) or len(images) == 0:
+        raise ValueError(
+            f"images has shape {images.shape}, wanted (n_lights, height, width, 3) or (n_lights, height, width)"
+        )
+    if lights.shape != (len(images), 3):
+        raise ValueError(f"lights has shape {lights.shape}, wanted ({len(images)}, 3), one row an image")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} is there already and not empty; save_stack writes a new folder")
+    digits = max(4, len(str(len(images) - 1)))
+    names = [f"image{index:0{digits}}{suffix}" for index in range(len(images))]
 
+    with replacing(folder) as temporary:
+        temporary.mkdir()
 
-def within(folder, source):
-    """Return a path relative to `folder` (or absolute); anything else as it is.
+        def write(index):
+            image = expose(images[index], exposure, f"images[{index}]")
+            if suffix == ".png" and image.max() > 1:
+                raise ValueError(
+                    f"images[{index}] reaches {image.max():.4g} at exposure={exposure:g} and would be clipped at 1: "
+                    f"pass exposure={exposure - np.ceil(np.log2(float(image.max()))):g} or file_format='exr'"
+                )
+            write_image(temporary / names[index], image, encoding, bit_depth)
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-    source : object
-
-    Returns
-    -------
-    object
-    """
-    return folder / source if isinstance(source, (str, os.PathLike)) else source
+        run_in_threads(write, len(images), n_jobs, "Saving", bool(progress))
+        write_lp(temporary / "dirs.lp", names, lights)
 
 
 def _find_light_file(folder, light_file):
@@ -191,13 +272,14 @@ def _find_light_file(folder, light_file):
         if not path.is_file():
             raise FileNotFoundError(f"No such light file: {path}")
         return path
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".lp" and path.is_file())
+    entries = sorted(folder.iterdir())
+    found = [path for path in entries if path.suffix.lower() == ".lp" and path.is_file()]
     if not found:
         raise FileNotFoundError(
-            f"No .lp file in {folder} ({sum(1 for _ in folder.iterdir())} entries); wanted one that gives each "
-            "photograph's light, or light_file= to name it."
+            f"No .lp file in {folder} ({len(entries)} entries); wanted one that gives each photograph's light, or "
+            "light_file= to name it"
         )
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
-        raise ValueError(f"{len(found)} .lp files in {folder}: {names}; choose one with light_file=.")
+        raise ValueError(f"{len(found)} .lp files in {folder}: {names}; choose one with light_file=")
     return found[0]

@@ -1,0 +1,147 @@
+"""Arrays of photographs, filled one by one in threads: in memory, or in a file that is larger than memory."""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import joblib
+import numpy as np
+from tqdm import tqdm
+
+from ...utils import check_stack_dtype, replacing
+
+__all__ = ["fill_array", "run_in_threads"]
+
+
+def fill_array(read, n_images, image_shape, *, dtype="float32", memmap=None, n_jobs=-1, progress=None):
+    """Call ``read(i)`` for every image, in threads, and collect what it returns.
+
+    Each thread holds one image at a time and puts it in its place, so that no more than `n_jobs` images are in memory
+    beside the array (or instead of it, with `memmap`).
+
+    Parameters
+    ----------
+    read : callable
+        Function that returns image i, of shape `image_shape`. It is called from several threads, unless `n_jobs` is 1.
+
+    n_images : int
+        Number of images.
+
+    image_shape : tuple of int
+        Shape of an image: (height, width) or (height, width, channels).
+
+    dtype : "float32" or "float16", default="float32"
+        Type of the array. Values beyond what float16 holds (65504) are an error.
+
+    memmap : path-like, optional
+        A ``.npy`` file to fill instead of memory. It appears under its name when it is whole; one that exists is
+        replaced.
+
+    n_jobs : int, default=-1
+        Number of threads; -1 takes all cores.
+
+    progress : bool, optional
+        Whether to show a progress bar; by default with `memmap` only.
+
+    Returns
+    -------
+    ndarray or numpy.memmap of shape (n_images, *image_shape)
+        The images; read-only with `memmap`.
+
+    Raises
+    ------
+    ValueError
+        If a value does not fit into `dtype`, and whatever `read` raises.
+
+    OSError
+        If the file cannot be written.
+    """
+    dtype = check_stack_dtype(dtype)
+    shape = (n_images, *image_shape)
+    show = bool(memmap) if progress is None else progress
+    if memmap is None:
+        images = np.empty(shape, dtype=dtype)
+        put = images.__setitem__
+        run_in_threads(lambda index: put(index, _fitting(read(index), dtype, index)), n_images, n_jobs, "Loading", show)
+        return images
+    with _open_npy(memmap, shape, dtype) as put:
+        run_in_threads(lambda index: put(index, _fitting(read(index), dtype, index)), n_images, n_jobs, "Loading", show)
+    return np.load(memmap, mmap_mode="r")
+
+
+def run_in_threads(work, n_images, n_jobs, description, progress):
+    """Call ``work(i)`` for every image, in threads.
+
+    After an error no further image is begun, and the error of the first image that has one is raised.
+
+    Parameters
+    ----------
+    work : callable
+        Function of an image's number that holds no more than one image at a time.
+
+    n_images : int
+        Number of images.
+
+    n_jobs : int
+        Number of threads; -1 takes all cores.
+
+    description : str
+        Text of the progress bar.
+
+    progress : bool
+        Whether to show it.
+    """
+    failed = threading.Event()
+
+    def work_unless_failed(index):
+        if failed.is_set():
+            return
+        try:
+            work(index)
+        except BaseException:
+            failed.set()
+            raise
+
+    with (
+        tqdm(total=n_images, desc=description, unit="image", disable=not progress) as bar,
+        ThreadPoolExecutor(joblib.effective_n_jobs(n_jobs)) as pool,
+    ):
+        # In order, so that of several bad files it is always the first that is reported.
+        for _ in pool.map(work_unless_failed, range(n_images)):
+            bar.update()
+
+
+def _fitting(image, dtype, index):
+    """Convert an image to `dtype`, if it holds the values."""
+    if dtype == np.float16:
+        largest = float(np.max(np.abs(image)))
+        if largest > float(np.finfo(np.float16).max):
+            raise ValueError(
+                f"Image {index} reaches {largest:g}, more than float16 holds (65504); load with dtype='float32'"
+            )
+    return image.astype(dtype, copy=False)
+
+
+@contextmanager
+def _open_npy(path, shape, dtype):
+    """Open a ``.npy`` file to be filled image by image; it is at `path` only if the block ends well."""
+    lock = threading.Lock()
+    image_bytes = int(np.prod(shape[1:])) * dtype.itemsize
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    with replacing(path) as temporary, open(temporary, "xb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        start = file.tell()
+
+        def put(index, image):
+            # Written, not mapped: in a map a full disk would end the process with a signal instead of an error.
+            with lock:
+                file.seek(start + index * image_bytes)
+                file.write(np.ascontiguousarray(image).data)
+
+        if hasattr(os, "posix_fallocate"):
+            file.flush()
+            # A disk that is too small is reported now, not after hours of reading.
+            os.posix_fallocate(file.fileno(), 0, start + shape[0] * image_bytes)
+        yield put
+        file.flush()
