@@ -1,17 +1,19 @@
-PYTHON ?= python3
-VENV   ?= .venv
-BIN    := $(VENV)/bin
+PYTHON      ?= python3
+VENV        ?= .venv
+CONSTRAINTS ?= constraints.txt
+# On Windows, a virtual environment keeps its programs in another folder.
+BIN         := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 # make demo CAPTURE=folder relights a capture of your own (photographs and an .lp file).
 CAPTURE ?=
 
-.PHONY: demo test proof lint bench docs clean
+.PHONY: demo test coverage oldest proof lint bench docs clean
 
 # torch is pinned by constraints.txt and installed on its own first, so that no other package's open range picks a
 # CUDA build of several gigabytes.
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -c constraints.txt torch
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[test]'
+	$(BIN)/pip install --quiet -c $(CONSTRAINTS) torch
+	$(BIN)/pip install --quiet -c $(CONSTRAINTS) -e '.[test]'
 	touch $@
 
 demo: $(VENV)/.installed
@@ -21,6 +23,18 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --durations=10
 
+coverage: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov
+
+# The tests with the oldest scikit-learn, skorch, numpy and SciPy that pyproject.toml states; torch stays as it is.
+# PYTHON has to be 3.11 or 3.12, which that numpy has wheels for.
+oldest: .venv-oldest/constraints.txt
+	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=$<
+
+.venv-oldest/constraints.txt: pyproject.toml constraints.txt .ci/oldest.py
+	mkdir -p .venv-oldest
+	$(PYTHON) .ci/oldest.py > $@
+
 proof: $(VENV)/.installed
 	$(BIN)/python -m pytest -m slow --durations=0
 
@@ -28,6 +42,7 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
 
 # Hours; what is measured is kept, and the next run goes on from there. SKLRELIGHT_TEST_DATA names the folder of captures.
 bench: $(VENV)/.installed
@@ -37,7 +52,7 @@ bench: $(VENV)/.installed
 
 # The pages of the gallery run: some minutes. Figures and links are of this build; nothing is fetched.
 $(VENV)/.docs: $(VENV)/.installed
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[docs]'
+	$(BIN)/pip install --quiet -c $(CONSTRAINTS) -e '.[docs]'
 	touch $@
 
 docs: $(VENV)/.docs
@@ -46,4 +61,4 @@ docs: $(VENV)/.docs
 
 clean:
 	rm -rf docs/_build docs/gallery docs/generated docs/repository docs/sg_execution_times.rst
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-oldest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage
