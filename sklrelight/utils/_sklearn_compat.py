@@ -3,9 +3,13 @@
 from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
-from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
 from sklearn.utils._tags import get_tags
 from sklearn.utils.validation import _check_sample_weight, _num_samples
+
+try:
+    from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
+except ImportError:  # scikit-learn 1.6
+    from sklearn.utils._estimator_html_repr import _VisualBlock as VisualBlock
 
 __all__ = [
     "HasMethods",
