@@ -1,4 +1,4 @@
-"""Files like those of save_model, damaged or made up, and a process that reads them and tells what that did."""
+"""Files like those of save_model, damaged or made up, and a process that reads them and reports what happened."""
 
 import hashlib
 import json
@@ -43,7 +43,8 @@ ODD_VALUES = [
     1e308,
     "",
     "x" * 1000,
-    "relighter.net0",
+    "C",
+    "F",
     "Pipeline",
     "StackedRBFInterpolation",
     "os.system",
@@ -53,9 +54,10 @@ ODD_VALUES = [
     {},
     {"tuple": [1, {"tuple": [2, {"tuple": [3, {"tuple": [4]}]}]}]},
     {"class": "Relighter", "parameters": {}},
-    {"array": "int64", "value": [1, 2]},
+    {"estimator": {"class": "Pipeline", "parameters": {}}},
+    {"numpy": ["int64", [1, 2]]},
+    {"numpy": ["float16", 1e30]},
     {"float": "nan"},
-    {"scalar": "float16", "value": 1e30},
 ]
 
 
@@ -202,7 +204,6 @@ def peak():
 def main(folder, original, lights, predicted):
     """Read all files of a folder; print how each went, what code ran, and what memory was taken."""
     from sklrelight import load_model  # noqa: PLC0415
-    from sklrelight.model_files import container  # noqa: F401, PLC0415
 
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")

@@ -7,6 +7,7 @@ one sets it, and whatever comes later has to agree.
 from numbers import Real
 from operator import index
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -179,7 +180,8 @@ class Number(Kind):
         The size that it is.
     """
 
-    types, convert = Real, float
+    types: Any = Real
+    convert: Any = float
 
     def __init__(self, least=-_LARGEST, most=_LARGEST, size=None):
         self.least, self.most, self.size = least, most, size
@@ -200,7 +202,8 @@ class Number(Kind):
 class Integer(Number):
     """An int, not negative unless its range says so. The parameters are those of :class:`Number`."""
 
-    types, convert = int, index
+    types = int
+    convert = index
 
     def __init__(self, least=0, most=_LARGEST_INTEGER, size=None):
         super().__init__(least, most, size)

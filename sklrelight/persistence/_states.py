@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import fields
-from numbers import Real
 from types import SimpleNamespace
 
 import numpy as np
@@ -112,6 +111,7 @@ def _check_polynomial(polynomial, n):
     check(n_monomials <= _MOST_MONOMIALS, f"a polynomial has {n_monomials} monomials")
 
 
+_WIDTH = Integer(1, size="width")
 _SUBSPACE = Record(AffineSubspace, center=Array(("span",)), axes=Array(("rank", "span")), spread=Number(0))
 _POLYNOMIAL = Record(
     Polynomial,
@@ -232,7 +232,7 @@ def _pixel_by_pixel(n):
 def _finish_relighter(relighter, n):
     weight, saturation = relighter.pixel_weight_, relighter.saturation_
     check(weight is None or weight.ndim == 2, "there are weights of pixels, and no pixels")
-    possible = isinstance(saturation, Real) and not isinstance(saturation, bool) and 0 < saturation < math.inf
+    possible = isinstance(saturation, (int, float, np.number)) and 0 < saturation < math.inf
     check(saturation is None or possible, f"a saturation of {saturation!r} is impossible")
     relighter._training_dim = 1 + len(n.target)
     if hasattr(relighter.regressor_, "feature_names_in_"):
@@ -243,15 +243,14 @@ def _n_pixels(n):
     return math.prod(split_target_shape((1, *n.target))[0])
 
 
-def _model_over_lights(cls, finish=None, widths=(1, 2**31 - 1), **fields):
-    n_features = Integer(*widths, size="width")
-    return Record(cls, finish, n_features_in_=n_features, feature_names_in_=Names("width"), **fields)
+def _model_over_lights(cls, finish=None, width=_WIDTH, **fields):
+    return Record(cls, finish, n_features_in_=width, feature_names_in_=Names("width"), **fields)
 
 
 _STATES_OF_INTERPOLATIONS = {
     "HemisphericalHarmonics": _model_over_lights(
         HemisphericalHarmonics,
-        widths=(2, 3),
+        width=Integer(2, 3, size="width"),
         _order=Integer(0, 2**15, size="order"),
         _solution=Array((lambda n: (n.order + 1) ** 2, "n_lights")),
         coefficients_=Array((lambda n: (n.order + 1) ** 2, "target"), FLOATS),
