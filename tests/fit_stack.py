@@ -42,16 +42,15 @@ def main(stack, lights, where, n_photographs, n_observations):
     imported = anonymous()
     peak = Peak()
     peak.start()
-    relighter = sklrelight.make_relighter(random_state=0)
-    relighter.set_params(regressor__mlp__max_observations=int(n_observations))
+    relighter = sklrelight.make_relighter(max_observations=int(n_observations), random_state=0)
     start, cpu = time.perf_counter(), time.process_time()
     relighter.fit(lights[~held_out], train if where == "disk" else np.asarray(train))
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     peak.over.set()
-    mlp = relighter.regressor_["mlp"]
+    networks = [member["mlp"] for member in relighter.regressor_.members_]
     tested = np.flatnonzero(held_out)[:2]
     predicted = relighter.predict(lights[tested])
-    mlp.network_share_ = 1.0
+    relighter.regressor_.weights_[:] = 1
     of_network = relighter.predict(lights[tested])
     encode = relighter.transformer_.transform
     true = encode(np.asarray(images[tested]))
@@ -60,8 +59,8 @@ def main(stack, lights, where, n_photographs, n_observations):
         "peak": peak.bytes,
         "seconds": seconds,
         "cpu_seconds": cpu,
-        "training_seconds": sum(sum(net.history[:, "dur"]) for net in mlp.nets_),
-        "n_observations": mlp.n_observations_,
+        "training_seconds": sum(sum(mlp.history_[:, "dur"]) for mlp in networks),
+        "n_observations": sum(mlp.n_observations_ for mlp in networks),
         "error": relative_error(true, encode(predicted)),
         "network_error": relative_error(true, encode(of_network)),
     }

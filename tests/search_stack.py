@@ -57,11 +57,7 @@ def score(relighter, lights, stack):
 def main(stack, lights, n_jobs, n_candidates, n_observations):
     """Search."""
     stack, lights = ImageStack(stack), np.load(lights)
-    relighter = make_relighter(random_state=0).set_params(
-        regressor__mlp__max_observations=int(n_observations),
-        regressor__mlp__interpolation=None,
-        regressor__mlp__n_networks=1,
-    )
+    relighter = make_relighter(max_observations=int(n_observations), random_state=0).set_params(interpolation=None)
     grid = {"regressor__mlp__luminance_weight": np.linspace(0, 1, int(n_candidates))}
     options = {"cv": KFold(3), "scoring": score, "refit": False, "error_score": "raise"}
     search = GridSearchCV(relighter, grid, n_jobs=int(n_jobs), **options)
