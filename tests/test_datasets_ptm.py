@@ -30,7 +30,7 @@ class Ptm:
         a = [(self.data[start + i] - self.bias[i]) * self.scale[i] for i in range(6)]
         return a[0] * u * u + a[1] * v * v + a[2] * u * v + a[3] * u + a[4] * v + a[5]
 
-    def picture(self, u, v):
+    def image(self, u, v):
         size = range(self.height), range(self.width), range(3)
         return np.array([[[self.level(r, c, k, u, v) for k in size[2]] for c in size[1]] for r in size[0]])
 
@@ -57,7 +57,7 @@ def test_a_file_evaluates_to_what_the_model_predicts(tmp_path, model):
     for x, y, z in directions(5, seed=2):
         terms = np.abs([x * x, y * y, x * y, x, y, 1])
         allowed = 0.51 * np.dot(ptm.scale, terms)
-        np.testing.assert_allclose(ptm.picture(x, y), 255 * model.predict([[x, y, z]])[0], atol=allowed)
+        np.testing.assert_allclose(ptm.image(x, y), 255 * model.predict([[x, y, z]])[0], atol=allowed)
 
 
 def test_rows_columns_and_channels_are_in_their_places(tmp_path):
@@ -65,9 +65,9 @@ def test_rows_columns_and_channels_are_in_their_places(tmp_path):
     images[:, 0, 3, 0] = 0.8
     images[:, 2, 1, 2] = 0.4
     save_ptm(tmp_path / "scene.ptm", PolynomialTextureMap().fit(lights, images))
-    picture = Ptm(tmp_path / "scene.ptm").picture(0.1, 0.2)
-    assert [tuple(map(int, place)) for place in np.argwhere(picture > 30)] == [(0, 3, 0), (2, 1, 2)]
-    np.testing.assert_allclose(picture[[0, 2], [3, 1], [0, 2]], [204, 102], atol=1.5)
+    image = Ptm(tmp_path / "scene.ptm").image(0.1, 0.2)
+    assert [tuple(map(int, place)) for place in np.argwhere(image > 30)] == [(0, 3, 0), (2, 1, 2)]
+    np.testing.assert_allclose(image[[0, 2], [3, 1], [0, 2]], [204, 102], atol=1.5)
 
 
 def test_the_light_from_the_right_is_on_the_right(tmp_path):
@@ -82,12 +82,12 @@ def test_the_light_from_the_right_is_on_the_right(tmp_path):
 def test_white_is_level_255_and_grey_is_grey(tmp_path):
     lights, images = directions(20), np.full((20, 2, 3), 4.0)
     save_ptm(tmp_path / "scene.ptm", PolynomialTextureMap().fit(lights[:, :2], images), white=4.0)
-    np.testing.assert_allclose(Ptm(tmp_path / "scene.ptm").picture(0.3, -0.2), 255, atol=1)
+    np.testing.assert_allclose(Ptm(tmp_path / "scene.ptm").image(0.3, -0.2), 255, atol=1)
 
 
 def test_a_black_scene(tmp_path):
     save_ptm(tmp_path / "scene.ptm", PolynomialTextureMap().fit(directions(9), np.zeros((9, 2, 3, 3))))
-    assert not Ptm(tmp_path / "scene.ptm").picture(0.3, 0.1).any()
+    assert not Ptm(tmp_path / "scene.ptm").image(0.3, 0.1).any()
 
 
 def test_a_real_capture_keeps_its_look(tmp_path, data_dir):
@@ -96,7 +96,7 @@ def test_a_real_capture_keeps_its_look(tmp_path, data_dir):
     model = PolynomialTextureMap().fit(capture.lights, images)
     save_ptm(tmp_path / "scene.ptm", model)
     unit = capture.lights / np.linalg.norm(capture.lights, axis=1, keepdims=True)
-    shown = Ptm(tmp_path / "scene.ptm").picture(*unit[30, :2]) / 255
+    shown = Ptm(tmp_path / "scene.ptm").image(*unit[30, :2]) / 255
     assert peak_signal_noise_ratio(model.predict(capture.lights[30:31])[0], shown, data_range=1) > 34
 
 

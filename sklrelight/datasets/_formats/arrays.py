@@ -60,13 +60,16 @@ def fill_array(read, n_images, image_shape, *, dtype="float32", memmap=None, n_j
     dtype = check_stack_dtype(dtype)
     shape = (n_images, *image_shape)
     show = bool(memmap) if progress is None else progress
+
+    def fill(put):
+        run_in_threads(lambda index: put(index, _fitting(read(index), dtype, index)), n_images, n_jobs, "Loading", show)
+
     if memmap is None:
         images = np.empty(shape, dtype=dtype)
-        put = images.__setitem__
-        run_in_threads(lambda index: put(index, _fitting(read(index), dtype, index)), n_images, n_jobs, "Loading", show)
+        fill(images.__setitem__)
         return images
     with _open_npy(memmap, shape, dtype) as put:
-        run_in_threads(lambda index: put(index, _fitting(read(index), dtype, index)), n_images, n_jobs, "Loading", show)
+        fill(put)
     return np.load(memmap, mmap_mode="r")
 
 

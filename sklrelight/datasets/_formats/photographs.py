@@ -192,7 +192,8 @@ def load_photographs(
         return image, "linear" if stored.is_linear else decode
 
     def read_card(path):
-        return to_radiance(*read_upright(path), path)
+        image, image_decode = read_upright(path)
+        return to_radiance(image, image_decode, path)
 
     find_card = _open_flat_field(within(folder, flat_field), paths, first.shape, read_card)
 
@@ -201,7 +202,8 @@ def load_photographs(
         _refuse_unlike(image, paths[index], first, paths[0])
         radiance = to_radiance(framing.cut(image), image_decode, paths[index])
         if find_card is not None:
-            radiance = _divide_by_card(radiance, *find_card(index), framing)
+            card, card_name = find_card(index)
+            radiance = _divide_by_card(radiance, card, card_name, framing)
         if divide_by is not None:
             radiance = radiance / divide_by[index].astype(np.float32)
         return framing.average(radiance)

@@ -1,22 +1,25 @@
 """A small ray caster: shapes seen by a camera under one small round lamp at a time.
 
-It knows how light travels and nothing of which scene is rendered: that is `scene.py`. Everything that does not depend
-on the lamp (what the camera sees, what mirrors show, how open a spot is to its surroundings) is computed once as
-`SurfacePoints`; per lamp only shadow rays and shading remain. As in `shapes.py`, points are (3, n) float32 arrays.
+The scene itself is in `scene.py`. Everything that does not depend on the lamp (what the camera sees, what mirrors show,
+how open a point is to its surroundings) is computed once as `SurfacePoints`; for each lamp only shadow rays and shading
+remain. As in `shapes.py`, points are (3, n) float32 arrays.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from .shapes import Box, Plane, Sphere, Vector, column, dot, norm, unit
 
+__all__ = ["Camera", "Lamp", "Scene", "lamp_offsets", "render"]
+
 # Points shaded together. Temporaries of this length stay in a core's cache, and bound the memory for any image.
 TILE_POINTS = 16384
 # Antialiasing: each pixel is the mean of SUPERSAMPLING x SUPERSAMPLING rays.
 SUPERSAMPLING = 2
-# Rays per point that ask how open it is to its surroundings, and the distance (m) beyond which nothing counts.
+# Rays per point that measure how open it is to its surroundings, and the distance (m) beyond which nothing counts.
 OPENNESS_RAYS = 32
 OPENNESS_RANGE = 1.2
 # A ray that leaves the scene ends on a grey surface this far (m) away: the dim end of a large hall.
@@ -54,10 +57,10 @@ class Camera:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is rendered.
+    """Shapes and the camera that sees them.
 
-    `planes` are the floor and the wall: they throw no shadow on what stands before them and they are what the
-    indirect light comes from, through the `patches` of shape (3, n) on each.
+    `planes` are the floor and the wall: they throw no shadow on what stands before them, and the indirect light comes
+    from them, through the `patches` of shape (3, n) on each.
     """
 
     planes: tuple[Plane, Plane]
@@ -79,9 +82,11 @@ class Lamp:
     offsets: np.ndarray
 
 
-@dataclass(frozen=True)
-class SurfacePoints:
-    """Points to shade with all that no lamp changes; `diffuse` is albedo / pi, `owner` the shape's number."""
+class SurfacePoints(NamedTuple):
+    """Points to shade, along the last axis, with everything that no lamp changes.
+
+    `diffuse` is albedo / pi, `owner` the shape's number, `bounce` (2, 3, n) the share of the light from each plane.
+    """
 
     position: np.ndarray
     normal: np.ndarray
@@ -91,12 +96,11 @@ class SurfacePoints:
     exponent: np.ndarray
     mirror: np.ndarray
     owner: np.ndarray
-    bounce: tuple[np.ndarray, np.ndarray]
+    bounce: np.ndarray
 
 
-@dataclass(frozen=True)
-class Tile:
-    """Rows of an image: what the camera sees, then what the `reflecting` ones of these points mirror."""
+class Tile(NamedTuple):
+    """Rows of an image: the points that the camera sees, then those that the `reflecting` ones of them mirror."""
 
     rows: range
     n_primary: int
@@ -118,7 +122,7 @@ def lamp_offsets(n_samples: int, radius: float) -> np.ndarray:
     """Spread n_samples points evenly through a ball round 0, shape (n_samples, 3).
 
     The ball has no preferred side, so a lamp needs no orientation. All lamps share the offsets: penumbrae then move
-    smoothly from lamp to lamp, where fresh random ones would add noise to every image.
+    smoothly from lamp to lamp, where new random offsets would add noise to every image.
     """
     if n_samples == 1:
         return np.zeros((1, 3), dtype=np.float32)
@@ -132,7 +136,7 @@ def lamp_offsets(n_samples: int, radius: float) -> np.ndarray:
 def first_hits(
     scene: Scene, origins: np.ndarray, directions: np.ndarray, owner: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distance to the nearest surface along each ray, and its number; the hall's is -1.
+    """Return the distance to the nearest surface along each ray, and its number; the hall's is -1.
 
     A convex shape cannot hit itself: rays skip their `owner`, which makes an epsilon against self-hits needless.
     """
@@ -149,7 +153,7 @@ def first_hits(
 
 
 def openness(scene: Scene, position: np.ndarray, normal: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """Share of the surroundings that reaches each point: ambient occlusion, in [0, 1].
+    """Return the share of the surroundings that reaches each point: ambient occlusion, in [0, 1].
 
     A normal plus an even spread over the sphere is a cosine-weighted spread over the hemisphere.
     """
@@ -188,8 +192,8 @@ def surface_points(
     diffuse /= np.float32(np.pi)
     reached = diffuse * openness(scene, position, normal, numbers)
     # The more a surface turns to the floor (or wall), the more of its hemisphere that plane fills.
-    bounce = tuple(reached * (1 - dot(normal, column(plane.normal))) / 2 for plane in scene.planes)
-    return SurfacePoints(position, normal, view, diffuse, specular, exponent, mirror, numbers, (bounce[0], bounce[1]))
+    bounce = np.stack([reached * (1 - dot(normal, column(plane.normal))) / 2 for plane in scene.planes])
+    return SurfacePoints(position, normal, view, diffuse, specular, exponent, mirror, numbers, bounce)
 
 
 def make_tile(scene: Scene, rows: range, image_shape: tuple[int, int]) -> Tile:
@@ -200,26 +204,13 @@ def make_tile(scene: Scene, rows: range, image_shape: tuple[int, int]) -> Tile:
     incoming, normal = directions[:, reflecting], seen.normal[:, reflecting]
     outgoing = incoming - 2 * dot(incoming, normal) * normal
     mirrored = surface_points(scene, seen.position[:, reflecting], outgoing, seen.owner[reflecting])
-    points = SurfacePoints(
-        position=np.concatenate([seen.position, mirrored.position], axis=1),
-        normal=np.concatenate([seen.normal, mirrored.normal], axis=1),
-        view=np.concatenate([seen.view, mirrored.view], axis=1),
-        diffuse=np.concatenate([seen.diffuse, mirrored.diffuse], axis=1),
-        specular=np.concatenate([seen.specular, mirrored.specular], axis=1),
-        exponent=np.concatenate([seen.exponent, mirrored.exponent]),
-        mirror=np.concatenate([seen.mirror, mirrored.mirror]),
-        owner=np.concatenate([seen.owner, mirrored.owner]),
-        bounce=(
-            np.concatenate([seen.bounce[0], mirrored.bounce[0]], axis=1),
-            np.concatenate([seen.bounce[1], mirrored.bounce[1]], axis=1),
-        ),
-    )
+    points = SurfacePoints(*(np.concatenate(pair, axis=-1) for pair in zip(seen, mirrored, strict=True)))
     reflectance = seen.specular[:, reflecting] * seen.mirror[reflecting]
     return Tile(rows, directions.shape[1], points, reflecting, reflectance)
 
 
 def visibility(scene: Scene, points: SurfacePoints, to_lamp: np.ndarray, facing: np.ndarray, lamp: Lamp) -> np.ndarray:
-    """Share of the lamp's samples that each point sees, in [0, 1]; not looked into where not `facing` it."""
+    """Return the share of the lamp's samples that each point sees, in [0, 1]; any value where it is not `facing` it."""
     blocked = np.zeros((len(lamp.offsets), len(facing)), dtype=bool)
     squared = dot(to_lamp, to_lamp)
     for number, item in enumerate(scene.objects):
@@ -235,7 +226,7 @@ def visibility(scene: Scene, points: SurfacePoints, to_lamp: np.ndarray, facing:
 
 
 def indirect_light(scene: Scene, light: np.ndarray, lamp: Lamp) -> list[np.ndarray]:
-    """Light that floor and wall give back (radiosity, RGB of shape (3, 1) each), from their mean irradiance."""
+    """Return the light that floor and wall give back (radiosity, RGB of shape (3, 1)), from their mean irradiance."""
     radiosity = []
     for plane, patch in zip(scene.planes, scene.patches, strict=True):
         to_lamp = light - patch
@@ -247,7 +238,7 @@ def indirect_light(scene: Scene, light: np.ndarray, lamp: Lamp) -> list[np.ndarr
 
 
 def shade(scene: Scene, points: SurfacePoints, light: np.ndarray, lamp: Lamp) -> np.ndarray:
-    """Radiance, shape (3, n), that each point sends to its viewer; proportional to the lamp's intensity."""
+    """Return the radiance, shape (3, n), that each point sends to its viewer; proportional to the lamp's intensity."""
     to_lamp = light - points.position
     inverse = 1 / norm(to_lamp)
     to_lamp_unit = to_lamp * inverse
@@ -266,18 +257,21 @@ def shade(scene: Scene, points: SurfacePoints, light: np.ndarray, lamp: Lamp) ->
 
 
 def render(scene: Scene, lights: np.ndarray, image_shape: tuple[int, int], lamp: Lamp) -> np.ndarray:
-    """Render one image per light.
+    """Render one image for each light.
 
     Parameters
     ----------
     scene : Scene
-        What is rendered.
+        Shapes and camera.
+
     lights : ndarray of shape (n_lights, 3)
         Positions (m) of the lamp, outside of all shapes by at least its radius.
+
     image_shape : tuple of 2 ints
         Height and width in pixels.
+
     lamp : Lamp
-        Its size, intensity and shadow samples.
+        Size, intensity and shadow samples of the lamp.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""A generated scene under many lights: still life in front of a wall."""
+"""A rendered capture: a still life in front of a wall, under many lights."""
 
 from numbers import Integral, Real
 
@@ -8,6 +8,8 @@ from sklearn.utils import Bunch, check_random_state
 from ...utils._sklearn_compat import Interval, validate_params
 from .raycaster import Camera, Lamp, Scene, lamp_offsets, render
 from .shapes import Box, Material, Plane, Sphere
+
+__all__ = ["make_scene"]
 
 LAMP_RADIUS = 0.12
 # A white surface that faces the lamp 3 m away then has radiance 1.
@@ -22,8 +24,8 @@ READ_NOISE = 0.1
 FARTHEST_LIGHT = 1e4
 
 DESCRIPTION = """\
-Generated still life under near lights
---------------------------------------
+Rendered still life under near lights
+-------------------------------------
 Ray cast by sklrelight.datasets.make_scene: a tiled floor, a wall, four balls (matte, glossy, two metal-like) and
 three boxes, seen by a fixed pinhole camera and lit by one small round lamp per image, with fall-off, soft cast
 shadows, one mirror bounce and a little indirect light. Radiance is linear and proportional to the lamp's
@@ -33,7 +35,7 @@ the floor is y = 0. Lengths are in metres.
 
 
 def value_noise(points: np.ndarray, cell: float) -> np.ndarray:
-    """Smooth noise in [0, 1], shape (n,): random values at the corners of a lattice, blended between them."""
+    """Return smooth noise in [0, 1], shape (n,): random values at the corners of a lattice, blended between them."""
     scaled = points / cell
     corner = np.floor(scaled)
     fraction = scaled - corner
@@ -53,35 +55,35 @@ def value_noise(points: np.ndarray, cell: float) -> np.ndarray:
 
 
 def checker(points: np.ndarray, cell: float) -> np.ndarray:
-    """Chequered cubes; the shift keeps a floor, or a box's face, off the border between two of them."""
+    """Return a pattern of chequered cubes; its shift keeps a floor, or a box's face, off the border of two cubes."""
     return np.floor(points / cell + 0.25).sum(axis=0) % 2
 
 
 def tiles(points: np.ndarray) -> np.ndarray:
-    """Chequered floor with worn tiles."""
+    """Return the pattern of a chequered floor with worn tiles."""
     return 0.75 * checker(points, 0.5) + 0.25 * value_noise(points, 0.09)
 
 
 def plaster(points: np.ndarray) -> np.ndarray:
-    """Broad stripes over mottled plaster."""
+    """Return a pattern of broad stripes over mottled plaster."""
     stripe = np.sin(points[0] * (2 * np.pi / 0.8)) > 0
     return 0.5 * stripe + 0.3 * value_noise(points, 0.25) + 0.2 * value_noise(points, 0.06)
 
 
 def marble(points: np.ndarray) -> np.ndarray:
-    """Wavy veins."""
+    """Return a pattern of wavy veins."""
     bend = value_noise(points, 0.2) + 0.5 * value_noise(points, 0.1)
     return 0.5 + 0.5 * np.sin(18 * points[0] + 12 * points[1] + 9 * bend)
 
 
 def grain(points: np.ndarray) -> np.ndarray:
-    """Wood: stretched noise cut into rings."""
+    """Return the pattern of wood: stretched noise cut into rings."""
     rings = 7 * value_noise(points * np.array([[1.0], [0.25], [1.0]]), 0.25)
     return rings % 1
 
 
 def small_checker(points: np.ndarray) -> np.ndarray:
-    """Chequered box."""
+    """Return the pattern of the chequered box."""
     return checker(points, 0.15)
 
 
@@ -89,7 +91,7 @@ PLASTIC = (0.04, 0.04, 0.04)
 
 
 def build_scene() -> Scene:
-    """Return the one scene that `make_scene` shows."""
+    """Return the scene that `make_scene` renders."""
     floor = Plane(
         name="floor",
         point=(0.0, 0.0, 0.0),
@@ -163,7 +165,7 @@ def build_scene() -> Scene:
 
 
 def grid_shape(n_lights: int) -> tuple[int, int]:
-    """Rows and columns for n_lights, as square as possible; see `make_scene`."""
+    """Return rows and columns of a grid for n_lights, as square as possible; see `make_scene`."""
     rows = max(r for r in range(1, int(n_lights**0.5) + 1) if n_lights % r == 0)
     if n_lights <= 2 * rows * rows:
         return rows, n_lights // rows
@@ -172,7 +174,7 @@ def grid_shape(n_lights: int) -> tuple[int, int]:
 
 
 def grid_lights(n_lights: int) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
-    """Positions (n, 3), cells as column and row (n, 2), and the grid's rows and columns."""
+    """Return positions (n, 3), cells as column and row (n, 2), and the grid's rows and columns."""
     rows, columns = grid_shape(n_lights)
     row, col = np.divmod(np.arange(n_lights), columns)
     across = _steps(columns)[col]
@@ -183,7 +185,7 @@ def grid_lights(n_lights: int) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]
 
 
 def _steps(n: int) -> np.ndarray:
-    """N even steps from 0 to 1; a single one stands in the middle."""
+    """Return n even steps from 0 to 1; a single one stands in the middle."""
     return np.linspace(0, 1, n) if n > 1 else np.array([0.5])
 
 
@@ -191,7 +193,7 @@ def _check_image_shape(image_shape) -> tuple[int, int]:
     """Return image_shape as two ints."""
     shape = tuple(image_shape)
     if len(shape) != 2 or not all(isinstance(size, Integral) and int(size) >= 1 for size in shape):
-        raise ValueError(f"image_shape must be two positive ints, (height, width); got {image_shape!r}.")
+        raise ValueError(f"image_shape must be two positive ints, (height, width); got {image_shape!r}")
     return int(shape[0]), int(shape[1])
 
 
@@ -201,14 +203,14 @@ def _check_lights(lights, scene: Scene) -> np.ndarray:
     if given.ndim not in (2, 3) or given.shape[-1] != 3 or given.size == 0:
         raise ValueError(
             "lights must be positions of shape (n_lights, 3) or, several at once, (n_images, n_lamps, 3), at least one;"
-            f" got shape {given.shape}."
+            f" got shape {given.shape}"
         )
     positions = given.reshape(-1, 3)
     unusable = ~(np.abs(positions) <= FARTHEST_LIGHT).all(axis=1)
     if unusable.any():
         i = int(np.flatnonzero(unusable)[0])
         raise ValueError(
-            f"lights[{i}] = {_format(positions[i])} must be finite and within {FARTHEST_LIGHT:g} m of the scene."
+            f"lights[{i}] = {_format(positions[i])} must be finite and within {FARTHEST_LIGHT:g} m of the scene"
         )
     for surface in scene.surfaces():
         # A hair less than the radius, so that rounding does not refuse a lamp that touches the surface.
@@ -218,7 +220,7 @@ def _check_lights(lights, scene: Scene) -> np.ndarray:
             where = "behind or too near" if isinstance(surface, Plane) else "inside or too near"
             raise ValueError(
                 f"lights[{i}] = {_format(positions[i])} is {where} the {surface.name}: a lamp has a radius of "
-                f"{LAMP_RADIUS} m and must stand clear of the floor, the wall and every object."
+                f"{LAMP_RADIUS} m and must stand clear of the floor, the wall and every object"
             )
     return given
 
@@ -259,28 +261,33 @@ def make_scene(n_lights=256, *, image_shape=(96, 128), lights=None, shadow_sampl
         Number of lights, on a grid as square as possible. The grid is full, rows x columns = n_lights, where that is
         possible with at most twice as many columns as rows (256: 16 x 16, 200: 10 x 20, 12: 3 x 4); otherwise it has
         ceil(sqrt(n_lights)) columns and its last row is not full (7: 3 x 3 without the last two, 26: 5 x 6 without
-        the last four). The grid always spans the same plane, so a smaller n_lights is a coarser grid. Not used where
-        `lights` is given.
+        the last four). The grid always spans the same plane, so a smaller n_lights is a coarser grid. It is ignored
+        where `lights` is given.
+
     image_shape : tuple of 2 ints, default=(96, 128)
         Height and width in pixels. The vertical field of view is fixed; a wider image shows more at the sides.
+
     lights : array-like of shape (n_lights, 3) or (n_images, n_lamps, 3), default=None
-        Positions (m) to render instead of the grid, such as held-out lights off the grid; one lamp an image, or several
-        that burn at once. x to the right, y up, z to the camera; the floor is y = 0, the wall z = -1.6, the grid runs
-        from (+-2.4, 3.4, 0.4) at the back to (+-2.4, 2.2, 4.2) at the front.
+        Positions (m) of lamps that replace the grid, such as held-out lights off the grid: one lamp for each image, or
+        several that shine at once. x to the right, y up, z to the camera; the floor is y = 0, the wall z = -1.6, the
+        grid runs from (+-2.4, 3.4, 0.4) at the back to (+-2.4, 2.2, 4.2) at the front.
+
     shadow_samples : int, default=16
-        Shadow rays per lamp and point, 1 to 255; 1 gives hard shadows. The same rays serve all lamps.
+        Number of shadow rays per lamp and point, 1 to 255; 1 gives hard shadows. The same rays serve all lamps.
+
     noise : float, default=0.0
         Sensor noise: standard deviation at radiance 1, about the brightness of a white surface. See Notes.
+
     random_state : int, RandomState instance or None, default=0
-        Draws the noise, and nothing else; not used where ``noise`` is 0.
+        Source of the noise; not used where ``noise`` is 0.
 
     Returns
     -------
     scene : :class:`~sklearn.utils.Bunch`
-        With the attributes:
+        Dictionary-like object with these attributes:
 
         lights : ndarray of shape (n_lights, 3), or as `lights` was given
-            Positions of the lamps (m), float64; also under the name ``light_positions``.
+            Positions of the lamps (m), float64. Also as ``light_positions``.
         images : ndarray of shape (n_lights, height, width, 3)
             Linear radiance, RGB, float32, not negative; row 0 at the top. Diffuse surfaces reach about 1, highlights
             many times that.
@@ -292,15 +299,15 @@ def make_scene(n_lights=256, *, image_shape=(96, 128), lights=None, shadow_sampl
         image_shape : tuple of 2 ints
             Height and width.
         domain, units : str
-            Of the images (``"linear radiance"``) and of all lengths (``"metre"``).
+            Domain of the images (``"linear radiance"``) and unit of all lengths (``"metre"``).
         light_radius, light_intensity : float
-            Of the lamp.
+            Radius and intensity of a lamp.
         noise : float
-            As given.
+            The parameter.
         camera : :class:`~sklearn.utils.Bunch`
             ``position`` and ``target`` (m), and the vertical ``field_of_view`` (degrees).
         DESCR : str
-            What the data set shows.
+            Description of the scene.
 
     Raises
     ------
@@ -312,8 +319,8 @@ def make_scene(n_lights=256, *, image_shape=(96, 128), lights=None, shadow_sampl
     -----
     Radiance is proportional to the lamp's intensity, with no constant term, so that the image under several lamps is
     the sum of the images under each. Highlights are Blinn's [1]_, normalised, with Schlick's Fresnel term [2]_;
-    mirrors follow one reflected ray [3]_. Indirect light is the mean light on floor and wall, given back by how much a
-    surface faces them and by how open it lies.
+    mirrors follow one reflected ray [3]_. Indirect light is the mean light on floor and wall; a surface receives it as
+    far as it faces them and lies open.
 
     With ``noise`` > 0 a value x becomes ``max(0, x + noise * sqrt(x + 0.01) * z)`` with z standard normal: shot
     noise, whose variance grows with x, and read noise a tenth as large as the noise at radiance 1.

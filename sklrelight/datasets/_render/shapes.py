@@ -1,4 +1,4 @@
-"""Shapes and materials for the ray caster: where a ray meets a surface, and what the surface is like there.
+"""Shapes and materials for the ray caster: where a ray meets a surface, and of what material it is there.
 
 Points and directions are float32 arrays of shape (3, n), one contiguous row per axis, because a sum over three rows is
 several times faster in numpy than one over the last axis of an (n, 3) array. Lengths are in metres.
@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+
+__all__ = ["Box", "Material", "Plane", "Sphere", "Vector", "column", "dot", "norm", "unit"]
 
 Color = tuple[float, float, float]
 Vector = tuple[float, float, float]
@@ -19,12 +21,12 @@ def column(vector: tuple[float, float, float] | np.ndarray) -> np.ndarray:
 
 
 def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Dot products along the first axis, which has length 3."""
+    """Return dot products along the first axis, which has length 3."""
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
 def norm(a: np.ndarray) -> np.ndarray:
-    """Lengths along the first axis."""
+    """Return lengths along the first axis."""
     return np.sqrt(dot(a, a))
 
 
@@ -40,18 +42,22 @@ def plain(points: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Material:
-    """How a surface answers light: a diffuse part, a highlight and a mirror image.
+    """How a surface reflects light: a diffuse part, a highlight and a mirror image.
 
     Parameters
     ----------
     color, second_color : tuple of 3 floats
         Diffuse albedo where `pattern` is 0 and where it is 1.
+
     pattern : callable, (3, n) -> (n,)
         Solid texture in [0, 1], in the object's own coordinates (m).
+
     specular : tuple of 3 floats
-        Reflectance at normal incidence, of the highlight and of the mirror image.
+        Reflectance of the highlight and of the mirror image at normal incidence.
+
     exponent : float
-        Of the Blinn-Phong highlight: the larger, the smaller and brighter.
+        Exponent of the Blinn-Phong highlight: the larger, the smaller and brighter it is.
+
     mirror : float
         Share of `specular` that shows the surroundings; 0 casts no reflected ray.
     """
@@ -64,7 +70,7 @@ class Material:
     mirror: float = 0.0
 
     def albedo(self, local_points: np.ndarray) -> np.ndarray:
-        """Diffuse albedo, shape (3, n), at points in the object's own coordinates."""
+        """Return the diffuse albedo, shape (3, n), at points in the object's own coordinates."""
         mix = self.pattern(local_points)
         return column(self.color) * (1 - mix) + column(self.second_color) * mix
 
@@ -79,20 +85,20 @@ class Plane:
     material: Material
 
     def to_local(self, points: np.ndarray) -> np.ndarray:
-        """Coordinates for the texture: those of the scene."""
+        """Return coordinates for the texture, here those of the scene."""
         return points
 
     def distance(self, points: np.ndarray) -> np.ndarray:
-        """Signed distance (m), negative behind the plane."""
+        """Return the signed distance (m), negative behind the plane."""
         return dot(column(self.normal), points - column(self.point))
 
     def intersect(self, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
-        """Distance along each ray to the front of the plane, inf where it is missed."""
+        """Return the distance along each ray to the front of the plane, inf where it is missed."""
         approach = -dot(column(self.normal), directions)
         return np.where(approach > 1e-6, self.distance(origins) / np.maximum(approach, 1e-6), np.inf)
 
     def normals(self, points: np.ndarray) -> np.ndarray:
-        """Unit normals, shape (3, n)."""
+        """Return the unit normals, shape (3, n)."""
         return np.broadcast_to(column(self.normal), points.shape)
 
 
@@ -107,19 +113,19 @@ class Sphere:
 
     @property
     def bounding_radius(self) -> float:
-        """Radius of the ball round `center` that holds the object."""
+        """Radius of a ball round `center` that holds the object."""
         return self.radius
 
     def to_local(self, points: np.ndarray) -> np.ndarray:
-        """Coordinates from the centre."""
+        """Return coordinates from the centre."""
         return points - column(self.center)
 
     def distance(self, points: np.ndarray) -> np.ndarray:
-        """Signed distance (m), negative inside."""
+        """Return the signed distance (m), negative inside."""
         return norm(self.to_local(points)) - self.radius
 
     def intersect(self, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
-        """Distance along each ray from outside (unit directions), inf where the ball is missed."""
+        """Return the distance along each ray from outside (unit directions), inf where the ball is missed."""
         local = self.to_local(origins)
         b = dot(local, directions)
         discriminant = b * b - dot(local, local) + self.radius**2
@@ -127,11 +133,11 @@ class Sphere:
         return np.where(hit, -b - np.sqrt(np.maximum(discriminant, 0)), np.inf)
 
     def normals(self, points: np.ndarray) -> np.ndarray:
-        """Unit normals, shape (3, n), at points of the surface."""
+        """Return the unit normals, shape (3, n), at points of the surface."""
         return self.to_local(points) / np.float32(self.radius)
 
     def blocks(self, points: np.ndarray, to_lamp: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        """Whether the ball stands between each point and each sample of the lamp, shape (n_samples, n).
+        """Tell whether the ball stands between each point and each sample of the lamp, shape (n_samples, n).
 
         Both ends lie outside, so the segment is cut exactly where the line is and its nearest point to the centre lies
         between the ends: no square root. Dot products with the offsets are one small matrix product each.
@@ -161,20 +167,20 @@ class Box:
 
     @property
     def bounding_radius(self) -> float:
-        """Radius of the ball round `center` that holds the object."""
+        """Radius of a ball round `center` that holds the object."""
         return float(np.linalg.norm(self.half_size))
 
     def to_local(self, points: np.ndarray) -> np.ndarray:
-        """Coordinates from the centre along the box's edges."""
+        """Return coordinates from the centre along the box's edges."""
         return self.rotation @ (points - column(self.center))
 
     def distance(self, points: np.ndarray) -> np.ndarray:
-        """Signed distance (m), negative inside."""
+        """Return the signed distance (m), negative inside."""
         outside = np.abs(self.to_local(points)) - column(self.half_size)
         return norm(np.maximum(outside, 0)) + np.minimum(outside.max(axis=0), 0)
 
     def slabs(self, local: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where lines enter and leave the box, as multiples of `directions`; entry > exit is a miss."""
+        """Return where lines enter and leave the box, as multiples of `directions`; entry > exit is a miss."""
         entry, leave = column((-np.inf,) * 3)[0], column((np.inf,) * 3)[0]
         for position, direction, half in zip(local, directions, self.half_size, strict=True):
             # A direction parallel to the slab would give 0 / 0 for a point on its border.
@@ -185,19 +191,19 @@ class Box:
         return entry, leave
 
     def intersect(self, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
-        """Distance along each ray from outside (unit directions), inf where the box is missed."""
+        """Return the distance along each ray from outside (unit directions), inf where the box is missed."""
         entry, leave = self.slabs(self.to_local(origins), self.rotation @ directions)
         return np.where((entry < leave) & (entry > 0), entry, np.inf)
 
     def normals(self, points: np.ndarray) -> np.ndarray:
-        """Unit normals, shape (3, n), at points of the surface: of the face that is nearest."""
+        """Return the unit normals, shape (3, n), of the faces nearest to points of the surface."""
         local = self.to_local(points)
         axis = np.argmax(np.abs(local) - column(self.half_size), axis=0)
         face = np.where(np.arange(3)[:, None] == axis, np.sign(local), 0).astype(np.float32)
         return self.rotation.T @ face
 
     def blocks(self, points: np.ndarray, to_lamp: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        """Whether the box stands between each point and each sample of the lamp, shape (n_samples, n)."""
+        """Tell whether the box stands between each point and each sample of the lamp, shape (n_samples, n)."""
         local = self.to_local(points)
         turned_offsets = (offsets @ self.rotation.T).T
         directions = (self.rotation @ to_lamp)[:, None, :] + turned_offsets[:, :, None]
