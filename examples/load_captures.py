@@ -1,11 +1,11 @@
 """
-Load captures of every kind
-===========================
+Load captures in every layout
+=============================
 
-Every loader returns the same form: ``lights`` (n, d), ``images`` (n, height, width, 3) in linear radiance, and what is
-known of them. Here a rendered scene is written in each layout and loaded back. Captures of your own can be named on the
-command line: a folder with an ``.lp`` file, a folder in the DiLiGenT layout, an ``.npz`` archive, or a folder with
-``Red.mat``, ``Green.mat`` and ``Blue.mat`` (together with ``--image-shape HEIGHT WIDTH``).
+Every loader returns the same form: ``lights`` (n, d), ``images`` (n, height, width, 3) in linear radiance, and a
+description of them. Here a rendered scene is written in each layout and loaded back. Captures of your own can be named
+on the command line: a folder with an ``.lp`` file, a folder in the DiLiGenT layout, an ``.npz`` archive, or a folder
+with ``Red.mat``, ``Green.mat`` and ``Blue.mat`` (together with ``--image-shape HEIGHT WIDTH``).
 
 Needs the extras: ``pip install 'sklrelight[images,exr,matlab,plot]'``.
 """
@@ -40,24 +40,24 @@ EXPOSURE = -4
 
 
 # %%
-# One scene in every layout. Each of these is what some camera, dome or laboratory delivers.
+# One scene in every layout that cameras, domes and laboratories deliver.
 def write_rti(folder, scene):
-    """Photographs of 16 bits and an ``.lp`` file."""
+    """Write photographs of 16 bits and an ``.lp`` file."""
     save_stack(folder, scene.images, scene.lights, exposure=EXPOSURE)
 
 
 def write_exr(folder, scene):
-    """Half-precision EXR files and an ``.lp`` file."""
+    """Write half-precision EXR files and an ``.lp`` file."""
     save_stack(folder, scene.images, scene.lights, file_format="exr")
 
 
 def write_npz(path, scene):
-    """One archive."""
+    """Write one archive."""
     np.savez_compressed(path, images=scene.images.astype(np.float16), light_positions=scene.lights)
 
 
 def write_diligent(folder, scene):
-    """Photographs of lights of different colours, with lists of directions and intensities."""
+    """Write photographs under lights of different colours, with lists of directions and intensities."""
     intensities = np.random.default_rng(0).uniform(0.7, 1, (len(scene.images), 3))
     folder.mkdir()
     names = [f"{number:03}.png" for number in range(1, len(scene.images) + 1)]
@@ -69,7 +69,7 @@ def write_diligent(folder, scene):
 
 
 def write_ltm(folder, scene):
-    """A light-transport matrix, one file a channel, pixels column by column."""
+    """Write a light-transport matrix, one file for each channel, pixels column by column."""
     folder.mkdir()
     columns_first = scene.images.transpose(0, 2, 1, 3).reshape(len(scene.images), -1, 3)
     for channel, colour in enumerate(["Red", "Green", "Blue"]):
@@ -78,7 +78,7 @@ def write_ltm(folder, scene):
 
 
 def load_one_of_each(folder):
-    """Write and load; one call loads each, whatever its layout."""
+    """Write the scene in each layout, and yield a name and a call that loads it."""
     scene = make_scene(n_lights=36, image_shape=(72, 96))
     write_rti(folder / "rti", scene)
     write_exr(folder / "exr", scene)
@@ -97,7 +97,7 @@ def load_one_of_each(folder):
 
 
 def load_named(path, image_shape):
-    """Load a capture by what is in it."""
+    """Load a capture by the layout of its files."""
     if path.is_file():
         return load_npz(path)
     if (path / "filenames.txt").is_file():
@@ -108,7 +108,7 @@ def load_named(path, image_shape):
 
 
 # %%
-# A table of what came, and a contact sheet.
+# A table of the captures, and a contact sheet.
 def show(captures, output):
     """Load, print a line for each, and draw a row of photographs for each."""
     print(f"{'capture':24} {'images':>20} {'stored':>8} {'lights':>10} {'median':>9} {'maximum':>9} {'seconds':>8}")
@@ -144,7 +144,7 @@ def show(captures, output):
 
 
 def main():
-    """Load what the command line names, or one capture of each kind."""
+    """Load what the command line names, or one capture in each layout."""
     parser = argparse.ArgumentParser(description="Load captures, print a table, draw a contact sheet.")
     parser.add_argument("captures", nargs="*", type=Path, help="folders or .npz files; by default generated ones")
     parser.add_argument("--image-shape", nargs=2, type=int, metavar=("HEIGHT", "WIDTH"), help="for Red.mat and so on")

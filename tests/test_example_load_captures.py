@@ -1,4 +1,4 @@
-"""The example loads one capture of each kind and draws its contact sheet."""
+"""The example loads one capture in each layout and draws its contact sheet."""
 
 import runpy
 import sys
@@ -12,7 +12,7 @@ from sklrelight.datasets import load_image
 EXAMPLE = Path(__file__).parents[1] / "examples" / "load_captures.py"
 
 
-def test_one_of_each_kind(tmp_path, monkeypatch, capsys):
+def test_one_in_each_layout(tmp_path, monkeypatch, capsys):
     for module in ["h5py", "OpenEXR", "matplotlib"]:
         pytest.importorskip(module)
     monkeypatch.setattr(sys, "argv", [str(EXAMPLE), "--output", str(tmp_path)])

@@ -1,4 +1,4 @@
-"""The generated scene: what it returns, how its light behaves, and what it refuses."""
+"""The rendered scene: what it returns, how its light behaves, and what it refuses."""
 
 import time
 

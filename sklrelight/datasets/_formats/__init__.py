@@ -1,1 +1,1 @@
-"""The files that captures come in: reading and writing them."""
+"""Readers and writers of the files that captures are kept in."""

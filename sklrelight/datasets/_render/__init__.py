@@ -1,1 +1,1 @@
-"""Rendered captures: a scene, and the ray caster that it is seen by."""
+"""The rendered scene and its ray caster."""

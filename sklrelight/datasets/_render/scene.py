@@ -230,7 +230,7 @@ def _format(position: np.ndarray) -> str:
 
 
 def _add_noise(images: np.ndarray, noise: float, random_state) -> None:
-    """Add shot and read noise in place, image by image so that no second stack is needed."""
+    """Add shot and read noise in place, image by image so that no second array of images is needed."""
     rng = check_random_state(random_state)
     for image in images:
         sigma = noise * np.sqrt(image + READ_NOISE**2)

@@ -1,4 +1,4 @@
-"""Shapes and materials for the ray caster: where a ray meets a surface, and of what material it is there.
+"""Shapes and materials for the ray caster: where a ray meets a surface, and how it reflects light there.
 
 Points and directions are float32 arrays of shape (3, n), one contiguous row per axis, because a sum over three rows is
 several times faster in numpy than one over the last axis of an (n, 3) array. Lengths are in metres.
