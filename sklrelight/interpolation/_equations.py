@@ -22,7 +22,6 @@ __all__ = [
     "inner_products",
     "leave_one_out_matrix",
     "residual_matrix",
-    "weights_without",
 ]
 
 # Share of the extent of the lights up to which differences count as rounding, of float32 or of printed digits.
@@ -340,13 +339,6 @@ class Equations:
         eigenvalues = self._eigenvalues + smoothing / self.scale
         return bool(eigenvalues.min() <= _SINGULAR * eigenvalues.max())
 
-    def is_determined_without(self, rows):
-        """Tell whether the other lights determine the polynomial when these are left out."""
-        rest = np.delete(self._range, rows, axis=0)
-        if len(rest) < rest.shape[1]:
-            return False
-        return bool(np.linalg.svd(rest, compute_uv=False).min() > ROUNDING)
-
     def dual(self, smoothing, rows=slice(None)):
         """Compute rows of the upper left block, of shape (n, n), of the inverse of A, multiplied by `scale`."""
         return (self._vectors[rows] / (self._eigenvalues + smoothing / self.scale)) @ self._vectors.T
@@ -442,49 +434,3 @@ def leave_one_out_matrix(equations, smoothing, rows, same):
         fitted = (dual[partial] @ averaging + diagonal[partial, None] * change) * (smoothing / equations.scale)
         residuals[partial] = np.eye(n_lights)[rows[partial]] - average + fitted
     return residuals
-
-
-def weights_without(equations, smoothing, rows, kept):
-    """Compute the weights with which the photographs of some lights predict those of others.
-
-    Parameters
-    ----------
-    equations : Equations
-        Equations of a kernel at all lights.
-
-    smoothing : float
-        Smoothing, which is added to the diagonal of the kernel's matrix.
-
-    rows : ndarray of int
-        Indices of the lights to predict. None of them is kept.
-
-    kept : ndarray of shape (n,), bool
-        Mask of the lights that predict.
-
-    Returns
-    -------
-    ndarray of shape (len(rows), n) or None
-        The weights, which are 0 for lights that are not kept; None if the kept lights do not determine the polynomial.
-    """
-    merged = equations.points.merged
-    averaging = merged.averaging * kept
-    shares = averaging.sum(axis=1, keepdims=True)
-    averaging /= np.where(shares > 0, shares, 1)
-    gone = np.flatnonzero(shares[:, 0] == 0)
-    if not equations.is_determined_without(gone):
-        return None
-    asked, where = np.unique(merged.groups[rows], return_inverse=True)
-    dual = equations.dual(smoothing, gone)
-    # Merged lights that are gone have rows of zeros in `averaging`, so their columns of the dual have no effect.
-    norms = np.sqrt(dual[np.arange(len(gone)), gone])
-    block = dual[:, gone] / norms / norms[:, None]
-    solved = np.linalg.solve(block, (dual @ averaging) / norms[:, None]) / norms[:, None]
-    weights = np.empty((len(asked), len(kept)))
-    lost = np.isin(asked, gone)
-    weights[lost] = -solved[np.searchsorted(gone, asked[lost])]
-    # A merged light stays if only some of its lights are left out, which equations on the first coordinates allow.
-    if not lost.all():
-        own = equations.dual(smoothing, asked[~lost])
-        left = own @ averaging - own[:, gone] @ solved
-        weights[~lost] = averaging[asked[~lost]] - left * (smoothing / equations.scale)
-    return weights[where]

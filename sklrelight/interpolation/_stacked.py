@@ -8,12 +8,11 @@ from scipy.optimize import nnls
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state, gen_batches
-from sklearn.utils.validation import check_is_fitted
 
 from ..utils import check_finite, check_lights, check_pixel_weight, safe_unit
 from ..utils._sklearn_compat import Interval, fit_context
 from ._base import LightRegressor
-from ._equations import Equations, Points, inner_products, leave_one_out_matrix, weights_without
+from ._equations import Equations, Points, inner_products, leave_one_out_matrix
 
 __all__ = ["CURVES", "StackedRBFInterpolation", "mix"]
 
@@ -143,9 +142,6 @@ class StackedRBFInterpolation(LightRegressor):
     >>> model = StackedRBFInterpolation(random_state=0).fit(lights, images)
     >>> model.predict([[0.25, 0.75]]).round(4)
     array([[0.25, 1.25]])
-    >>> model.leave_out([1, 2]).round(4)
-    array([[0.5, 1. ],
-           [1. , 2. ]])
     """
 
     __metadata_request__fit = {"pixel_weight": True, "value_range": True}
@@ -238,7 +234,6 @@ class StackedRBFInterpolation(LightRegressor):
             equations if self.stacking_weights_[:, :, index].any() else None
             for index, (equations, _) in enumerate(candidates)
         ]
-        self._same = same
         self.images_ = y
         return self
 
@@ -260,7 +255,14 @@ class StackedRBFInterpolation(LightRegressor):
         ValueError
             If the lights have another width than in `fit`, or are not finite.
         """
-        return self._predict(self.weights_by_cluster(X), self.stacking_weights_.sum(axis=2))
+        weights, shares = self.weights_by_cluster(X), self.stacking_weights_.sum(axis=2)
+        columns, labels, dtype = _pixels(self.images_), self.clusters_.ravel(), _float_type(self.images_)
+        images = np.empty((weights.shape[2], len(labels), columns.shape[2]), dtype)
+        n_pixels = max(1, _BLOCK_VALUES // (max(len(columns), len(images)) * images.shape[2]))
+        for block in gen_batches(len(labels), n_pixels):
+            parts = [(slice(None), columns[:, block])]
+            images[:, block] = mix(parts, labels[block], weights, shares, self.value_range_, dtype)
+        return images.reshape(len(images), *self.images_.shape[1:])
 
     def weights_by_cluster(self, X):
         """Compute the weights of the training photographs in predicted ones, for each cluster and curve.
@@ -286,70 +288,6 @@ class StackedRBFInterpolation(LightRegressor):
                 self._add_candidate(weights, index, (own * (1 / merged.counts))[:, merged.groups])
         return weights
 
-    def leave_out(self, rows, pixels=None):
-        """Predict training photographs from the others, without a new fit.
-
-        The prediction is exactly that of a model that has the same `clusters_`, `candidates_`, `stacking_weights_` and
-        `value_range_`, and interpolates the remaining photographs alone. All given lights are left out together, not
-        one at a time. The values of the photographs that are left out do not enter the interpolation. They did take
-        part, however, when `fit` determined these four attributes from all photographs: to exclude them from that too,
-        fit a clone to the remaining photographs.
-
-        Parameters
-        ----------
-        rows : array-like of int or bool
-            Indices of the training lights to leave out and to predict, in any order, or a mask of shape (n_lights,).
-            Lights that are equal to one of them are left out as well, but not predicted.
-
-        pixels : ndarray of int of shape (n_pixels,) or None, default=None
-            Indices of the pixels to predict, into the flattened (H, W); None predicts all pixels.
-
-        Returns
-        -------
-        images : ndarray of shape (len(rows), ...) or (len(rows), n_pixels, 1, ...)
-            Predicted photographs, in the order of `rows` and in the type that `predict` returns; with `pixels`,
-            photographs that are one pixel wide. They are finite and not clipped. If the remaining lights do not
-            determine the polynomial of a candidate, the other candidates share its weight. If none is left in a
-            cluster, its prediction is the mean of the remaining photographs.
-
-        Raises
-        ------
-        NotFittedError
-            If the model is not fitted.
-
-        IndexError
-            If there is no light of such an index.
-
-        ValueError
-            If no light remains.
-
-        Notes
-        -----
-        With :math:`D` the upper left block of the inverse of a candidate's equations, the errors at lights H of the
-        interpolation without them are :math:`(D_{HH})^{-1} D_H Y`. The time is that of a prediction, and of solving
-        equations as large as the number of lights that are left out for each candidate.
-        """
-        check_is_fitted(self)
-        n_lights = len(self.images_)
-        rows = np.atleast_1d(np.arange(n_lights)[np.asarray(rows) if np.size(rows) else []])
-        kept = ~np.isin(self._same, self._same[rows])
-        if not kept.any():
-            raise ValueError(f"rows leave out all {n_lights} training lights, or lights equal to them: none is left")
-        weights = np.zeros((*self.stacking_weights_.shape[:2], len(rows), n_lights))
-        shares = np.zeros(weights.shape[:2])
-        for equations, used in self._used_equations():
-            for index in used:
-                own = weights_without(equations, self.candidates_[index]["smoothing"], rows, kept)
-                if own is not None:
-                    self._add_candidate(weights, index, own)
-                    shares += self.stacking_weights_[:, :, index]
-        none = shares.sum(axis=1) == 0
-        # The second curve is straight, so that its mean is the mean of the photographs.
-        shares[none, 1] = 1
-        weights[none, 1] = kept / kept.sum()
-        weights /= shares.sum(axis=1)[:, None, None, None]
-        return self._predict(weights, shares / shares.sum(axis=1, keepdims=True), pixels)
-
     def _used_equations(self):
         """List the equations, each with the indices of the candidates that solve them for some smoothing."""
         used: dict[int, tuple[Equations, list[int]]] = {}
@@ -362,18 +300,6 @@ class StackedRBFInterpolation(LightRegressor):
         """Add a candidate's weights of the photographs to those of all means in which it takes part."""
         for cluster, curve in np.argwhere(self.stacking_weights_[:, :, index]):
             weights[cluster, curve] += self.stacking_weights_[cluster, curve, index] * own
-
-    def _predict(self, weights, shares, pixels=None):
-        columns, labels, shape = _pixels(self.images_), self.clusters_.ravel(), self.images_.shape[1:]
-        if pixels is not None:
-            labels, shape = labels[pixels], (len(pixels), 1, *shape[2:])
-        dtype = _float_type(self.images_)
-        images = np.empty((weights.shape[2], len(labels), columns.shape[2]), dtype)
-        n_pixels = max(1, _BLOCK_VALUES // (max(len(columns), len(images)) * images.shape[2]))
-        for block in gen_batches(len(labels), n_pixels):
-            parts = [(slice(None), columns[:, block if pixels is None else pixels[block]])]
-            images[:, block] = mix(parts, labels[block], weights, shares, self.value_range_, dtype)
-        return images.reshape(len(images), *shape)
 
 
 def mix(parts, labels, weights, shares, value_range, dtype):
