@@ -1,5 +1,6 @@
 """A rendered capture: a still life in front of a wall, under many lights."""
 
+from dataclasses import asdict
 from numbers import Integral, Real
 
 import numpy as np
@@ -87,81 +88,39 @@ def small_checker(points: np.ndarray) -> np.ndarray:
     return checker(points, 0.15)
 
 
-PLASTIC = (0.04, 0.04, 0.04)
+# Reflectance of plastic and of varnish at normal incidence.
+GLOSS = (0.04, 0.04, 0.04)
+
+TILES = Material((0.62, 0.55, 0.46), (0.16, 0.15, 0.15), tiles, specular=GLOSS, exponent=40)
+PLASTER = Material((0.36, 0.44, 0.50), (0.68, 0.66, 0.60), plaster)
+STEEL = Material((0.02, 0.02, 0.02), specular=(0.85, 0.87, 0.9), exponent=90, mirror=1.0)
+BRASS = Material((0.12, 0.08, 0.02), specular=(0.95, 0.68, 0.30), exponent=40, mirror=0.5)
+RED_PLASTIC = Material((0.62, 0.05, 0.04), specular=GLOSS, exponent=120, mirror=1.0)
+BLUE_PLASTIC = Material((0.05, 0.14, 0.45), specular=GLOSS, exponent=120, mirror=1.0)
+MARBLE = Material((0.78, 0.74, 0.66), (0.12, 0.30, 0.26), marble)
+WOOD = Material((0.55, 0.33, 0.16), (0.30, 0.15, 0.06), grain, specular=GLOSS, exponent=30)
+CHEQUERS = Material((0.75, 0.72, 0.2), (0.1, 0.12, 0.3), small_checker)
 
 
 def build_scene() -> Scene:
     """Return the scene that `make_scene` renders."""
-    floor = Plane(
-        name="floor",
-        point=(0.0, 0.0, 0.0),
-        normal=(0.0, 1.0, 0.0),
-        material=Material((0.62, 0.55, 0.46), (0.16, 0.15, 0.15), tiles, specular=PLASTIC, exponent=40),
-    )
-    wall = Plane(
-        name="wall",
-        point=(0.0, 0.0, -1.6),
-        normal=(0.0, 0.0, 1.0),
-        material=Material((0.36, 0.44, 0.50), (0.68, 0.66, 0.60), plaster),
-    )
+    floor = Plane("floor", point=(0.0, 0.0, 0.0), normal=(0.0, 1.0, 0.0), material=TILES)
+    wall = Plane("wall", point=(0.0, 0.0, -1.6), normal=(0.0, 0.0, 1.0), material=PLASTER)
     objects = (
-        Sphere(
-            name="steel ball",
-            center=(-0.62, 0.55, -0.55),
-            radius=0.55,
-            material=Material((0.02, 0.02, 0.02), specular=(0.85, 0.87, 0.9), exponent=90, mirror=1.0),
-        ),
-        Sphere(
-            name="red ball",
-            center=(0.35, 0.36, 0.62),
-            radius=0.36,
-            material=Material((0.62, 0.05, 0.04), specular=PLASTIC, exponent=120, mirror=1.0),
-        ),
-        Sphere(
-            name="marble ball",
-            center=(-0.95, 0.3, 0.75),
-            radius=0.3,
-            material=Material((0.78, 0.74, 0.66), (0.12, 0.30, 0.26), marble),
-        ),
-        Sphere(
-            name="brass ball",
-            center=(0.98, 1.15, -0.5),
-            radius=0.27,
-            material=Material((0.12, 0.08, 0.02), specular=(0.95, 0.68, 0.30), exponent=40, mirror=0.5),
-        ),
-        Box(
-            name="wooden box",
-            center=(1.0, 0.44, -0.5),
-            half_size=(0.38, 0.44, 0.38),
-            yaw=0.5,
-            material=Material((0.55, 0.33, 0.16), (0.30, 0.15, 0.06), grain, specular=PLASTIC, exponent=30),
-        ),
-        Box(
-            name="chequered box",
-            center=(0.2, 0.62, -1.1),
-            half_size=(0.2, 0.62, 0.2),
-            yaw=-0.35,
-            material=Material((0.75, 0.72, 0.2), (0.1, 0.12, 0.3), small_checker),
-        ),
-        Box(
-            name="blue box",
-            center=(1.22, 0.15, 0.72),
-            half_size=(0.28, 0.15, 0.2),
-            yaw=-0.6,
-            material=Material((0.05, 0.14, 0.45), specular=PLASTIC, exponent=120, mirror=1.0),
-        ),
+        Sphere("steel ball", center=(-0.62, 0.55, -0.55), radius=0.55, material=STEEL),
+        Sphere("red ball", center=(0.35, 0.36, 0.62), radius=0.36, material=RED_PLASTIC),
+        Sphere("marble ball", center=(-0.95, 0.3, 0.75), radius=0.3, material=MARBLE),
+        Sphere("brass ball", center=(0.98, 1.15, -0.5), radius=0.27, material=BRASS),
+        Box("wooden box", center=(1.0, 0.44, -0.5), half_size=(0.38, 0.44, 0.38), yaw=0.5, material=WOOD),
+        Box("chequered box", center=(0.2, 0.62, -1.1), half_size=(0.2, 0.62, 0.2), yaw=-0.35, material=CHEQUERS),
+        Box("blue box", center=(1.22, 0.15, 0.72), half_size=(0.28, 0.15, 0.2), yaw=-0.6, material=BLUE_PLASTIC),
     )
     camera = Camera(position=(0.0, 1.55, 6.0), target=(0.05, 0.62, 0.0), field_of_view=26.0)
     x, depth = np.meshgrid(np.linspace(-1.8, 1.8, 7), np.linspace(-1.4, 1.8, 7))
     floor_patch = np.stack([x.ravel(), np.zeros(x.size), depth.ravel()])
     x, height = np.meshgrid(np.linspace(-1.8, 1.8, 7), np.linspace(0.2, 2.0, 5))
     wall_patch = np.stack([x.ravel(), height.ravel(), np.full(x.size, wall.point[2])])
-    return Scene(
-        planes=(floor, wall),
-        objects=objects,
-        camera=camera,
-        patches=(floor_patch.astype(np.float32), wall_patch.astype(np.float32)),
-    )
+    return Scene((floor, wall), objects, camera, (floor_patch.astype(np.float32), wall_patch.astype(np.float32)))
 
 
 def grid_shape(n_lights: int) -> tuple[int, int]:
@@ -368,10 +327,6 @@ def make_scene(n_lights=256, *, image_shape=(96, 128), lights=None, shadow_sampl
         light_radius=LAMP_RADIUS,
         light_intensity=LAMP_INTENSITY,
         noise=float(noise),
-        camera=Bunch(
-            position=scene.camera.position,
-            target=scene.camera.target,
-            field_of_view=scene.camera.field_of_view,
-        ),
+        camera=Bunch(**asdict(scene.camera)),
         DESCR=DESCRIPTION,
     )
