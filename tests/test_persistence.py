@@ -36,7 +36,7 @@ def scene():
 
 @pytest.fixture(scope="module")
 def relighter(scene):
-    relighter = make_relighter(random_state=0).set_params(regressor__mlp__max_observations=10_000)
+    relighter = make_relighter(max_observations=10_000, random_state=0)
     return relighter.fit(scene.lights, scene.images)
 
 
@@ -49,20 +49,20 @@ def test_another_process_predicts_the_same_bytes(scene, relighter, tmp_path):
 
 
 def test_the_same_seed_in_another_fit_gives_the_same_bytes(scene, relighter):
-    again = make_relighter(random_state=0).set_params(regressor__mlp__max_observations=10_000)
+    again = make_relighter(max_observations=10_000, random_state=0)
     again.fit(scene.lights, scene.images)
     assert again.predict(scene.lights).tobytes() == relighter.predict(scene.lights).tobytes()
 
 
 def needed_bytes(relighter):
     """Sum up the arrays that predicting takes: networks, table of pixels, photographs or what stands for them."""
-    regressor = relighter.regressor_
-    parts, needed = [regressor], 0
-    if isinstance(regressor, Pipeline):
-        mlp = regressor["mlp"]
-        needed += regressor["featurizer"].pixel_table_.nbytes
-        needed += sum(value.nbytes for net in mlp.nets_ for value in net.module_.state_dict().values())
-        parts = [mlp.interpolation_]
+    parts, needed = [relighter.regressor_.interpolation_], 0
+    for member in relighter.regressor_.members_:
+        if isinstance(member, Pipeline):
+            needed += member["featurizer"].pixel_table_.nbytes
+            needed += sum(value.nbytes for value in member["mlp"].net_.module_.state_dict().values())
+        else:
+            parts.append(member)
     for part in parts:
         arrays = [getattr(part, name, None) for name in ("images_", "coefficients_", "_solution", "clusters_")]
         # The equations of a mean of interpolations: two matrices of the number of lights for each kernel.
@@ -75,10 +75,10 @@ def needed_bytes(relighter):
 @pytest.fixture(
     scope="module",
     params=[
-        make_relighter(random_state=0).set_params(regressor__mlp__max_observations=2000),
-        make_relighter("colburn2019", random_state=0).set_params(regressor__mlp__max_observations=2000),
+        make_relighter(max_observations=2000, random_state=0),
+        make_relighter("colburn2019", max_observations=2000, random_state=0),
         Relighter(NearestPhotograph()),
-        Relighter(RBFInterpolation("auto", smoothing="auto")),
+        Relighter(RBFInterpolation()),
         Relighter(StackedRBFInterpolation(random_state=0)),
         Relighter(LinearInterpolation()),
         Relighter(PolynomialTextureMap()),
@@ -107,14 +107,14 @@ def test_a_file_holds_little_but_the_arrays_that_predicting_takes(any_model, wri
 def test_a_loaded_model_keeps_its_history(relighter, tmp_path):
     path = tmp_path / "model.joblib"
     joblib.dump(relighter, path)
-    history = joblib.load(path).regressor_["mlp"].history_
-    assert history[:, "train_loss"] == relighter.regressor_["mlp"].history_[:, "train_loss"]
+    loaded, own = (some.regressor_.members_[0]["mlp"].history_ for some in (joblib.load(path), relighter))
+    assert loaded[:, "train_loss"] == own[:, "train_loss"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_model_from_cuda_loads_without_it(scene, relighter, tmp_path):
     path = tmp_path / "model.joblib"
-    net = relighter.regressor_["mlp"].net_
+    net = relighter.regressor_.members_[0]["mlp"].net_
     net.device = "cuda"
     try:
         joblib.dump(relighter, path)

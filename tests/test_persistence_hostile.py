@@ -40,7 +40,7 @@ MODELS = {
     "default": small("default"),
     "colburn2019": small("colburn2019").set_params(regressor__mlp__normalization="batch"),
     "nearest": Relighter(NearestPhotograph()),
-    "rbf": Relighter(RBFInterpolation("auto", smoothing="auto")),
+    "rbf": Relighter(RBFInterpolation()),
     "quintic": Relighter(RBFInterpolation("quintic", smoothing=0.1)),
     "stacked": Relighter(StackedRBFInterpolation(n_clusters=3, random_state=0)),
     "linear": Relighter(LinearInterpolation()),

@@ -303,7 +303,6 @@ _STATES_OF_INTERPOLATIONS = {
         StackedRBFInterpolation,
         _check_stacked,
         images_=Array(("n_lights", "target"), FLOATS),
-        _same=Array(("n_lights",), INDICES, least=0, most=lambda n: n.n_lights - 1),
         stacking_weights_=Array(("n_clusters", len(CURVES), "n_candidates")),
         clusters_=Array((lambda n: n.target[:2],), INDICES, least=0, most=lambda n: n.n_clusters - 1),
         value_range_=TupleOf(Number(-FLOAT64_SAFE, FLOAT64_SAFE, size="value_min"), Number("value_min", FLOAT64_SAFE)),
