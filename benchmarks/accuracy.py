@@ -3,12 +3,13 @@
     python benchmarks/accuracy.py --data FOLDER
     python benchmarks/accuracy.py --data FOLDER --sets realrti loewenkopf --models rbf default --seeds 0
     python benchmarks/accuracy.py --data FOLDER --models default --fresh
+    python benchmarks/accuracy.py --data FOLDER --models default --seeds 3 --budget 0.33
     python benchmarks/accuracy.py --data FOLDER --models default default_float32 --seeds 0
     python benchmarks/accuracy.py --data FOLDER --sets figure_olat --models default --to-the-end
 
-Each model is fitted in a process of its own, on all cores: run it on an otherwise idle machine. Each result is kept as
-soon as it is there, in ``accuracy.jsonl``, and a run goes on where the last one stopped. All of them are then shown in
-``accuracy.md`` and ``accuracy.png``. Everything takes some four hours on 2 cores.
+Each model is fitted in a process of its own, on all cores: run it on an otherwise idle machine. Each result is kept in
+``accuracy.jsonl`` as soon as it is there, and the next run goes on from there. ``accuracy.md`` and ``accuracy.png``
+then show all results with the same settings. Everything takes some four hours on 2 cores.
 """
 
 import argparse
@@ -42,16 +43,16 @@ from accuracy_report import write_report
 from accuracy_results import add_result, key, read_results
 from accuracy_sets import GROUPS, SETS, expand, is_there, load_split
 
-from sklrelight.datasets.atomic import replacing
 from sklrelight.metrics import peak_signal_noise_ratio, relative_error, structural_similarity
-from sklrelight.training import has_bfloat16_units
+from sklrelight.neural._config import has_bfloat16_units, resolve_device
+from sklrelight.utils import replacing
 
-# The rate of float32 is measured over so many observations where colburn2019 runs to its end in bfloat16.
+# Where colburn2019 runs to its end in bfloat16, the rate of float32 is measured over this number of observations.
 _RATE_OBSERVATIONS = 1_000_000
 
 
 def plan(captures, models, seeds, settings, *, lights=None, to_the_end=False):
-    """List what is to be measured, one job a capture, number of lights, seed and model."""
+    """List what is to be measured: one job for each capture, number of lights, seed and model."""
     jobs = []
     for capture in captures:
         for train in lights or SETS.get(capture, (0.6,)):
@@ -59,18 +60,16 @@ def plan(captures, models, seeds, settings, *, lights=None, to_the_end=False):
             if to_the_end and (capture, train) == ("figure_olat", 512):
                 rows.append((seeds[0], TO_THE_END))
             for seed, model in rows:
-                # Results of the other models hold, whatever precision this one is run in.
-                own = settings if model == TO_THE_END else settings._replace(precision=Settings().precision)
-                job = {"capture": capture, "lights": train, "seed": seed, "model": model, "settings": own._asdict()}
-                jobs.append(job)
+                own = settings.of(model)._asdict()
+                jobs.append({"capture": capture, "lights": train, "seed": seed, "model": model, "settings": own})
     return jobs
 
 
 def measure(job, data):
     """Measure a job in this process and return its record.
 
-    Without a ``variant`` a job of a classical model that has several only picks the one with the lowest error, with
-    hindsight, and returns the job with it.
+    Where a classical model has several variants and the job names none, nothing is measured: the variant of the lowest
+    error is picked with hindsight, and the job is returned with its ``variant``.
     """
     memory_of_imports = _peak_memory()
     settings = Settings(**job["settings"])
@@ -102,7 +101,7 @@ def measure(job, data):
         "ssim": structural_similarity(truth, encoded, data_range=1.0, **weight),
         "fit_seconds": fit_seconds,
         "predict_seconds": predict_seconds,
-        # In a process that has measured something else before, the peak may be that one's.
+        # The peak of a quick run may be that of another model, measured before in the same process.
         "memory_mb": None if memory is None or settings.quick else (memory - memory_of_imports) / 1e6,
         "details": _details(fitted, job, split),
     }
@@ -128,7 +127,7 @@ def _measure_in_child(job, data):
 
 
 def _stamp(job):
-    """Return what a job is known by, with today's date and the machine."""
+    """Return the key of a job, with today's date and the machine."""
     known = {name: job[name] for name in ("capture", "lights", "seed", "model", "settings")}
     return known | {"date": datetime.date.today().isoformat(), "machine": _machine()}
 
@@ -138,7 +137,7 @@ def _machine():
     found = re.search(r"model name\s*: (.*)", cpu_file.read_text()) if cpu_file.exists() else None
     cpu = found[1] if found else platform.processor() or platform.machine()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = resolve_device("auto")
     units = "with" if has_bfloat16_units(device) else "without"
     card = f", {torch.cuda.get_device_name()}" if device.type == "cuda" else ""
     torch_version = f"torch {torch.__version__}, threads: {torch.get_num_threads()}"
@@ -152,23 +151,32 @@ def _peak_memory():
     return int(found[1]) * 1024 if found else None
 
 
+def _networks(fitted):
+    """List the networks of a relighter; another model is taken for one itself."""
+    return [member[-1] for member in fitted.regressor_.members_] if hasattr(fitted, "regressor_") else [fitted]
+
+
+def _n_observations(networks):
+    return sum(network.n_observations_ for network in networks)
+
+
 def _details(fitted, job, split):
     """Collect what else is worth keeping of a fitted model."""
-    regressor = getattr(fitted, "regressor_", fitted)
-    network = regressor[-1] if hasattr(regressor, "steps") else regressor
-    details = {
-        name.rstrip("_"): getattr(network, name) for name in ("n_observations_", "precision_") if hasattr(network, name)
-    }
+    networks = _networks(fitted)
+    details: dict[str, object] = {}
+    if hasattr(networks[0], "n_observations_"):
+        details["n_observations"] = _n_observations(networks)
+    if hasattr(networks[0], "config_"):
+        details["precision"] = networks[0].config_.precision
     if job["model"] == TO_THE_END:
-        details["epoch_seconds"] = [round(seconds, 2) for seconds in network.history_[:, "dur"]]
+        details["epoch_seconds"] = [round(seconds, 2) for seconds in networks[0].history_[:, "dur"]]
         if details["precision"] != "float32":
             settings = Settings(**job["settings"])._replace(precision="float32")
             (candidate,) = MODELS[TO_THE_END](split, job["seed"], settings).values()
             if not settings.quick:
                 candidate.estimator.set_params(regressor__mlp__max_observations=_RATE_OBSERVATIONS)
             other, _, seconds, _ = fit_and_predict(candidate, split)
-            rate = other.regressor_[-1].n_observations_ / seconds
-            details["float32_seconds"] = details["n_observations"] / rate
+            details["float32_seconds"] = seconds * details["n_observations"] / _n_observations(_networks(other))
     return details
 
 
@@ -177,7 +185,7 @@ def _round(errors):
 
 
 def report(path, settings, command):
-    """Write the tables and the picture of all results that were measured with these settings."""
+    """Write the tables and the plot of all results that were measured with these settings."""
     records = [record for record in read_results(path) if _same_settings(record, settings)]
     if not records:
         return
@@ -188,8 +196,9 @@ def report(path, settings, command):
 
 
 def _same_settings(record, settings):
-    # Of those, precision is of one model alone.
-    return all(record["settings"][name] == getattr(settings, name) for name in ("seconds", "masked", "quick"))
+    # A run of colburn2019 to its end is shown whatever its precision.
+    wanted = settings.of(record["model"])._replace(precision=record["settings"]["precision"])
+    return Settings(**record["settings"]) == wanted
 
 
 def main(arguments=None):
@@ -210,18 +219,23 @@ def main(arguments=None):
         help="folder of captures; by default the one that SKLRELIGHT_TEST_DATA names",
     )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder for the results")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of fitting, for networks but the default recipe")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="time of fitting for networks other than the default recipe"
+    )
+    parser.add_argument(
+        "--budget", type=float, default=1.0, help="share of its own number of observations for the default recipe"
+    )
     parser.add_argument("--masked", action="store_true", help="weigh pixels by a capture's mask, where it has one")
-    parser.add_argument("--fresh", action="store_true", help="measure anew what is there already")
+    parser.add_argument("--fresh", action="store_true", help="measure again what is there already")
     parser.add_argument(
         "--to-the-end",
         nargs="?",
         const="float32",
         choices=["float32", "bfloat16"],
         help="run colburn2019 to its end, hours, on figure_olat with 512 lights and the first seed; in bfloat16, its"
-        " time in float32 is reckoned from some of the observations",
+        " time in float32 is estimated from some of the observations",
     )
-    parser.add_argument("--quick", action="store_true", help="tiny pictures and budgets, all in one process: a trial")
+    parser.add_argument("--quick", action="store_true", help="tiny images and budgets, all in one process: a trial")
     parser.add_argument("--job", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.data is None:
@@ -235,7 +249,10 @@ def main(arguments=None):
     missing = [capture for capture in captures if not is_there(capture, options.data)]
     if missing:
         print(f"not in {options.data}, and left out: {', '.join(missing)}")
-    settings = Settings(options.seconds, options.masked, options.quick, options.to_the_end or "float32")
+    if options.budget <= 0:
+        parser.error(f"--budget is a share above 0, such as 0.33; got {options.budget:g}")
+    precision = options.to_the_end or Settings().precision
+    settings = Settings(options.seconds, options.masked, options.quick, precision, options.budget)
     jobs = plan(
         [capture for capture in captures if capture not in missing],
         options.models,
@@ -253,7 +270,7 @@ def main(arguments=None):
     for _, row in groupby(enumerate(jobs, start=1), lambda numbered: row_of(numbered[1])):
         for number, job in row:
             failures += not _measured(job, path, options.data, f"{number}/{len(jobs)}")
-        # Row by row: there is something to see in the hours that it takes.
+        # After each row, so that there is something to see during the hours that all of them take.
         report(path, settings, command)
     if not jobs:
         report(path, settings, command)
@@ -273,12 +290,12 @@ def _measured(job, path, data, number):
     try:
         record = run(job, data)
     except Exception as error:
-        # Of hundreds of jobs, one must not end the others.
+        # One of hundreds of jobs must not end the others.
         print(f"{name}: FAILED\n{error}", file=sys.stderr, flush=True)
         return False
     add_result(path, record)
-    figure = f"{record['error']:.4f}" if "error" in record else record["skipped"]
-    print(f"{name}: {figure} ({time.perf_counter() - start:.0f} s)", flush=True)
+    outcome = f"{record['error']:.4f}" if "error" in record else record["skipped"]
+    print(f"{name}: {outcome} ({time.perf_counter() - start:.0f} s)", flush=True)
     return True
 
 

@@ -13,6 +13,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.utils import check_random_state, gen_batches
 
 from sklrelight import PixelLightFeaturizer, make_relighter
+from sklrelight.blending import BlendedRegressor
 from sklrelight.interpolation import (
     HemisphericalHarmonics,
     LinearInterpolation,
@@ -21,15 +22,16 @@ from sklrelight.interpolation import (
     RBFInterpolation,
 )
 from sklrelight.metrics import relative_error
+from sklrelight.neural._config import choose_max_observations
 
 TO_THE_END = "colburn2019_to_the_end"
 IN_FLOAT32 = "default_float32"
 # Gaussian widths, in median distances of a light to its nearest one.
 _WIDTHS = (1, 2, 4)
 _SMOOTHINGS = (0.0, 1e-4, 1e-2)
-# Budget of networks in quick runs.
+# What networks are given in quick runs.
 _QUICK = {"max_observations": 20_000, "batch_size": 1000}
-# Rows of the table predicted at a time by scikit-learn's network.
+# Number of observations that scikit-learn's network predicts at a time.
 _ROWS = 2**16
 
 
@@ -38,44 +40,38 @@ class Candidate(NamedTuple):
 
     estimator: BaseEstimator
     domain: str
-    """ "encoded" or "linear"; "loaded": photographs as they are loaded, the model has an encoding of its own."""
+    """ "encoded" or "linear"; "loaded" for a model that encodes the photographs itself."""
 
 
 class Settings(NamedTuple):
     """What a result depends on beside capture, lights, seed and model."""
 
     seconds: float = 60.0
-    """For neural models other than the default recipe, which has a budget of observations of its own."""
+    """Time of fitting for neural models other than the default recipe, which has a budget of observations."""
     masked: bool = False
     quick: bool = False
     precision: str = "float32"
-    """Of `colburn2019` run to its end."""
+    """Precision of `colburn2019` where it runs to its end."""
+    budget: float = 1.0
+    """Share of its own number of observations that the default recipe is given."""
 
+    def of(self, model):
+        """Reset what a model does not depend on, so that its results hold for other such settings too.
 
-class Photographs(RegressorMixin, BaseEstimator):
-    """A regressor of scikit-learn's from lights to whole photographs, each a row of targets.
-
-    On the table of single observations `KNeighborsRegressor` would have to find the nearest of millions of rows for
-    each of millions of others, to find that they are those of the same pixel under the nearest lights.
-    """
-
-    def __init__(self, regressor):
-        self.regressor = regressor
-
-    def fit(self, lights, images):
-        self.image_shape_ = images.shape[1:]
-        self.regressor.fit(lights, images.reshape(len(images), -1))
-        return self
-
-    def predict(self, lights):
-        return self.regressor.predict(lights).reshape(len(lights), *self.image_shape_)
+        >>> Settings(precision="bfloat16", budget=0.5).of("rbf") == Settings()
+        True
+        """
+        return self._replace(
+            precision=self.precision if model == TO_THE_END else Settings().precision,
+            budget=self.budget if model in ("default", IN_FLOAT32) else Settings().budget,
+        )
 
 
 class ObservationTable(RegressorMixin, BaseEstimator):
-    """scikit-learn's `MLPRegressor` on rows of the table of observations, drawn anew for each batch until time is up.
+    """scikit-learn's `MLPRegressor`, trained on observations that are drawn at random until the time is up.
 
-    It has the features, the width and the batch of the default recipe; its optimiser is Adam with a constant rate, for
-    `partial_fit` knows no schedule.
+    It has the features, the widths and the batch size of the default recipe. Its optimiser is Adam with a constant
+    learning rate, because `partial_fit` has no schedule.
     """
 
     def __init__(self, max_time, batch_size=5000, random_state=None):
@@ -112,12 +108,12 @@ class ObservationTable(RegressorMixin, BaseEstimator):
 
 
 def rbf_grid(lights):
-    """Name all radial basis functions that the best is picked from with hindsight.
+    """List the radial basis functions from which the best is picked with hindsight.
 
     Returns
     -------
     dict
-        `RBFInterpolation` by name: kernels x smoothing x the first two or all coordinates of the lights.
+        `RBFInterpolation` by name: each kernel with each smoothing, on the first two and on all coordinates of lights.
     """
     grid = {}
     for n_dimensions in sorted({min(2, lights.shape[1]), lights.shape[1]}):
@@ -135,7 +131,7 @@ def rbf_grid(lights):
 
 
 def _classical(make):
-    """Give each of a classical model's variants in each domain."""
+    """Give each variant of a classical model in each domain."""
 
     def candidates(split, seed, settings):
         variants = make(split.lights)
@@ -147,43 +143,32 @@ def _classical(make):
     return candidates
 
 
-def _recipe(recipe, **mlp):
-    """Give a recipe, with the time that all networks have, or for a quick run with hardly any observations.
-
-    Parameters of its network may differ from the recipe's.
-    """
-
-    def candidates(split, seed, settings):
-        budget = {} if recipe == "default" else {"max_time": settings.seconds}
-        parameters = mlp | (_QUICK if settings.quick else budget)
-        return {"": Candidate(_make_relighter(recipe, seed, parameters), "loaded")}
-
-    return candidates
-
-
-def _colburn2019_to_the_end(split, seed, settings):
-    """Give the seed's recipe as it was run: its whole schedule, and nothing compiled."""
-    mlp = {"precision": settings.precision, **(_QUICK if settings.quick else {})}
-    if "regressor__mlp__compile" in make_relighter("colburn2019").get_params():
-        mlp["compile"] = False
-    return {"": Candidate(_make_relighter("colburn2019", seed, mlp), "loaded")}
-
-
-def _make_relighter(recipe, seed, mlp):
+def _recipe(recipe, seed, settings, **mlp):
+    """Give a recipe with other parameters of its network; in a quick run, it has hardly any observations."""
+    mlp |= _QUICK if settings.quick else {}
     relighter = make_relighter(recipe, random_state=seed)
-    return relighter.set_params(**{f"regressor__mlp__{name}": value for name, value in mlp.items()})
+    relighter.set_params(**{f"regressor__mlp__{name}": value for name, value in mlp.items()})
+    return {"": Candidate(relighter, "loaded")}
+
+
+def _default(split, seed, settings, **mlp):
+    if settings.budget != 1:
+        mlp["max_observations"] = round(settings.budget * choose_max_observations(len(split.lights)))
+    return _recipe("default", seed, settings, **mlp)
 
 
 def _kneighbors(split, seed, settings):
-    neighbors = min(3, len(split.lights))
-    return {"": Candidate(Photographs(KNeighborsRegressor(neighbors, weights="distance")), "encoded")}
+    # The nearest observations are those of the same pixel under the nearest lights, so neighbours are sought among the
+    # lights. In the table of observations, the same search would take hours.
+    regressor = KNeighborsRegressor(min(3, len(split.lights)), weights="distance")
+    return {"": Candidate(BlendedRegressor(regressor), "encoded")}
 
 
 def _mlp(split, seed, settings):
     return {"": Candidate(ObservationTable(1.0 if settings.quick else settings.seconds, random_state=seed), "encoded")}
 
 
-# From a split, a seed and settings to candidates by name.
+# Each makes candidates, by name, from a split, a seed and settings.
 MODELS: dict[str, Callable[[object, int, Settings], dict[str, Candidate]]] = {
     "nearest": _classical(lambda lights: {"": NearestPhotograph()}),
     "linear": _classical(lambda lights: {"": LinearInterpolation()}),
@@ -192,24 +177,27 @@ MODELS: dict[str, Callable[[object, int, Settings], dict[str, Candidate]]] = {
     "rbf": _classical(rbf_grid),
     "kneighbors": _kneighbors,
     "mlp": _mlp,
-    "colburn2019": _recipe("colburn2019"),
-    "default": _recipe("default"),
-    IN_FLOAT32: _recipe("default", precision="float32"),
-    TO_THE_END: _colburn2019_to_the_end,
+    "colburn2019": lambda split, seed, settings: _recipe("colburn2019", seed, settings, max_time=settings.seconds),
+    "default": _default,
+    IN_FLOAT32: lambda split, seed, settings: _default(split, seed, settings, precision="float32"),
+    # As it was published: the whole schedule, and nothing compiled.
+    TO_THE_END: lambda split, seed, settings: _recipe(
+        "colburn2019", seed, settings, precision=settings.precision, compile=False
+    ),
 }
 CLASSICAL = ("nearest", "linear", "ptm", "hsh", "rbf")
 
 
 def hindsight_errors(candidates, split):
-    """Compute the encoded error of classical models on the test photographs, all in one go.
+    """Compute the encoded errors of classical models on the test photographs.
 
-    Their predictions are sums of training photographs, whose weights depend on the lights alone. So each is fitted to
-    the identity in place of photographs, and what it then predicts are its weights.
+    They predict weighted sums of the training photographs, and the weights depend on the lights alone. So the equations
+    of a model are solved once for all domains, without photographs.
 
     Returns
     -------
     dict
-        Errors by the candidates' names, without those that are not defined for these lights.
+        Errors by the candidates' names, without candidates that are not defined for these lights.
     """
     truth = split.encode(split.test_images)
     photographs = {domain: _in_domain(split, domain).reshape(len(split.images), -1) for domain in split.domains}
@@ -234,11 +222,13 @@ def fit_and_predict(candidate, split):
     Returns
     -------
     fitted : estimator
+        The fitted model.
 
     predicted : ndarray of the shape of split.test_images
-        In the domain of the candidate.
+        Test photographs in the domain of the candidate.
 
     fit_seconds, predict_seconds : float
+        Time of fitting and of predicting.
     """
     images = _in_domain(split, candidate.domain)
     given = {}
@@ -258,7 +248,7 @@ def encode_prediction(predicted, domain, split):
 
 
 def match_brightness(truth, predicted, pixel_weight=None):
-    """Make each predicted photograph as bright as a whole as the true one, with hindsight.
+    """Scale each predicted photograph to the brightness of the true one, with hindsight.
 
     Parameters
     ----------
@@ -288,12 +278,12 @@ def _in_domain(split, domain):
 
 
 def _weights(estimator, split):
-    """Return (n_test, n_train) weights, or None for lights that the model is not defined for."""
+    """Return weights of shape (n_test, n_train), or None for lights that the model is not defined for."""
     try:
         with warnings.catch_warnings():
-            # Of a grid, some are always badly conditioned.
+            # Some models of a grid are always badly conditioned.
             warnings.simplefilter("ignore")
-            identity = np.eye(len(split.lights))
-            return estimator.fit(split.lights, identity).predict(split.test_lights).astype(np.float32)
+            fitted = estimator.fit(split.lights, np.zeros(len(split.lights)))
+            return fitted.weights(split.test_lights).astype(np.float32)
     except (ValueError, np.linalg.LinAlgError):
         return None

@@ -1,4 +1,4 @@
-"""The picture of the accuracy benchmark: error against number of lights, and ratios of all captures."""
+"""The plot of the accuracy benchmark: error against number of lights, and ratios of all captures."""
 
 from statistics import fmean
 
@@ -20,12 +20,12 @@ STYLES = {
     "hsh": {"color": "0.7", "marker": "P", "linestyle": "--"},
     TO_THE_END: {"color": "#0b5394", "marker": "*", "markersize": 10, "linestyle": "none"},
 }
-# Labels at the ends of curves keep this much of the axis between them.
+# Least distance of two labels at the ends of curves, as a share of the axis.
 _LABEL_STEP = 0.055
 
 
 def draw(records, path):
-    """Draw the picture to a file that is not yet in its place."""
+    """Draw all results into a file."""
     numbers: dict[str, int] = {}
     for capture, _ in rows_of(records):
         numbers[capture] = numbers.get(capture, 0) + 1
@@ -75,7 +75,7 @@ def _draw_curves(axis, records, capture):
 
 
 def _label_ends(axis, ends):
-    """Write each model's name right of its curve's end, moved apart where they would overlap."""
+    """Write the models' names to the right of their curves, moved apart where they would overlap."""
     to_axis = axis.transData + axis.transAxes.inverted()
     heights = {model: to_axis.transform(end)[1] for model, end in ends.items()}
     lowest = -1.0
@@ -103,7 +103,7 @@ def _label_ends(axis, ends):
 
 
 def _draw_ratios(axis, records):
-    """Show every capture as a line of dots, one a model."""
+    """Show each capture as a line of dots, one for each model."""
     rows = rows_of(records)[::-1]
     for model in ("mlp", "colburn2019", "default"):
         found = ratios(records, model)
@@ -126,7 +126,7 @@ def _draw_ratios(axis, records):
     axis.set_yticks(range(len(rows)), [f"{capture}, {show_lights(lights)}" for capture, lights in rows])
     axis.xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
     least, greatest = axis.get_xlim()
-    # Where there are ratios of ten as well, labels next to 1 would lie on each other.
+    # Where ratios reach ten, labels next to 1 would overlap.
     between = (0.7, 0.8, 0.9, 1.5, 3) if greatest < 4 * least else (1.5, 3)
     axis.xaxis.set_minor_locator(mpl.ticker.LogLocator(subs=between))
     axis.xaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))

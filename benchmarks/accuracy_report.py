@@ -1,4 +1,4 @@
-"""Ratios to the best classical model, and the tables that show them."""
+"""Ratios to the best classical model, and the tables of the report."""
 
 import math
 from collections import defaultdict
@@ -44,7 +44,7 @@ TARGETS = (
 
 
 class Spread(NamedTuple):
-    """Mean, least and greatest of the values of several seeds."""
+    """Mean, least and greatest of values, one of each seed."""
 
     mean: float
     least: float
@@ -52,11 +52,12 @@ class Spread(NamedTuple):
 
     @classmethod
     def of(cls, values):
+        """Sum up some values."""
         values = list(values)
         return cls(fmean(values), min(values), max(values))
 
     def show(self, digits):
-        """Write them down; the range only where there is one.
+        """Write the mean down, and the range where there is one.
 
         >>> Spread.of([0.8, 0.9]).show(2), Spread.of([0.8]).show(2)
         ('0.85 (0.80-0.90)', '0.80')
@@ -68,7 +69,7 @@ class Spread(NamedTuple):
 def best_classical(records):
     """Find the classical model of the lowest encoded error, by capture, lights and seed.
 
-    Rows that lack one of the classical models have no best: it might have been that one.
+    A row that lacks one of the classical models has no best one: the missing model might be it.
 
     >>> row = {"capture": "a", "lights": 60, "seed": 0}
     >>> records = [row | {"model": model, "error": 0.2} for model in CLASSICAL]
@@ -89,7 +90,7 @@ def best_classical(records):
 
 
 def ratios(records, model="default"):
-    """Divide a model's errors by those of the best classical one: by capture and lights, then by seed."""
+    """Divide a model's errors by those of the best classical model: by capture and lights, then by seed."""
     best = best_classical(records)
     found: dict[tuple, dict[int, float]] = defaultdict(dict)
     for record in records:
@@ -102,7 +103,7 @@ def ratios(records, model="default"):
 def mean_ratio(of_rows, target):
     """Average ratios over a target's captures, seed by seed, and count the captures.
 
-    Only seeds that all captures found have been measured with are averaged.
+    A seed counts if it was measured on all captures that were found.
     """
     found = [of_rows[capture, target.lights] for capture in target.captures if (capture, target.lights) in of_rows]
     seeds = sorted(set.intersection(*(set(by_seed) for by_seed in found))) if found else []
@@ -112,12 +113,12 @@ def mean_ratio(of_rows, target):
 
 
 def write_report(records, path, command):
-    """Write the tables as Markdown, to a file that is not yet in its place."""
+    """Write the tables as Markdown."""
     path.write_text("\n".join([*_head(records, command), *_summary(records), *_rows(records)]) + "\n", encoding="utf-8")
 
 
 def show_lights(lights):
-    """Name a number of lights.
+    """Describe a number or a share of lights.
 
     >>> show_lights(0.6), show_lights(1.0), show_lights(60)
     ('60 %', 'all', '60')
@@ -142,7 +143,9 @@ def _head(records, command):
     dates = sorted({record["date"] for record in records})
     settings = records[0]["settings"]
     days = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    pixels = "pixels weighed by the capture's mask" if settings["masked"] else "the whole picture, no mask"
+    share = next((record["settings"]["budget"] for record in records if record["model"] == "default"), 1.0)
+    budget = f"{'' if share == 1 else f'{share:g} of '}its own number of observations"
+    pixels = "pixels weighed by the capture's mask" if settings["masked"] else "the whole image, no mask"
     return [
         "# Accuracy",
         "",
@@ -151,12 +154,12 @@ def _head(records, command):
         *(f"Machine: {machine}." for machine in sorted({record["machine"] for record in records})),
         "",
         "Errors are relative, `sqrt(sum((y - p)^2) / sum(y^2))`, pooled over the photographs under held-out lights and"
-        f" over {pixels}. *Encoded*: stored values over 255 of 8-bit captures, the others by"
-        " `metrics.encode_display` with the white of the training photographs. *Linear*: radiance; of synthrti the"
-        " stored values to the power 2.2, of the other 8-bit captures, near-linear as they are, the stored values."
-        " PSNR and SSIM are of the encoded domain, data range 1. Encoded predictions are clipped to its range.",
+        f" over {pixels}. *Encoded*: 8-bit captures as stored values over 255, the others encoded by"
+        " `metrics.encode_display` with the white of the training photographs. *Linear*: radiance; for synthrti stored"
+        " values to the power 2.2, for the other 8-bit captures, which are nearly linear, stored values as they are."
+        " PSNR and SSIM compare encoded values, with a data range of 1. Encoded predictions are clipped to that range.",
         "",
-        "Each figure is the mean over the seeds, with the least and the greatest. A seed decides which lights are"
+        "Each number is the mean over the seeds, with the least and the greatest. A seed decides which lights are"
         " trained on (the first of `np.random.default_rng(seed).permutation(n)`) and how a network starts."
         " figure_olat is tested on figure_reference, synthrti on its own test lights.",
         "",
@@ -167,14 +170,13 @@ def _head(records, command):
         " coordinates. Classical models are fitted to encoded photographs and, but for 8-bit captures, to linear ones"
         " as well; the better counts.",
         "",
-        f"Every network has {settings['seconds']:g} s of fitting, but the default recipe its own budget of"
-        " observations. MLPRegressor: random rows of the table of observations, drawn anew for each batch;"
-        " KNeighborsRegressor: 3 neighbours weighted by distance, over the lights, whole photographs as targets, since"
-        " neighbours in the table of observations would take hours to find."
-        + (" **Quick run: tiny pictures and budgets; the figures mean nothing.**" if settings["quick"] else ""),
+        f"Each network is fitted for {settings['seconds']:g} s, but the default recipe for {budget}. MLPRegressor is"
+        " trained on random observations, drawn anew for each batch. KNeighborsRegressor averages the photographs of"
+        " the 3 nearest lights, weighted by distance: to search the table of observations would take hours."
+        + (" **Quick run: tiny images and budgets; the numbers mean nothing.**" if settings["quick"] else ""),
         "",
-        "Seconds are of fitting and of predicting all test photographs; memory is the peak of a process with this one"
-        " model, photographs included, beyond what importing the library takes.",
+        "Seconds are the times of fitting and of predicting all test photographs. Memory is the peak of a process with"
+        " this one model, photographs included, beyond what importing the library takes.",
         "",
     ]
 
@@ -208,7 +210,7 @@ def _summary(records):
 
 
 def _in_float32(records):
-    """Show what the default recipe's hidden layers in bfloat16 cost, where it had them."""
+    """Show what hidden layers in bfloat16 cost the default recipe, where it had them."""
     in_float32 = {_row(r): r for r in records if r["model"] == IN_FLOAT32 and r.get("error") is not None}
     pairs = defaultdict(list)
     for record in records:
@@ -220,8 +222,8 @@ def _in_float32(records):
     lines = [
         "### What bfloat16 costs",
         "",
-        "Encoded errors of the default recipe with hidden layers in bfloat16, and of the same in float32. To be"
-        " reached: 1.01 on each row.",
+        "Encoded errors of the default recipe with hidden layers in bfloat16 and in float32. To be reached: at most"
+        " 1.01 on each row.",
         "",
         "| set | lights | bfloat16 | float32 | bfloat16 / float32 |",
         "|---|---|---|---|---|",
@@ -235,7 +237,7 @@ def _in_float32(records):
 
 
 def _matched(records):
-    """Show how much of the errors is how bright the lamp of each photograph happened to be."""
+    """Show how much of the errors comes from lamps that differ in brightness."""
     best = best_classical(records)
     pairs = defaultdict(list)
     for record in records:
@@ -249,10 +251,10 @@ def _matched(records):
     lines = [
         "### How bright the lamp happened to be",
         "",
-        "Lamps are not all as bright, and of a photograph that was not taken nobody can know how bright its lamp was."
-        " In rendered captures they are, and what differs here is a model's own error. *Matched*: each"
+        "The lamps of a capture differ in brightness, and nobody can know how bright the lamp of a held-out photograph"
+        " was. In rendered captures the lamps are alike, so there the table shows errors of the model. *Matched*: each"
         " predicted photograph is first scaled to the brightness of the true one, with hindsight. *Floor*: the ratio of"
-        " a model that errs in nothing but brightness, and in that as the best classical model does.",
+        " a model whose only errors are the best classical model's errors in brightness.",
         "",
         "| set | lights | ratio | floor | default, matched | best classical, matched | ratio, matched |",
         "|---|---|---|---|---|---|---|",
@@ -268,7 +270,7 @@ def _matched(records):
 
 
 def _lines_of_pairs(pairs, columns):
-    """Write a line of a table for each row of the sets: what columns, functions and digits, make of its pairs."""
+    """Write a line of a table for each capture and number of lights. A column is a function of a pair, and digits."""
     lines = []
     for capture, lights in rows_of(record for of_row in pairs.values() for record, _ in of_row):
         of_row = pairs[capture, lights]
@@ -290,7 +292,7 @@ def _to_the_end(records):
         seconds, note = record["fit_seconds"], ""
         if "float32_seconds" in record["details"]:
             seconds = record["details"]["float32_seconds"]
-            note = " (error of a bfloat16 run, time reckoned from a float32 run over some of its observations)"
+            note = " (error of a bfloat16 run, time estimated from a float32 run over some of its observations)"
         for default in same_row:
             lines += [
                 "",
@@ -331,7 +333,7 @@ def _line(model, row, best):
     records = [record for record in row if record["model"] == model]
     measured = [record for record in records if record.get("error") is not None]
     if not measured:
-        # Said once, in place of figures.
+        # The reason stands in place of the numbers.
         return f"| {LABELS[model]} | {records[0]['skipped']} |" + " |" * 7 if records else None
     cells = [
         Spread.of(record["error"] for record in measured).show(4),

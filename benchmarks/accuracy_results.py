@@ -1,8 +1,10 @@
-"""Results of the accuracy benchmark on disk: one JSON object a line, written whole after each measurement."""
+"""Results of the accuracy benchmark on disk: one JSON object in each line, written whole after each measurement."""
 
 import json
 
-from sklrelight.datasets.atomic import replacing
+from accuracy_models import Settings
+
+from sklrelight.utils import replacing
 
 # What tells one measurement from another.
 _KEY = ("capture", "lights", "seed", "model", "settings")
@@ -19,15 +21,18 @@ def key(record):
 
 
 def read_results(path):
-    """Read the records of a file, or none where there is no file; of two with one key the later one holds."""
+    """Read the records of a file, or none where there is no file; the later of two with the same key holds."""
     if not path.exists():
         return []
     records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for record in records:
+        # Older records lack the settings that did not exist yet.
+        record["settings"] = Settings()._asdict() | record["settings"]
     return list({key(record): record for record in records}.values())
 
 
 def add_result(path, record):
-    """Put a record into a file, in place of one with the same key."""
+    """Put a record into a file, in place of the one with the same key, if any."""
     records = {key(known): known for known in read_results(path)}
     records[key(record)] = record
     with replacing(path) as temporary:

@@ -21,7 +21,7 @@ SETS: dict[str, tuple[int | float, ...]] = {
 }
 GROUPS = {"all": tuple(SETS), "realrti": REALRTI, "synthrti": SYNTHRTI}
 
-# Quick runs keep so many pixels of the longer side.
+# Number of pixels of the longer side in quick runs.
 _QUICK_SIDE = 24
 
 
@@ -29,8 +29,8 @@ _QUICK_SIDE = 24
 class Split:
     """Photographs to train on and to test on, as they are loaded.
 
-    Those of 8 bits are stored values over 255, which is what *encoded* means for them. All others are linear radiance,
-    encoded for display by the white of the training photographs.
+    Photographs of 8 bits are stored values over 255, and these count as encoded. All others are linear radiance, which
+    the white of the training photographs encodes for display.
     """
 
     lights: np.ndarray
@@ -38,14 +38,14 @@ class Split:
     test_lights: np.ndarray
     test_images: np.ndarray
     white: float | None
-    """The radiance shown as white; None for 8 bits."""
+    """Radiance that is shown as white; None for 8 bits."""
     gamma: float = 1.0
-    """Of 8-bit captures: stored values to this power are linear radiance."""
+    """Exponent that makes linear radiance of the stored values of an 8-bit capture."""
     pixel_weight: np.ndarray | None = None
 
     @property
     def domains(self):
-        """In which a model without an encoding of its own may be fitted."""
+        """Domains in which a model without an encoding of its own may be fitted."""
         return ("encoded",) if self.white is None else ("encoded", "linear")
 
     def encode(self, images):
@@ -53,7 +53,7 @@ class Split:
         return np.clip(images, 0, 1) if self.white is None else encode_display(images, self.white)
 
     def decode(self, encoded):
-        """Return encoded photographs to what was loaded."""
+        """Turn encoded photographs back into what was loaded."""
         if self.white is None:
             return encoded
         return np.maximum(encoded, 0) ** DISPLAY_GAMMA * self.white
@@ -64,7 +64,7 @@ class Split:
 
 
 def expand(names):
-    """Replace groups, such as "realrti", by their captures; each is named once.
+    """Replace groups, such as "realrti", by their captures, and name each capture once.
 
     >>> expand(["loewenkopf", "synthrti"])[:2]
     ['loewenkopf', 'synthrti/single_object1_material1']
@@ -102,22 +102,27 @@ def load_split(name, data, train, seed, *, masked=False, quick=False):
         The folder of captures.
 
     train : int or float
-        How many lights to train on, or which share of them.
+        Number of lights to train on, or their share.
 
     seed : int
-        Of the permutation.
+        Seed of the permutation.
 
     masked : bool, default=False
-        Weigh pixels by the capture's mask, where it has one. By default the whole picture counts.
+        Whether pixels are weighed by the capture's mask, where it has one. By default the whole image counts.
 
     quick : bool, default=False
-        Keep few pixels.
+        Whether few pixels are kept.
+
+    Returns
+    -------
+    Split
+        Photographs to train on and to test on.
     """
     test = None
     if name.startswith("synthrti/"):
         capture, test = load_rti(data / name / "Dome"), load_rti(data / name / "Test")
     elif name == "figure_olat":
-        # The reference has hardly any noise: errors against figure_olat's own photographs would have it as their floor.
+        # The reference has hardly any noise. The noise of figure_olat's own photographs would hide small errors.
         capture, test = load_npz(data / "figure_olat.npz"), load_npz(data / "figure_reference.npz")
     elif name == "diligent_cat":
         capture = load_diligent(data / name)
@@ -138,7 +143,7 @@ def load_split(name, data, train, seed, *, masked=False, quick=False):
         test_lights=test_lights,
         test_images=np.ascontiguousarray(test_images),
         white=None if capture.get("bit_depth") == 8 else display_white(images),
-        # RealRTI and the Loewenkopf are near-linear as they are stored.
+        # RealRTI and the Loewenkopf are nearly linear as they are stored.
         gamma=2.2 if name.startswith("synthrti/") else 1.0,
         pixel_weight=capture.mask[thin[1:]] if masked and capture.mask is not None else None,
     )

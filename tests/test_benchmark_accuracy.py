@@ -140,6 +140,12 @@ def test_colburn2019_runs_to_its_end_on_one_row_only():
     assert {job["settings"]["precision"] for job in jobs if job["model"] == "rbf"} == {"float32"}
 
 
+def test_a_share_of_the_budget_is_a_setting_of_the_default_recipe_alone():
+    settings = models.Settings(budget=0.5)
+    jobs = accuracy.plan([NAME], ["rbf", "default", models.IN_FLOAT32], [0], settings)
+    assert [job["settings"]["budget"] for job in jobs] == [1, 0.5, 0.5]
+
+
 # --- Models
 
 
@@ -183,18 +189,19 @@ def test_neighbours_of_a_training_light_are_its_photograph(data):
     np.testing.assert_allclose(fitted.predict(split.lights[:2]), split.images[:2], atol=1e-6)
 
 
-@pytest.mark.parametrize("settings", [models.Settings(quick=True), models.Settings()])
-def test_recipes_have_their_budgets(settings):
+@pytest.mark.parametrize(
+    ("settings", "n_observations"),
+    [(models.Settings(), "auto"), (models.Settings(budget=0.5), 6_750_000), (models.Settings(quick=True), 20_000)],
+)
+def test_recipes_have_their_budgets(settings, n_observations):
+    split = sets.Split(np.zeros((50, 3)), *[None] * 3, white=None)
     default, colburn2019 = (
-        models.MODELS[recipe](None, 0, settings)[""].estimator.get_params() for recipe in ("default", "colburn2019")
+        models.MODELS[recipe](split, 0, settings)[""].estimator.get_params() for recipe in ("default", "colburn2019")
     )
     assert colburn2019["regressor__mlp__hidden_layer_sizes"] == (600,) * 5
-    if settings.quick:
-        assert default["regressor__mlp__max_observations"] == 20_000
-    else:
-        assert default["regressor__mlp__max_observations"] == "auto"
-        assert default["regressor__mlp__max_time"] is None
-        assert colburn2019["regressor__mlp__max_time"] == 60
+    assert colburn2019["regressor__mlp__max_time"] == 60
+    assert default["regressor__mlp__max_observations"] == n_observations
+    assert default["regressor__mlp__max_time"] is None
 
 
 def test_the_default_in_float32_differs_in_nothing_else():
@@ -350,7 +357,7 @@ def test_matched_photographs_are_as_near_as_their_brightness_makes_them():
     assert not models.match_brightness(truth, np.zeros_like(truth)).any()
 
 
-def test_the_picture_of_one_number_of_lights_and_of_several(tmp_path):
+def test_the_plot_of_one_number_of_lights_and_of_several(tmp_path):
     one = [record("rbf", 0.1), record("default", 0.08), record("mlp", 0.2)]
     several = [
         record(model, error / n**0.5, "figure_olat", n, n_train=n)
@@ -365,7 +372,7 @@ def test_the_picture_of_one_number_of_lights_and_of_several(tmp_path):
 # --- Results on disk
 
 
-def test_of_results_with_one_key_the_last_is_kept(tmp_path):
+def test_the_last_result_with_a_key_is_kept(tmp_path):
     path = tmp_path / "accuracy.jsonl"
     assert results.read_results(path) == []
     for one in (record("rbf", 0.1), record("ptm", 0.2), record("rbf", 0.3)):
@@ -378,6 +385,28 @@ def test_of_results_with_one_key_the_last_is_kept(tmp_path):
 def test_other_settings_are_other_results():
     quick = record("rbf", 0.1, settings=models.Settings(quick=True)._asdict())
     assert results.key(quick) != results.key(record("rbf", 0.1))
+
+
+def test_results_from_before_a_setting_existed_have_its_default(tmp_path):
+    old = record("default", 0.1)
+    del old["settings"]["budget"]
+    results.add_result(tmp_path / "accuracy.jsonl", old)
+    assert results.read_results(tmp_path / "accuracy.jsonl") == [record("default", 0.1)]
+
+
+def test_a_report_shows_the_results_of_its_settings(tmp_path):
+    path = tmp_path / "accuracy.jsonl"
+    for one in (
+        *others([record("default", 0.1)]),
+        record("default", 0.08),
+        record("default", 0.09, settings=models.Settings(budget=0.5)._asdict()),
+    ):
+        results.add_result(path, one)
+    accuracy.report(path, models.Settings(budget=0.5), "")
+    text = path.with_suffix(".md").read_text(encoding="utf-8")
+    assert "0.5 of its own number of observations" in text
+    assert "| 0.0900 | 0.100 |" in text
+    assert "0.0800" not in text
 
 
 # --- Runs
@@ -394,6 +423,8 @@ def test_a_quick_run_measures_reports_and_goes_on(data, tmp_path, monkeypatch, c
     path = out / "accuracy.jsonl"
     first = {one["model"]: one for one in results.read_results(path)}
     assert set(first) == {"nearest", "rbf", "default"}
+    assert 20_000 <= first["default"]["details"]["n_observations"] < 30_000
+    assert first["default"]["details"]["precision"] == "float32"
     assert first["rbf"]["error"] < first["nearest"]["error"]
     candidate_errors = first["rbf"]["details"]["candidate_errors"]
     assert first["rbf"]["error"] == pytest.approx(min(candidate_errors.values()), rel=1e-2)
@@ -444,3 +475,9 @@ def test_without_a_folder_of_captures_it_says_what_to_do(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         accuracy.main([])
     assert "--data" in capsys.readouterr().err
+
+
+def test_a_budget_of_nothing_is_refused(data, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        run_quick(data, tmp_path / "results", "--budget", "0")
+    assert "--budget is a share above 0" in capsys.readouterr().err
