@@ -80,9 +80,9 @@ def make_net(config, callbacks, train, valid=None):
     """
     own = [(name, clone(callback, safe=False)) for name, callback in named_callbacks(callbacks)]
     if not any(isinstance(callback, LRScheduler) for _, callback in own):
-        own.append(("linear_decay", LinearDecay()))
+        own.append(LinearDecay(config.n_planned))
     if config.verbose:
-        own.append(("progress", TrainingProgress(config.n_planned)))
+        own.append(TrainingProgress(config.n_planned))
     half_precision = config.precision == "bfloat16"
     offset, scale = train.target_moments() if config.scale_targets else (0.0, 1.0)
     muon = config.optimizer == "muon"
@@ -210,8 +210,10 @@ def fit_side_by_side(fits, n_workers=None):
             stop.set()
             wait(futures)
             raise
-    for future in futures:
-        future.result()
+    # Where one fit has failed, the others have been stopped, and end with a KeyboardInterrupt.
+    errors = [error for future in futures if (error := future.exception()) is not None]
+    if errors:
+        raise next((error for error in errors if not isinstance(error, KeyboardInterrupt)), errors[0])
 
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
