@@ -6,7 +6,6 @@ from numbers import Integral
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
-from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
@@ -17,7 +16,7 @@ from .neural import fit_side_by_side
 from .preprocessing import PixelLightFeatures
 from .stacks import ImageRows, ImageStack
 from .utils import DocumentedEstimator, VersionedState, naming, value_weights
-from .utils._sklearn_compat import HasMethods, Interval, StrOptions, fit_context, get_tags, safe_indexing
+from .utils._sklearn_compat import BaseSearchCV, HasMethods, Interval, StrOptions, fit_context, get_tags, safe_indexing
 
 __all__ = ["BlendedRegressor"]
 
@@ -155,16 +154,23 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
                 lights, sample.all_images, sample.all_weight, rng, self.value_range_
             )
         given = {"pixel_weight": pixel_weight, "saturation": saturation}
-        fits = [
-            partial(_fit_member, member, X, y, kept, given, fit_params)
-            for member, (_, kept) in zip(members, held_out, strict=True)
-        ]
+        finished = set()
+
+        def fit_member(number):
+            _fit_member(members[number], X, y, held_out[number][1], given, fit_params)
+            finished.add(number)
+
         interrupted = False
         try:
+            fits = [partial(fit_member, number) for number in range(len(members))]
             fit_side_by_side(fits, n_workers=1 if isinstance(y, ImageStack) else None)
         except KeyboardInterrupt:
             interrupted = True
-        fitted = [(member, rows) for member, rows in zip(members, held_out, strict=True) if _is_fitted(member)]
+        fitted = [
+            (member, rows)
+            for number, (member, rows) in enumerate(zip(members, held_out, strict=True))
+            if number in finished or _predicts_though_interrupted(member)
+        ]
         if not fitted:
             raise KeyboardInterrupt
         if interpolation is not None:
@@ -213,16 +219,18 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             return interpolated
         encoded = self._predict_ensemble(X)
         weight = self.weights_[0]
-        if hasattr(self.interpolation_, "clusters_"):
+        # A target without pixels is one cluster.
+        if hasattr(self.interpolation_, "clusters_") and len(self.target_shape_) > 1:
             clusters = self.interpolation_.clusters_
-            weight = self.weights_[clusters].reshape(clusters.shape + (1,) * (encoded.ndim - 1 - clusters.ndim))
+            weight = self.weights_[clusters].reshape(*clusters.shape, *[1] * (len(self.target_shape_) - 2))
         encoded -= interpolated
         encoded *= weight.astype(encoded.dtype)
         encoded += interpolated
         return encoded
 
     def _predict_ensemble(self, X):
-        mean = self._predict_member(self.members_[0], X)
+        # A copy: what a member returns may be read-only, or part of the member.
+        mean = np.array(self._predict_member(self.members_[0], X))
         for count, member in enumerate(self.members_[1:], start=2):
             mean += (self._predict_member(member, X) - mean) / count
         return mean
@@ -297,7 +305,6 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         own = get_tags(self.regressor)
-        tags.input_tags.sparse = own.input_tags.sparse
         tags.target_tags.multi_output = own.target_tags.multi_output
         tags.regressor_tags.poor_score = own.regressor_tags.poor_score
         return tags
@@ -379,22 +386,17 @@ def _seeds(estimator):
 
 
 def _takes_tables(estimator):
-    """Whether a regressor is one of scikit-learn's, whose targets have two dimensions at most."""
-    while True:
-        if isinstance(estimator, Pipeline):
-            estimator = estimator.steps[-1][1]
-        elif hasattr(estimator, "estimator"):
-            estimator = estimator.estimator
-        else:
-            return type(estimator).__module__.partition(".")[0] == "sklearn"
+    """Whether the method `fit` is one of scikit-learn's, which takes targets of two dimensions at most."""
+    if isinstance(estimator, Pipeline):
+        return _takes_tables(estimator.steps[-1][1])
+    if isinstance(estimator, BaseSearchCV):
+        return _takes_tables(estimator.estimator)
+    return type(estimator).fit.__module__.partition(".")[0] == "sklearn"
 
 
-def _is_fitted(estimator):
-    try:
-        check_is_fitted(estimator)
-    except NotFittedError:
-        return False
-    return True
+def _predicts_though_interrupted(member):
+    """Whether a member predicts although Ctrl-C has ended its fit. A network can do that, and tells by an attribute."""
+    return getattr([*_parts(member).values()][-1], "interrupted_", False)
 
 
 def _predict_pixels(member, X, sample, target_shape):

@@ -1,8 +1,15 @@
 """The names that are private in scikit-learn, in one place: what another version of it may have moved."""
 
 from sklearn.base import _fit_context
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+    validate_params,
+)
 from sklearn.utils._tags import get_tags
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
@@ -12,6 +19,7 @@ except ImportError:  # scikit-learn 1.6
     from sklearn.utils._estimator_html_repr import _VisualBlock as VisualBlock
 
 __all__ = [
+    "BaseSearchCV",
     "HasMethods",
     "Interval",
     "StrOptions",
@@ -21,6 +29,7 @@ __all__ = [
     "get_tags",
     "num_samples",
     "safe_indexing",
+    "validate_parameter_constraints",
     "validate_params",
 ]
 
