@@ -1,5 +1,6 @@
 """The model of a scene under any light: :class:`Relighter`."""
 
+import sys
 import warnings
 from itertools import chain
 from numbers import Integral, Real
@@ -325,16 +326,13 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         # Not views, which would keep all of a block.
         return (image.copy() for block in blocks for image in block)
 
-    def predict(self, X, **predict_params):
+    def predict(self, X):
         """Predict photographs.
 
         Parameters
         ----------
         X : array-like of shape (m, n_light_features)
             Lights, in the units that `fit` saw.
-
-        **predict_params : dict
-            Passed on to the regressor.
 
         Returns
         -------
@@ -345,12 +343,15 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         Raises
         ------
         ValueError
-            If the lights have another width than in `fit`, or are not finite.
+            If the lights have another width than in `fit`, or are not finite. If one of scikit-learn's own metrics asks
+            for photographs, as with ``scoring="r2"`` in a search: they compare tables only.
         """
         check_is_fitted(self)
         with naming("X"):
             num_samples(X)
-        blocks = self._predict_blocks(X, **predict_params)
+        if len(self._target_shape) > 1:
+            _refuse_metrics_of_tables()
+        blocks = self._predict_blocks(X)
         first = next(blocks)
         if len(first) == num_samples(X):
             return first
@@ -361,14 +362,14 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             start += len(block)
         return images
 
-    def _predict_blocks(self, X, **predict_params):
+    def _predict_blocks(self, X):
         """Predict some lights at a time, as many as stay within a bounded number of values."""
         n_lights = max(1, _BLOCK_VALUES // int(np.prod(self._target_shape)))
         n_samples = num_samples(X)
         for block in gen_batches(max(1, n_samples), n_lights):
             # Lights that fit into one block go on as they are, whatever kind of table they are.
             some = X if n_samples <= n_lights else safe_indexing(X, block)
-            images = super().predict(some, **predict_params)
+            images = super().predict(some)
             if self.pixel_weight_ is not None:
                 images[:, self.pixel_weight_ == 0] = 0
             yield images
@@ -563,6 +564,23 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             name_details=[str(part) for part in parts.values()],
             dash_wrapped=True,
         )
+
+
+def _refuse_metrics_of_tables():
+    """Raise an error if the prediction is for a scorer with one of scikit-learn's metrics.
+
+    These refuse photographs after they have been predicted, and do not say what to use. No argument tells `predict`
+    what it is called for, so this looks at the callers.
+    """
+    frame = sys._getframe()
+    while frame := frame.f_back:
+        if frame.f_code.co_name == "_score" and frame.f_globals["__name__"] == "sklearn.metrics._scorer":
+            metric = frame.f_locals["self"]._score_func
+            if metric.__module__.startswith("sklearn."):
+                raise ValueError(
+                    f"scoring by scikit-learn's {metric.__name__} takes tables, not photographs: use scoring=None (R^2"
+                    " over all values), or sklrelight.metrics.make_relative_error_scorer() or another scorer from there"
+                )
 
 
 class StreamedR2:
