@@ -2,10 +2,13 @@
 
 import math
 from copy import deepcopy
+from numbers import Integral, Real
 
 from skorch.callbacks import Callback, LRScheduler
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from tqdm.auto import tqdm
+
+from ..utils._sklearn_compat import Interval
 
 __all__ = [
     "BatchSizeStages",
@@ -28,14 +31,22 @@ def named_callbacks(callbacks):
     Returns
     -------
     list of (str, Callback)
-        A callback without a name has that of its class.
+        A callback without a name has that of its class, with a number where there are several: as skorch has it.
 
     Examples
     --------
-    >>> [name for name, _ in named_callbacks([("stages", BatchSizeStages()), PlateauLearningRate()])]
-    ['stages', 'PlateauLearningRate']
+    >>> [name for name, _ in named_callbacks([("stages", BatchSizeStages()), TrainingProgress(), TrainingProgress()])]
+    ['stages', 'TrainingProgress_1', 'TrainingProgress_2']
     """
-    return [item if isinstance(item, tuple) else (type(item).__name__, item) for item in callbacks or []]
+    named = []
+    for item in callbacks or []:
+        if isinstance(item, tuple) and len(item) == 2:
+            named.append(item)
+            continue
+        alike = [other for other in callbacks if type(other) is type(item)]
+        name = type(item).__name__
+        named.append((f"{name}_{alike.index(item) + 1}" if len(alike) > 1 else name, item))
+    return named
 
 
 def stage_batch_size(batch_size, factor, stage):
@@ -122,6 +133,15 @@ class BatchSizeStages(Callback):
     2
     """
 
+    _parameter_constraints: dict[str, list] = {
+        "n_stages": [Interval(Integral, 1, None, closed="left")],
+        "factor": [Interval(Real, 0, 1, closed="right")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left"), None],
+        "target_loss": [Interval(Real, 0, None, closed="left")],
+        "restore_best": ["boolean"],
+    }
+
     def __init__(self, n_stages=4, factor=0.5, max_epochs=5, patience=3, target_loss=0.0, restore_best=False):
         self.n_stages = n_stages
         self.factor = factor
@@ -137,24 +157,33 @@ class BatchSizeStages(Callback):
         self.finished_ = False
         return self
 
-    def _start_stage(self, net, stage):
-        self.stage_ = stage
-        self.batch_size_ = net.batch_size_ = stage_batch_size(net.batch_size, self.factor, stage)
-        self.epoch_ = 0
-        self.stage_best_loss_ = math.inf
-        self.n_bad_epochs_ = 0
-
     def on_train_begin(self, net, **kwargs):
-        """Set the first batch size."""
-        self._start_stage(net, 0)
+        """Go before the first stage."""
+        self.stage_ = -1
+        self.stage_over_ = True
 
     def on_epoch_begin(self, net, **kwargs):
-        """Record the stage and its batch size."""
+        """Begin the next stage where the last one is over, and record the stage and its batch size."""
+        if self.stage_over_:
+            self._begin_stage(net)
         net.history.record("stage", self.stage_)
         net.history.record("batch_size", self.batch_size_)
 
+    def _begin_stage(self, net):
+        self.stage_ += 1
+        self.stage_over_ = False
+        self.batch_size_ = net.batch_size_ = stage_batch_size(net.batch_size, self.factor, self.stage_)
+        self.epoch_ = 0
+        self.stage_best_loss_ = math.inf
+        self.n_bad_epochs_ = 0
+        for _, callback in net.callbacks_:
+            # Made anew, at the rate that the optimiser has come to. Not before: in which order the callbacks stand,
+            # and so whether a scheduler has seen the last loss of the stage before, is to make no difference.
+            if isinstance(getattr(callback, "lr_scheduler_", None), ReduceLROnPlateau):
+                callback.on_train_begin(net)
+
     def on_epoch_end(self, net, **kwargs):
-        """Judge the epoch, and pass on to the next stage where this one is over."""
+        """Judge the epoch, and say whether the stage is over."""
         validated = "valid_loss" in net.history[-1]
         loss = net.history[-1, "valid_loss" if validated else "train_loss"]
         self.epoch_ += 1
@@ -169,22 +198,11 @@ class BatchSizeStages(Callback):
             self.n_bad_epochs_ += 1
 
         out_of_patience = self.patience is not None and self.stage_ > 0 and self.n_bad_epochs_ >= self.patience
-        stage_end = self.epoch_ >= self.max_epochs or out_of_patience
-        net.history.record("event_stage_end", stage_end)
-        if stage_end:
-            self._end_stage(net, loss)
-
-    def _end_stage(self, net, loss):
-        self._restore(net)
-        if self.stage_ + 1 == self.n_stages or loss < self.target_loss:
-            self.finished_ = True
-            return
-        self._start_stage(net, self.stage_ + 1)
-        for _, callback in net.callbacks_:
-            # A plateau scheduler is made anew, at the rate that the optimiser has come to. One that steps by the
-            # batch follows a plan over the whole fit, and goes on.
-            if isinstance(callback, LRScheduler) and callback.step_every == "epoch":
-                callback.on_train_begin(net)
+        self.stage_over_ = self.epoch_ >= self.max_epochs or out_of_patience
+        net.history.record("event_stage_end", self.stage_over_)
+        if self.stage_over_:
+            self._restore(net)
+            self.finished_ = self.stage_ + 1 == self.n_stages or loss < self.target_loss
 
     def on_train_end(self, net, **kwargs):
         """Keep the best weights, also where training was interrupted."""
@@ -217,6 +235,12 @@ class PlateauLearningRate(LRScheduler):
     Keras counts an epoch as bad unless the loss fell by an absolute 1e-4. Both are as in Keras here.
     """
 
+    _parameter_constraints: dict[str, list] = {
+        "factor": [Interval(Real, 0, 1, closed="neither")],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "min_learning_rate": [Interval(Real, 0, None, closed="left")],
+    }
+
     def __init__(self, factor=0.5, patience=2, min_learning_rate=1e-7):
         super().__init__(ReduceLROnPlateau, monitor="train_loss", event_name=None)
         self.factor = factor
@@ -240,7 +264,16 @@ class PlateauLearningRate(LRScheduler):
 
 
 class LinearDecay(Callback):
-    """Let the learning rate fall along a line to 0, by observations or by time, whichever is further on."""
+    """Let the learning rate fall along a line to 0, by observations or by time, whichever is further on.
+
+    Parameters
+    ----------
+    n_observations : int or None, default=None
+        Number of observations at which it is 0. None: the budget of the fit.
+    """
+
+    def __init__(self, n_observations=None):
+        self.n_observations = n_observations
 
     def on_train_begin(self, net, **kwargs):
         """Remember the rates at the start."""
@@ -251,7 +284,8 @@ class LinearDecay(Callback):
         if not training:
             return
         batches = net.training_batches_
-        progress = max((batches.n_drawn - len(batch[0])) / batches.max_observations, net.clock.progress)
+        n_observations = self.n_observations or batches.max_observations
+        progress = max((batches.n_drawn - len(batch[0])) / n_observations, net.clock.progress)
         for group, rate in zip(net.optimizer_.param_groups, self.rates_, strict=True):
             group["lr"] = rate * max(0.0, 1 - progress)
 

@@ -21,7 +21,7 @@ from ..utils import (
     check_pixel_weight,
     naming,
 )
-from ..utils._sklearn_compat import Interval, StrOptions, fit_context
+from ..utils._sklearn_compat import Interval, StrOptions, fit_context, validate_parameter_constraints
 from ._batches import Observations, as_tensor
 from ._callbacks import BatchSizeStages, named_callbacks
 from ._checkpoint import EpochCheckpoint, FitCheckpoint, fit_fingerprint
@@ -387,7 +387,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
                 train, valid = split_lights(observations, config.validation_fraction, seed)
                 net = make_net(config, self.callbacks, train, valid)
                 if checkpoint is not None:
-                    net.callbacks.append(("checkpoint", EpochCheckpoint(checkpoint, seed)))
+                    net.callbacks.append(EpochCheckpoint(checkpoint, seed))
                 net.clock = Clock(config.max_time, ensemble.stop)
                 net.clock.elapsed = clock_start.elapsed
                 with freed_memory_kept():
@@ -436,11 +436,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         features = self._check_features(X, reset=False)
         module = self.net_.module_.eval()
         device = next(module.parameters()).device
-        lights, pixels = (
-            torch.from_numpy(np.require(table, np.float32, ["C", "W"])).to(device)
-            for table in (features.lights, features.pixels)
-        )
-        encoded = module.predict_product(lights, pixels)
+        encoded = module.predict_product(as_tensor(features.lights, device), as_tensor(features.pixels, device))
         if self.target_range_ is not None:
             np.clip(encoded, *self.target_range_, out=encoded)
         if (
@@ -495,12 +491,14 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         for callback in callbacks:
             if not isinstance(callback, Callback):
                 raise ValueError(f"callbacks must be skorch callbacks or pairs of a name and one, got {callback!r}")
-        if self.max_observations is None and self.max_time is None:
-            if not any(isinstance(callback, BatchSizeStages) for callback in callbacks):
-                raise ValueError(
-                    "max_observations and max_time are None, and no BatchSizeStages is among the callbacks: nothing"
-                    " ends the fit; set one of them"
-                )
+            constraints = getattr(callback, "_parameter_constraints", {})
+            validate_parameter_constraints(constraints, callback.get_params(deep=False), type(callback).__name__)
+        staged = any(isinstance(callback, BatchSizeStages) for callback in callbacks)
+        if self.max_observations is None and self.max_time is None and not staged:
+            raise ValueError(
+                "max_observations and max_time are None, and no BatchSizeStages is among the callbacks: nothing ends"
+                " the fit; set one of them"
+            )
 
     def _check_training_data(self, X, y):
         """Return features, targets, and the rows of the targets that belong to the features' lights, or None."""
