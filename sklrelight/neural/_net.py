@@ -61,7 +61,7 @@ class RelightingNet(NeuralNet):
     """A skorch net that trains on :class:`~sklrelight.neural.Observations`.
 
     It differs from its parent where that one costs speed or loses information: losses are summed on the device and
-    read once an epoch, so that the history has no rows for single batches; training goes on until the batches or the
+    read once an epoch, and the history has a row for the running batch alone; training goes on until the batches or the
     time are exhausted or a callback has ``finished_``; Ctrl-C is remembered in `interrupted_`.
 
     Parameters
@@ -143,7 +143,8 @@ class RelightingNet(NeuralNet):
         valid_batches = None if valid is None else self.get_iterator(valid, training=False)
         datasets = {"dataset_train": train, "dataset_valid": valid}
         try:
-            while not self._is_over():
+            # However short the time, it is trained on one batch.
+            while not (self.training_batches_.n_drawn and self._is_over()):
                 self.notify("on_epoch_begin", **datasets)
                 self.training_batches_.batch_size = self.batch_size_
                 self.run_single_epoch(self.training_batches_, training=True, prefix="train", step_fn=self.train_step)
@@ -226,7 +227,8 @@ class RelightingNet(NeuralNet):
         return self.criterion_(y_pred, target, weight)
 
     def on_batch_begin(self, net, batch=None, training=False, **kwargs):
-        """Keep no history of single batches: a fit has tens of thousands."""
+        """Keep the row of the running batch alone: a fit has tens of thousands."""
+        self.history_[-1]["batches"][:] = [{}]
 
     def trim_for_prediction(self):
         """Drop what only training needs: optimiser, callbacks, batches. The history stays."""
