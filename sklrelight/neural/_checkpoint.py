@@ -5,7 +5,9 @@ import io
 import os
 import pickle
 import re
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import filelock
 import numpy as np
@@ -141,8 +143,10 @@ class FitCheckpoint:
 
     def close(self):
         """Let other fits have the file."""
+        # Before it is released: afterwards, it may be another fit's. Windows deletes no open file, but does so then.
+        with suppress(OSError):
+            os.unlink(self._lock.lock_file)
         self._lock.release()
-        Path(self._lock.lock_file).unlink(missing_ok=True)
 
     @staticmethod
     def remove(path):
@@ -168,9 +172,10 @@ class EpochCheckpoint(Callback):
         self.seed = seed
 
     def on_train_begin(self, net, **kwargs):
-        """Put the state of the earlier fit back, or write the first state: a file that cannot be written is told now."""
+        """Put the state of the earlier fit back, or write the first state."""
         state = self.checkpoint.state
         if "module" not in state:
+            # That the file cannot be written is to be known before hours of training.
             self._write(net)
             return
         net.module_.load_state_dict(state["module"])
@@ -187,7 +192,7 @@ class EpochCheckpoint(Callback):
                 dropout.generator.set_state(drawn)
         for name, callback in net.callbacks_:
             for attribute, value in state["callbacks"].get(name, {}).items():
-                kept = getattr(callback, attribute, None)
+                kept: Any = getattr(callback, attribute, None)
                 if hasattr(kept, "load_state_dict"):
                     kept.load_state_dict(value)
                 else:
