@@ -4,11 +4,13 @@ import ctypes
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
+from sklearn import config_context, get_config
 from sklearn.base import clone
 from skorch.callbacks import LRScheduler
 from skorch.helper import predefined_split
@@ -193,10 +195,13 @@ def fit_side_by_side(fits, n_workers=None):
             fit(number)
         return
 
+    config = get_config()
+
     def fit_in_thread(number):
         # torch's own setting is the process's; OpenMP's is the thread's, once torch has looked at it.
         torch.get_num_threads()
-        with threadpool_limits(n_threads // n_workers, user_api="openmp"):
+        # scikit-learn's settings are the thread's, too.
+        with config_context(**config), threadpool_limits(n_threads // n_workers, user_api="openmp"):
             fit(number)
 
     with ThreadPoolExecutor(n_workers) as pool:
@@ -232,10 +237,9 @@ def freed_memory_kept():
     fifth of the step's time. Afterwards what is free is given back, and glibc has the thresholds at which its own
     adaptation ends. Elsewhere than on glibc, nothing is done. No result depends on it.
     """
-    try:
+    libc: Any = None
+    with suppress(OSError, TypeError):
         libc = ctypes.CDLL(None)
-    except (OSError, TypeError):
-        libc = None
     if not hasattr(libc, "gnu_get_libc_version"):
         yield
         return
