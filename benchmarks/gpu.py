@@ -1,8 +1,8 @@
 """Training and predicting on CUDA: share of a bare bfloat16 product's rate, and the time of a full Waldorf epoch.
 
-The product is batch x 600 x 600, timed in the same run; the card's nominal rate stands beside it. Operations are
-counted as in throughput.py. The capture has the size of the Waldorf one, 1024 photographs of 696 x 464, and random
-values. The first epoch compiles the step, and is not counted.
+The product is batch x 600 x 600 and timed in the same run; the nominal rate of the card is shown, too. Operations are
+counted as in throughput.py. The capture has random values and the size of Waldorf: 1024 photographs of 696 x 464. The
+first of two epochs compiles the step and does not count.
 
     python benchmarks/gpu.py
 """
@@ -33,7 +33,7 @@ NOMINAL = {
 
 
 def nominal_rate(name):
-    """Look a card's nominal rate up; in words."""
+    """Look up the nominal rate of a card, as a text."""
     return next((f"{rate} TFLOP/s" for part, rate in NOMINAL.items() if part in name), "unknown")
 
 
@@ -41,7 +41,8 @@ def measure(case, capture, device, seconds=1.0, precision="bfloat16", compile_st
     """Measure one network; return a dictionary of rates in operations a second, shares and seconds."""
     widths, batch_size, _ = CASES[case]
     features, images = capture
-    regressor = make_regressor(case, precision, device, max_epochs=2, max_observations=None, compile=compile_step)
+    n_observations = features.shape[0] * features.shape[1]
+    regressor = make_regressor(case, precision, device, max_observations=2 * n_observations, compile=compile_step)
 
     def bare():
         return product_rate(batch_size, 600, getattr(torch, precision), device, seconds)
@@ -52,7 +53,6 @@ def measure(case, capture, device, seconds=1.0, precision="bfloat16", compile_st
     fit_seconds = time.perf_counter() - start
     products.append(bare())
     epoch_seconds = regressor.history_[-1, "dur"]
-    n_observations = features.shape[0] * features.shape[1]
     training = n_observations * count_operations(widths)[0] / epoch_seconds
     some_lights = features[: max(1, features.shape[0] // 16)]
     predicting_rate(regressor, some_lights)
@@ -92,7 +92,7 @@ def main():
     if not torch.cuda.is_available():
         print("There is no CUDA device here: nothing to measure.")
         return
-    # Half precision, for the photographs alone would take 4 GB otherwise.
+    # In float32 the photographs alone would take 4 GB.
     report(torch.cuda.get_device_name(), make_capture(*WALDORF, dtype=np.float16), torch.device("cuda"))
 
 

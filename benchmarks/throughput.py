@@ -1,9 +1,9 @@
 """Share of a bare matrix product's rate that training and predicting reach, and time per observation by capture size.
 
-Floating-point operations: a multiplication and an addition a weight. Training counts each weight three times (forwards,
-and backwards for the weight and for the input), the first layer's twice, for nothing needs its input's gradient.
-Predicting counts each weight once, the first layer's not at all, for its parts are computed once for many observations.
-The bare product is batch x 600 x 600 in the precision in use. All are timed in turns; run it on an idle machine:
+Each use of a weight is a multiplication and an addition. Training uses a weight three times: forwards, and backwards
+for the weight and for the input. In the first layer it is twice, since the input needs no gradient. Predicting uses a
+weight once, and those of the first layer do not count, since their products are shared by many observations. The bare
+product is batch x 600 x 600 in the precision in use. All are timed in turns; run it on an idle machine:
 
     python benchmarks/throughput.py [--long]
 """
@@ -17,17 +17,16 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from sklrelight import RelightingMLPRegressor
-from sklrelight.features import PixelLightFeatures
-from sklrelight.training import has_bfloat16_units, resolve_device
+from sklrelight import PixelLightFeatures, RelightingMLPRegressor
+from sklrelight.neural._config import has_bfloat16_units, resolve_device
 
-# Hidden layers, batch, optimiser: the published network, and the default one.
+# Hidden layers, batch size and optimiser of the published network and of the default one.
 CASES = {"5 x 600": ((600,) * 5, 20_000, "adam"), "3 x 256": ((256,) * 3, 5000, "muon")}
 N_LIGHT_FEATURES, N_PIXEL_FEATURES, N_CHANNELS = 3, 17, 3
 
 
 def make_capture(n_lights, image_shape, dtype=np.float32, seed=0):
-    """Make features and random photographs, light by light, so that nothing else is in memory."""
+    """Make features and random photographs, one at a time, so that nothing else is in memory."""
     rng = np.random.default_rng(seed)
     lights = rng.standard_normal((n_lights, N_LIGHT_FEATURES), np.float32)
     pixels = rng.standard_normal((image_shape[0] * image_shape[1], N_PIXEL_FEATURES), np.float32)
@@ -50,7 +49,7 @@ def synchronize(device):
 
 
 def product_rate(n_rows, width, dtype, device, seconds):
-    """Time a bare product for some seconds; return operations a second."""
+    """Time a bare product for some seconds; return the number of operations a second."""
     rows, weights = (torch.randn(n, width, device=device).to(dtype) for n in (n_rows, width))
     out = torch.empty_like(rows)
     torch.mm(rows, weights, out=out)
@@ -67,21 +66,22 @@ def product_rate(n_rows, width, dtype, device, seconds):
 def make_regressor(case, precision, device, **parameters):
     """Make a regressor for one of the cases."""
     widths, batch_size, optimizer = CASES[case]
+    # As in the recipes: the published network has dense layers alone, and a loss of three terms.
+    published = {"light_pixel_products": False, "luminance_weight": 1.0, "relative_weight": 0.01}
     return RelightingMLPRegressor(
         widths,
         optimizer=optimizer,
         batch_size=batch_size,
-        # As in the recipes: the network of Colburn 2019 is of dense layers alone.
-        light_pixel_products=optimizer == "muon",
         precision=precision,
         device=str(device),
         random_state=0,
+        **(published if optimizer == "adam" else {}),
         **parameters,
     )
 
 
 def training_rate(case, capture, n_steps, precision, device):
-    """Train by `fit`, all of its overhead included; return operations a second."""
+    """Train by `fit`, all of its overhead included; return the number of operations a second."""
     widths, batch_size, _ = CASES[case]
     regressor = make_regressor(case, precision, device, max_observations=n_steps * batch_size, compile=False)
     start = time.perf_counter()
@@ -90,7 +90,7 @@ def training_rate(case, capture, n_steps, precision, device):
 
 
 def predicting_rate(regressor, features):
-    """Predict, writing the photographs included; return operations a second."""
+    """Predict, the writing of the images included; return the number of operations a second."""
     start = time.perf_counter()
     regressor.predict(features)
     n_observations = features.shape[0] * features.shape[1]
@@ -99,7 +99,7 @@ def predicting_rate(regressor, features):
 
 
 def report_shares(capture, precision, device, seconds, n_repeats):
-    """Print a row for each network."""
+    """Print a table with a row for each network."""
     print("| network | batch | bare product, GFLOP/s | training, GFLOP/s | share | predicting, GFLOP/s | share |")
     print("|---|---|---|---|---|---|---|")
     features, _ = capture
@@ -112,7 +112,7 @@ def report_shares(capture, precision, device, seconds, n_repeats):
         fitted = make_regressor(case, precision, device, max_observations=batch_size).fit(*capture)
         rows = []
         for _ in range(n_repeats):
-            # A product before and after each: other work on the machine comes and goes.
+            # Other work on the machine comes and goes, so a product is timed before and after each.
             products = [bare()]
             training = training_rate(case, capture, n_steps, precision, device)
             products.append(bare())
@@ -131,21 +131,20 @@ def report_shares(capture, precision, device, seconds, n_repeats):
 
 
 def report_times(sizes, precision, device, n_repeats):
-    """Print the time per observation of one epoch of captures of several sizes, in millions of observations."""
+    """Print the time per observation in one epoch, for captures of several sizes in millions of observations."""
     image_shape = (250, 400)
     times: dict[int, list[float]] = {size: [] for size in sizes}
     for _ in range(n_repeats):
         for size in sizes:
             capture = make_capture(10 * size, image_shape)
+            regressor = make_regressor("3 x 256", precision, device, max_observations=1_000_000 * size, compile=False)
             start = time.perf_counter()
-            make_regressor("3 x 256", precision, device, max_epochs=1, max_observations=None, compile=False).fit(
-                *capture
-            )
+            regressor.fit(*capture)
             times[size].append((time.perf_counter() - start) / size)
     print("\n| observations | microseconds an observation | against 1 M |")
     print("|---|---|---|")
     for size in sizes:
-        # Each round's sizes ran one after another: their ratio is within the round.
+        # The sizes of a round ran one after another, so ratios are taken within a round.
         ratio = statistics.median(time / first for time, first in zip(times[size], times[sizes[0]], strict=True))
         print(f"| {size} M | {statistics.median(times[size]):.2f} | {ratio:.2f} |", flush=True)
 
@@ -163,7 +162,7 @@ def main(n_repeats, seconds, long):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=8.0, help="of training, each time")
-    parser.add_argument("--long", action="store_true", help="100 M observations as well")
+    parser.add_argument("--seconds", type=float, default=8.0, help="length of each training")
+    parser.add_argument("--long", action="store_true", help="measure 100 M observations as well")
     arguments = parser.parse_args()
     main(arguments.repeats, arguments.seconds, arguments.long)

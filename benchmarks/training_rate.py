@@ -1,7 +1,7 @@
 """Rate of training through the library against a torch loop written by hand, in one run.
 
-Both train a network of the same layers, each from random weights of its own, with the same loss, optimiser, batch size
-and precision, on the same data, in turns. Run it on an otherwise idle machine:
+Both train a network of the same layers, each from random weights of its own, with the same loss, optimiser, learning
+rate, batch size and precision, on the same data, in turns. Run it on an otherwise idle machine:
 
     python benchmarks/training_rate.py
 """
@@ -16,12 +16,12 @@ import torch
 
 from sklrelight import LogExposureScaler, PixelLightFeaturizer, RelightingMLPRegressor
 from sklrelight.datasets import make_scene
-from sklrelight.training import has_bfloat16_units
+from sklrelight.neural._config import has_bfloat16_units, resolve_device
 
 
 def by_hand(features, images, widths, batch_size, n_steps, half_precision):
-    """Train as one would without the library; return observations a second."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Train as one would without the library; return the number of observations a second."""
+    device = resolve_device("auto")
     lights, pixels, targets = (
         torch.as_tensor(table, device=device)
         for table in (features.lights, features.pixels, images.reshape(-1, images.shape[-1]))
@@ -36,7 +36,9 @@ def by_hand(features, images, widths, batch_size, n_steps, half_precision):
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
     luma = torch.tensor([0.299, 0.587, 0.114], device=device)
 
-    def step():
+    def step(number):
+        for group in optimizer.param_groups:
+            group["lr"] = 1e-3 * (1 - number / n_steps)
         light = torch.randint(n_lights, (batch_size,), device=device)
         pixel = torch.randint(n_pixels, (batch_size,), device=device)
         X = torch.cat([lights[light], pixels[pixel]], dim=1)
@@ -53,26 +55,28 @@ def by_hand(features, images, widths, batch_size, n_steps, half_precision):
         optimizer.step()
         return loss
 
-    step()
+    step(0)
     start = time.perf_counter()
-    for _ in range(n_steps):
-        loss = step()
+    for number in range(n_steps):
+        loss = step(number)
     # Reading the last loss waits for everything before it.
     loss.item()
     return n_steps * batch_size / (time.perf_counter() - start)
 
 
 def by_library(features, images, widths, batch_size, n_steps, half_precision):
-    """Train by `fit`, all of its overhead included; return observations a second."""
+    """Train by `fit`, all of its overhead included; return the number of observations a second."""
     regressor = RelightingMLPRegressor(
         widths,
         light_pixel_products=False,
+        luminance_weight=1.0,
+        relative_weight=0.01,
         optimizer="adam",
-        learning_rate="constant",
         learning_rate_init=1e-3,
         batch_size=batch_size,
         max_observations=n_steps * batch_size,
         precision="bfloat16" if half_precision else "float32",
+        compile=False,
         random_state=0,
     )
     start = time.perf_counter()
@@ -86,11 +90,11 @@ def main(n_repeats, seconds):
     images = LogExposureScaler().fit_transform(scene.images)
     features = PixelLightFeaturizer(random_state=0).fit(scene.lights, images).transform(scene.lights)
     images = np.ascontiguousarray(images)
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
-    print(f"{device}, {torch.get_num_threads()} threads, torch {torch.__version__}; rates in observations a second")
+    name = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
+    print(f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}; rates in observations a second")
     print("| network | batch | precision | by hand | library | library / by hand (median, min, max) |")
     print("|---|---|---|---|---|---|")
-    units = has_bfloat16_units(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    units = has_bfloat16_units(resolve_device("auto"))
     for widths, batch_size in (((256,) * 3, 5000), ((600,) * 5, 20_000)):
         for half_precision in (False, True) if units else (False,):
             case = (features, images, widths, batch_size)
@@ -111,6 +115,6 @@ def main(n_repeats, seconds):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of training, each time")
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of each training")
     arguments = parser.parse_args()
     main(arguments.repeats, arguments.seconds)

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from sklrelight.networks import RelightingMLP
+from sklrelight.neural import RelightingMLP
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-gpu, throughput = (importlib.import_module(name) for name in ("gpu", "throughput"))
+gpu, throughput, training_rate = (importlib.import_module(name) for name in ("gpu", "throughput", "training_rate"))
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture
 def small(monkeypatch):
-    """A capture of 8 photographs, and a narrow network in the cases' place."""
+    """A capture of 8 photographs, and a narrow network in place of the benchmarked ones."""
     for module in (gpu, throughput):
         monkeypatch.setattr(module, "CASES", {"2 x 16": ((16, 16), 32, "muon")})
     return throughput.make_capture(8, (6, 8), np.float16)
@@ -58,5 +58,17 @@ def test_without_cuda_it_says_so(capsys):
 
 
 def test_the_table_of_shares_has_a_row_a_network(small, capsys):
-    throughput.report_shares(small, "float32", CPU, seconds=0.04, n_repeats=1)
+    throughput.report_shares(small, "float32", CPU, seconds=0.001, n_repeats=1)
     assert capsys.readouterr().out.splitlines()[-1].startswith("| 2 x 16 | 32 |")
+
+
+def test_the_loop_by_hand_and_the_library_train_the_same_network_at_some_rate():
+    features, images = throughput.make_capture(8, (6, 8))
+    for train in (training_rate.by_hand, training_rate.by_library):
+        assert train(features, images, (16, 16), 32, 5, half_precision=False) > 0
+
+
+def test_the_time_of_an_observation_has_a_row_a_size(monkeypatch, capsys):
+    monkeypatch.setattr(throughput, "CASES", {"3 x 256": ((16,), 5000, "muon")})
+    throughput.report_times([1], "float32", CPU, n_repeats=1)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("| 1 M | ")
