@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-import sklrelight
+from sklrelight import ImageStack, make_relighter
 from sklrelight.metrics import relative_error
 
 
@@ -36,13 +36,13 @@ class Peak(threading.Thread):
 def main(stack, lights, where, n_photographs, n_observations):
     """Fit four photographs in five, and predict some of the others."""
     held_out = np.arange(int(n_photographs)) % 5 == 2
-    images = sklrelight.ImageStack(stack)[: int(n_photographs)]
+    images = ImageStack(stack)[: int(n_photographs)]
     lights = np.load(lights)[: int(n_photographs)]
     train = images[~held_out]
     imported = anonymous()
     peak = Peak()
     peak.start()
-    relighter = sklrelight.make_relighter(max_observations=int(n_observations), random_state=0)
+    relighter = make_relighter(max_observations=int(n_observations), random_state=0)
     start, cpu = time.perf_counter(), time.process_time()
     relighter.fit(lights[~held_out], train if where == "disk" else np.asarray(train))
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
