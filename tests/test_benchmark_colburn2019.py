@@ -36,7 +36,7 @@ def test_the_split_is_seeded_and_holds_out_two_fifths():
     assert not np.array_equal(fitted, benchmark.split(1024, 1)[0])
 
 
-def test_figures_are_of_the_encoded_domain_and_pooled():
+def test_errors_are_encoded_and_pooled():
     rng = np.random.default_rng(0)
     images = rng.random((50, 4, 5, 3)).astype(np.float32) ** 3
     predicted = np.clip(images + rng.normal(0, 0.05, images.shape), 0, 1).astype(np.float32)
@@ -46,19 +46,20 @@ def test_figures_are_of_the_encoded_domain_and_pooled():
         def predict(self, lights):
             return predicted[lights[:, 0].astype(int)]
 
-    each, pooled = benchmark.errors(Predicts(), scaler, np.arange(50.0)[:, None], images)
+    each, pooled = benchmark.measure(Predicts(), scaler, np.arange(50.0)[:, None], images)
     difference = scaler.transform(predicted) - scaler.transform(images)
     expected = [np.square(difference).mean(), np.abs(difference).max()]
     expected.append(np.sqrt(np.square(difference).sum() / np.square(scaler.transform(images)).sum()))
     assert pooled == pytest.approx(expected, rel=1e-5)
     assert each[7].mean_squared_error == pytest.approx(np.square(difference[7]).mean(), rel=1e-5)
-    assert max(figures.max_error for figures in each) == pooled.max_error
+    assert max(errors.max_error for errors in each) == pooled.max_error
 
 
 def test_a_short_run_on_a_small_capture(data_dir, tmp_path, capsys, small_network):
     folder = str(data_dir / "ltm_figure")
     shape = ["--image-shape", "29", "43"]
-    benchmark.main([folder, *shape, "--downscale", "2", "--max-observations", "5000", "--output", str(tmp_path)])
+    shortened = ["--max-observations", "5000", "--epochs", "1"]
+    benchmark.main([folder, *shape, "--downscale", "2", *shortened, "--output", str(tmp_path)])
     shown = capsys.readouterr().out
     assert "1024 photographs of 14 x 21 pixels; 410 to test on" in shown
     rows = [line for line in shown.splitlines() if line.startswith(("| colburn2019", "| default"))]
@@ -68,7 +69,7 @@ def test_a_short_run_on_a_small_capture(data_dir, tmp_path, capsys, small_networ
         assert (tmp_path / f"ltm_figure_{recipe}.png").stat().st_size > 10_000
 
 
-def test_published_figures_stand_beside_those_of_their_capture(data_dir, tmp_path, capsys, monkeypatch, small_network):
+def test_published_errors_stand_beside_those_of_their_capture(data_dir, tmp_path, capsys, monkeypatch, small_network):
     small = benchmark.load_ltm(data_dir / "ltm_figure", (29, 43), downscale=4)
     monkeypatch.setitem(benchmark.FETCH, "bull", lambda downscale: small)
     benchmark.main(["bull", "--max-observations", "2000", "--output", str(tmp_path)])
