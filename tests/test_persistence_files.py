@@ -69,6 +69,11 @@ def round_trip(relighter, path):
     return load_model(path)
 
 
+def rows(history):
+    """Rows of epochs, without what skorch notes of the batch that ran last."""
+    return [{name: value for name, value in row.items() if name != "batches"} for row in history]
+
+
 def assert_equal(loaded, relighter, lights):
     lights = lights * 1.01
     predicted, expected = loaded.predict(lights), relighter.predict(lights)
@@ -142,7 +147,8 @@ def test_networks_predict_the_same_bytes(parameters, scaling, path):
         getattr(relighter.regressor_, "weights_", None), abs=0
     )
     for own, expected in zip(loaded.regressor_.members_, relighter.regressor_.members_, strict=True):
-        for name in ("history_", "config_", "target_range_", "n_observations_", "compiled_"):
+        assert rows(own["mlp"].history_) == rows(expected["mlp"].history_)
+        for name in ("config_", "target_range_", "n_observations_", "compiled_"):
             assert getattr(own["mlp"], name) == getattr(expected["mlp"], name)
         names = expected["featurizer"].get_feature_names_out()
         np.testing.assert_array_equal(own["featurizer"].get_feature_names_out(), names)
@@ -385,8 +391,8 @@ NESTED = json.loads("[" * 300 + "]" * 300)
         (lie(*BLEND, "members_", value=[]), "there is no member"),
         (lie(*BLEND, "members_", value=lambda members: members * 2), "there is no array"),
         (lie(*BLEND, "interpolation_", value=None), "belong to nothing"),
-        (lie(*BLEND, "weights_", value=None), "an interpolation has no weight"),
-        (lie(*BLEND, "weights_", value="A"), "no order of memory"),
+        (lie(*BLEND, "weights_", value=None), "there is not a weight for each cluster"),
+        (lie(*BLEND, "weights_", value="A"), "no order in memory"),
         (lie(*STACKED_STATE, "candidates_", value=lambda c: c * 2), "n_candidates is"),
         (lie(*STACKED_STATE, "_equations", "numbers", 0, value=1000), "equations that there are not"),
         (lie(*STEPS, 0, 0, value="a__b"), "there are steps of the names"),
@@ -431,7 +437,7 @@ def test_unfinished_fits_come_back(path):
     history = first_network(relighter).net_.history
     history.new_epoch()
     history.record("epoch", len(history))
-    assert first_network(round_trip(relighter, path)).history_ == first_network(relighter).history_
+    assert rows(first_network(round_trip(relighter, path)).history_) == rows(history)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

@@ -8,13 +8,12 @@ from sklearn.utils.validation import check_is_fitted
 from ..utils import library_versions, warn_of_other_versions
 from ._container import open_container, write_container
 from ._schema import check, take_fields
-from ._states import Fitted
+from ._states import RELIGHTER
 
 __all__ = ["load_model", "save_model"]
 
 # Number of the description's format: raised with every change of a declaration.
 _FORMAT = 2
-_ROOT = Fitted("Relighter")
 
 
 def save_model(relighter, path):
@@ -69,7 +68,7 @@ def save_model(relighter, path):
     description = {
         "format": _FORMAT,
         "versions": library_versions(),
-        "relighter": _ROOT.write(relighter, "relighter", arrays),
+        "relighter": RELIGHTER.write(relighter, "relighter", arrays),
     }
     # What could not be read back is not written.
     try:
@@ -125,7 +124,7 @@ def load_model(path):
 
 
 def _read(description, arrays):
-    return _ROOT.read(description, "relighter", arrays, SimpleNamespace(n_bytes=arrays.n_bytes))
+    return RELIGHTER.read(description, "relighter", arrays, SimpleNamespace(n_bytes=arrays.n_bytes))
 
 
 def _check_format(description):

@@ -1,5 +1,6 @@
 """A fitted network and the history of its training, written and read."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -32,7 +33,6 @@ __all__ = ["Network"]
 _INT64 = (np.int64,)
 # Types of a history's columns, by the kind of NumPy's type.
 _COLUMN_TYPES = {"b": np.bool_, "i": np.int64, "f": np.float64}
-_DEVICES = ("cpu", "cuda", "mps", "xpu")
 # A row of a history takes some 350 bytes of memory, whatever it takes of the file.
 _MOST_EPOCHS = 2**16
 _BYTES_OF_EPOCH = 32
@@ -42,15 +42,8 @@ def _n_channels(n):
     return split_target_shape((1, *n.target))[1]
 
 
-def _check_module(module, n):
-    if module.n_light_features is not None:
-        possible = n.width < n.n_features and len(module.hidden_layer_sizes) > 0
-        check(possible, "there are no pixel features, or no layer, to multiply those of the light with")
-
-
 _MODULE = Record(
     SimpleNamespace,
-    _check_module,
     n_features=Integer(1, size="n_features"),
     n_outputs=Integer(_n_channels, _n_channels),
     hidden_layer_sizes=Made(ListOf(Integer(1), most=256), list, tuple),
@@ -67,11 +60,7 @@ _MODULE = Record(
 
 
 class Network(Kind):
-    """A net that is trimmed for prediction: its module's parameters and weights, its device and its history.
-
-    The size `width` is the number of light features, `n_features` that of all features, `target` the shape of a
-    target.
-    """
+    """A net that is trimmed for prediction: its module's parameters and weights, its device and its history."""
 
     def write(self, value, where, arrays):
         module = SimpleNamespace(**value.get_params_for("module"))
@@ -115,8 +104,7 @@ def _weights_kind(tensor):
 
 def _device(name, where):
     """The device of the fit if there is such a one here, else the CPU."""
-    kind, _, number = Text().read(name, f"{where}.device", None, None).partition(":")
-    known = kind in _DEVICES and (not number or (number.isascii() and number.isdecimal() and len(number) < 4))
+    known = isinstance(name, str) and re.fullmatch(r"(cpu|cuda|mps|xpu)(:[0-9]{1,3})?", name)
     check(known, f"{where}.device is not known")
     try:
         return resolve_device(name)
@@ -125,7 +113,7 @@ def _device(name, where):
 
 
 def _take_columns(history):
-    """Sort a history by columns, which need not have a value in each row."""
+    """Sort a history by columns, which need not have a value in each row. Rows of single batches are left out."""
     names = {name: None for row in history for name in row if name != "batches"}
     columns = []
     for name in names:

@@ -1,7 +1,8 @@
 """The vocabulary in which a class declares its fitted state: kinds of values that write themselves and are read back.
 
-A declaration names what is kept of an object, in order. Sizes in it are symbols: the first array or number that has
-one sets it, and whatever comes later has to agree.
+A declaration names what is kept of an object, in order, with its type, shape and range. Sizes are symbols such as
+"n_lights": whatever comes first sets one, and whatever comes later has to agree. Instead of a number or a symbol, a
+shape or a range can have a function of the sizes that were set before.
 """
 
 from numbers import Real
@@ -19,7 +20,6 @@ __all__ = [
     "INDICES",
     "Array",
     "Flag",
-    "Groups",
     "Inner",
     "Integer",
     "Kind",
@@ -42,51 +42,20 @@ FLOAT64 = (np.float64,)
 FLOATS = (np.float32, np.float64)
 INDICES = (np.int32, np.int64)
 _LARGEST = float(np.finfo(np.float64).max)
-# Bounds of what a description may hold: length of a list or a text, number of an array's axes, an integer.
+_LARGEST_INTEGER = 2**31 - 1
+# Bounds of what a description may hold: length of a list or a text, number of axes.
 _LONGEST = 2**14
 _MOST_AXES = 8
-_LARGEST_INTEGER = 2**31 - 1
 
 
 def check(condition, message):
-    """Refuse what a file says.
-
-    Parameters
-    ----------
-    condition : bool
-        Whether it is possible.
-
-    message : str
-        Text of the ValueError if it is not.
-    """
+    """Refuse what a file says."""
     if not condition:
         raise ValueError(message)
 
 
 def take_fields(given, where, names):
-    """Check that a description is an object with certain fields and no others.
-
-    Parameters
-    ----------
-    given : object
-        What JSON gave.
-
-    where : str
-        Its place, for messages.
-
-    names : iterable of str
-        The fields.
-
-    Returns
-    -------
-    dict
-        `given`.
-
-    Raises
-    ------
-    ValueError
-        If a field is missing or unknown.
-    """
+    """Check that a description is an object with these fields and no others."""
     check(isinstance(given, dict), f"{where} is no object")
     for name in names:
         check(name in given, f"{where} has no {name!r}")
@@ -102,7 +71,7 @@ class Kind:
     may_be_absent = False
 
     def write(self, value, where, arrays):
-        """Describe a value.
+        """Describe a value by something that JSON takes.
 
         Parameters
         ----------
@@ -113,27 +82,22 @@ class Kind:
             Its place: the name of its array, and of the value in messages.
 
         arrays : dict of str to ndarray
-            The arrays to be saved so far. It gains those of the value.
+            The arrays to be saved, which gain those of the value.
 
         Returns
         -------
         object
-            Something that JSON takes.
-
-        Raises
-        ------
-        ValueError
-            If it cannot be saved.
+            The description.
         """
-        raise NotImplementedError
+        return value
 
     def read(self, given, where, file, sizes):
-        """Make the value from its description.
+        """Make a value from its description, or raise a ValueError.
 
         Parameters
         ----------
         given : object
-            What `write` returned, or what somebody else put there.
+            What `write` returned, or whatever somebody else put there.
 
         where : str
             Its place.
@@ -142,17 +106,12 @@ class Kind:
             The arrays of the file.
 
         sizes : SimpleNamespace
-            The sizes that have been set so far. It may gain some.
+            The sizes that have been set so far. They may gain some.
 
         Returns
         -------
         object
             The value.
-
-        Raises
-        ------
-        ValueError
-            If `given` is out of its range, or does not agree with the sizes.
         """
         raise NotImplementedError
 
@@ -169,16 +128,7 @@ class Flag(Kind):
 
 
 class Number(Kind):
-    """A finite float.
-
-    Parameters
-    ----------
-    least, most : float, str or callable
-        Its range: numbers, sizes, or functions of the sizes.
-
-    size : str or None, default=None
-        The size that it is.
-    """
+    """A finite float from `least` to `most`, which may set a size."""
 
     types: Any = Real
     convert: Any = float
@@ -200,7 +150,7 @@ class Number(Kind):
 
 
 class Integer(Number):
-    """An int, not negative unless its range says so. The parameters are those of :class:`Number`."""
+    """An int from `least` to `most`, which may set a size."""
 
     types = int
     convert = index
@@ -210,19 +160,10 @@ class Integer(Number):
 
 
 class Text(Kind):
-    """A str.
-
-    Parameters
-    ----------
-    allowed : iterable of str or None, default=None
-        What it may be; None: anything.
-    """
+    """A str, one of those that are allowed."""
 
     def __init__(self, allowed=None):
         self.allowed = None if allowed is None else tuple(allowed)
-
-    def write(self, value, where, arrays):
-        return str(value)
 
     def read(self, given, where, file, sizes):
         check(isinstance(given, str) and len(given) <= _LONGEST, f"{where} is no text")
@@ -231,19 +172,7 @@ class Text(Kind):
 
 
 class ListOf(Kind):
-    """A list of values of one kind.
-
-    Parameters
-    ----------
-    kind : Kind
-        The kind of an item.
-
-    most : int, default=2**14
-        The number of items, at most.
-
-    size : str or None, default=None
-        The size that their number is.
-    """
+    """A list of up to `most` values of one kind. Their number may set a size."""
 
     def __init__(self, kind, most=_LONGEST, size=None):
         self.kind, self.most, self.size = kind, most, size
@@ -259,13 +188,7 @@ class ListOf(Kind):
 
 
 class TupleOf(Kind):
-    """A tuple of values of given kinds.
-
-    Parameters
-    ----------
-    *kinds : Kind
-        The kind of each item.
-    """
+    """A tuple of values of given kinds."""
 
     def __init__(self, *kinds):
         self.kinds = kinds
@@ -281,41 +204,21 @@ class TupleOf(Kind):
         return tuple(kind.read(item, f"{where}[{i}]", file, sizes) for i, (kind, item) in enumerate(pairs))
 
 
-class Shape(Kind):
-    """The shape of an array, which is a size.
-
-    Parameters
-    ----------
-    size : str
-        The size.
-
-    most : int, default=8
-        The number of axes, at most.
-    """
+class Shape(ListOf):
+    """The shape of an array, which sets a size that stands for several axes."""
 
     def __init__(self, size, most=_MOST_AXES):
-        self.size, self.axes = size, ListOf(Integer(1), most)
-
-    def write(self, value, where, arrays):
-        return self.axes.write(value, where, arrays)
+        super().__init__(Integer(1), most)
+        self.shape = size
 
     def read(self, given, where, file, sizes):
-        shape = tuple(self.axes.read(given, where, file, sizes))
-        _agree(self.size, shape, where, sizes)
+        shape = tuple(super().read(given, where, file, sizes))
+        _agree(self.shape, shape, where, sizes)
         return shape
 
 
 class Optional(Kind):
-    """A value, or None.
-
-    Parameters
-    ----------
-    kind : Kind
-        The kind of a value that is not None.
-
-    may_be_absent : bool, default=False
-        Whether an object without a value lacks the attribute.
-    """
+    """A value or None. An attribute that is None may also be absent."""
 
     def __init__(self, kind, may_be_absent=False):
         self.kind, self.may_be_absent = kind, may_be_absent
@@ -328,19 +231,7 @@ class Optional(Kind):
 
 
 class Made(Kind):
-    """A value that is saved as something else, of which it can be made.
-
-    Parameters
-    ----------
-    kind : Kind
-        The kind of what is saved.
-
-    take : callable
-        From the value to what is saved.
-
-    make : callable
-        From what was saved to the value.
-    """
+    """A value of which another is saved: `take` gives it, and `make` makes the value of it again."""
 
     def __init__(self, kind, take, make):
         self.kind, self.take, self.make = kind, take, make
@@ -352,26 +243,8 @@ class Made(Kind):
         return self.make(self.kind.read(given, where, file, sizes))
 
 
-def Names(size):  # noqa: N802
-    """Column names, which an estimator need not have; `size` is their number."""
-    texts = Made(ListOf(Text(), size=size), take=list, make=lambda names: np.array(names, dtype=object))
-    return Optional(texts, may_be_absent=True)
-
-
 class Inner(Kind):
-    """A value with sizes of its own, which hold within it alone.
-
-    Parameters
-    ----------
-    kind : Kind
-        The kind of the value.
-
-    *shared : str
-        The sizes that it has in common with what is around it, beside the number of the file's bytes.
-
-    **sizes : callable
-        Sizes that it begins with, as functions of those around it.
-    """
+    """A value whose sizes are its own. `shared` names those that hold around it as well; `sizes` makes others."""
 
     def __init__(self, kind, *shared, **sizes):
         self.kind, self.shared, self.sizes = kind, ("n_bytes", *shared), sizes
@@ -386,21 +259,10 @@ class Inner(Kind):
 
 
 class Record(Kind):
-    """An object with attributes.
+    """An object with attributes, which are read in the order of `fields`.
 
-    It is made without its constructor, which would compute anew what the file holds.
-
-    Parameters
-    ----------
-    cls : type
-        Its class.
-
-    finish : callable or None
-        Called with the object and the sizes once all fields are read: makes what is not saved, and refuses what does
-        not go together.
-
-    **fields : Kind
-        Attributes that are saved, in the order in which they are read.
+    It is made without its constructor, which would compute anew what the file holds. In the end `finish` is called with
+    the object and the sizes. It makes what is not saved, and refuses what does not go together.
     """
 
     def __init__(self, cls, finish=None, **fields):
@@ -433,27 +295,15 @@ class Record(Kind):
 
 
 class Array(Kind):
-    """An array of finite numbers or of bool, in the order of memory that it has: products of matrices round by it.
+    """An array of finite numbers or of bool.
 
-    Parameters
-    ----------
-    shape : tuple
-        Sizes of the axes: numbers, symbols, or functions of the sizes that return a number or a tuple of them. A symbol
-        may be that of a `Shape`, which stands for several axes.
-
-    dtypes : tuple of dtype, default=(float64,)
-        Allowed types.
-
-    least, most : float, str or callable
-        Range of the values; a size, or a function of the sizes.
-
-    nan : bool, default=False
-        Whether there may be NaN.
+    `shape` has a size for each axis, or one for several. `every` says that each integer from `least` to `most` has to
+    occur. The order in memory is kept, because the rounding of matrix products depends on it.
     """
 
-    def __init__(self, shape, dtypes=FLOAT64, *, least=-_LARGEST, most=_LARGEST, nan=False):
+    def __init__(self, shape, dtypes=FLOAT64, *, least=-_LARGEST, most=_LARGEST, nan=False, every=False):
         self.shape, self.dtypes = shape, [np.dtype(dtype) for dtype in dtypes]
-        self.least, self.most, self.nan = least, most, nan
+        self.least, self.most, self.nan, self.every = least, most, nan, every
 
     def write(self, value, where, arrays):
         array = np.asarray(value)
@@ -464,53 +314,38 @@ class Array(Kind):
         return order
 
     def read(self, given, where, file, sizes):
-        check(given in ("C", "F"), f"{where} has no order of memory")
+        check(given in ("C", "F"), f"{where} has no order in memory")
         dtype, found = file.layout(where)
         found = found[::-1] if given == "F" else found
         check(dtype in self.dtypes, f"{where} is an array of {dtype}, which it cannot be")
         # An empty array takes no bytes, whatever its other axes.
         possible = len(found) <= _MOST_AXES and max(found, default=0) <= file.n_bytes
-        wanted = self._wanted(found, sizes)
-        check(possible and wanted == found, f"{where} is an array of shape {found}, which does not fit the rest")
+        fits = possible and self._expected(found, sizes) == found
+        check(fits, f"{where} is an array of shape {found}, which does not fit the rest")
         array = file.take(where)
         array = array.T if given == "F" else array
+        least, most = _resolve(self.least, sizes), _resolve(self.most, sizes)
         values = array[~np.isnan(array)] if self.nan else array
-        if values.size:
-            least, most = _resolve(self.least, sizes), _resolve(self.most, sizes)
-            # NaN is in no range.
-            # As Python's: a float32 cannot be compared with what it cannot hold.
-            within = least <= values.min().item() and values.max().item() <= most
-            check(within, f"{where} has values outside of {least:g} to {most:g}, or that are not finite")
+        # As Python's numbers: a float32 cannot be compared with what it cannot hold. NaN is in no range.
+        within = not values.size or (least <= values.min().item() and values.max().item() <= most)
+        check(within, f"{where} has values outside of {least:g} to {most:g}, or that are not finite")
+        check(not self.every or len(np.unique(array)) == most - least + 1, f"{where} leaves out some values")
         return array
 
-    def _wanted(self, found, sizes):
-        wanted: list[int] = []
+    def _expected(self, found, sizes):
+        shape: list[int] = []
         for size in self.shape:
-            if isinstance(size, str) and not hasattr(sizes, size) and len(wanted) < len(found):
-                setattr(sizes, size, found[len(wanted)])
+            if isinstance(size, str) and not hasattr(sizes, size) and len(shape) < len(found):
+                setattr(sizes, size, found[len(shape)])
             axes = _resolve(size, sizes)
-            wanted.extend(axes if isinstance(axes, tuple) else (axes,))
-        return tuple(wanted)
+            shape.extend(axes if isinstance(axes, tuple) else (axes,))
+        return tuple(shape)
 
 
-class Groups(Array):
-    """For each of some things, the group that it is in. No group is empty.
-
-    Parameters
-    ----------
-    n_things, n_groups : str or callable
-        Sizes.
-    """
-
-    def __init__(self, n_things, n_groups):
-        super().__init__((n_things,), INDICES, least=0, most=lambda sizes: _resolve(n_groups, sizes) - 1)
-        self.n_groups = n_groups
-
-    def read(self, given, where, file, sizes):
-        groups = super().read(given, where, file, sizes)
-        n_groups = _resolve(self.n_groups, sizes)
-        check(n_groups > 0 and len(np.unique(groups)) == n_groups, f"{where} has a group that is empty")
-        return groups
+def Names(size):  # noqa: N802
+    """Column names, which an estimator need not have."""
+    names = Made(ListOf(Text(), size=size), take=list, make=lambda texts: np.array(texts, dtype=object))
+    return Optional(names, may_be_absent=True)
 
 
 def _resolve(size, sizes):
