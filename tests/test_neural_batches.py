@@ -11,23 +11,17 @@ from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
 from sklrelight.datasets import make_scene
-from sklrelight.sampling import Observations, SequentialBatches, TrainingBatches
+from sklrelight.neural import Observations, TrainingBatches
+from sklrelight.neural._batches import SequentialBatches, as_tensor
 
 
-@pytest.fixture(autouse=True)
-def seed():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-
-
-def numbered(n_lights, image_shape, rows=None):
+def numbered(n_lights, image_shape, **options):
     """Observations whose features are their own light and pixel numbers, and whose target tells both."""
     n_pixels = math.prod(image_shape)
     lights = torch.arange(n_lights, dtype=torch.float64)[:, None]
     pixels = torch.arange(n_pixels, dtype=torch.float64)[:, None]
     targets = torch.stack([1000 * lights + pixels.T, lights - pixels.T], dim=2)
-    return Observations(lights, pixels, targets, image_shape, rows)
+    return Observations(lights, pixels, targets, image_shape, **options)
 
 
 def drawn(batches):
@@ -98,25 +92,30 @@ def test_light_and_pixel_of_a_batch_are_unrelated():
     assert abs(torch.corrcoef(neighbours)[0, 1]) < 4 / len(X) ** 0.5
 
 
-def test_order_is_random_and_follows_torchs_seed():
+def test_order_is_random_and_follows_the_seed_alone():
     observations = numbered(5, (3, 4))
 
     def epochs(seed):
-        torch.manual_seed(seed)
-        batches = TrainingBatches(observations, 8)
+        batches = TrainingBatches(observations, 8, seed=seed)
         return drawn(batches), drawn(batches)
 
+    state = torch.get_rng_state()
     first, second = epochs(1)
     assert first != second
+    torch.rand(3)
     assert epochs(1) == (first, second)
     assert epochs(2)[0] != first
     assert [*itertools.chain(*first)] != everything(range(5), 12)
+    torch.set_rng_state(state)
+    drawn(TrainingBatches(observations, 8, window_size=2))
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_all_orders_of_lights_come_up_for_a_pixel():
+    batches = TrainingBatches(numbered(3, (1, 2)), 2)
     orders = set()
     for _ in range(200):
-        pairs = itertools.chain(*drawn(TrainingBatches(numbered(3, (1, 2)), 2)))
+        pairs = itertools.chain(*drawn(batches))
         orders.add(tuple(light for light, pixel in pairs if pixel == 0))
     assert orders == set(itertools.permutations(range(3)))
 
@@ -137,22 +136,39 @@ def test_batch_size_may_change_between_epochs():
     image_shape=st.sampled_from([(2, 2), (3, 5), (6, 4)]),
     batch_size=st.integers(1, 250),
     window_size=st.integers(1, 2),
-    max_observations=st.one_of(st.none(), st.integers(1, 700)),
-    n_epochs=st.integers(1, 5),
-    before=st.integers(0, 2),
 )
-@settings(max_examples=200, deadline=None)
-def test_number_of_batches_is_known_beforehand(
-    n_lights, image_shape, batch_size, window_size, max_observations, n_epochs, before
+@settings(max_examples=50, deadline=None)
+def test_the_length_of_an_epoch_and_of_a_full_batch_are_known_beforehand(
+    n_lights, image_shape, batch_size, window_size
 ):
-    batches = TrainingBatches(numbered(n_lights, image_shape), batch_size, window_size, max_observations)
-    for _ in range(before):
-        drawn(batches)
-    if before and batches.exhausted:
-        assert batches.n_batches(n_epochs) == 0
-    expected = batches.n_batches(n_epochs)
-    assert isinstance(expected, int)
-    assert sum(len([*batches]) for _ in range(n_epochs)) == expected
+    batches = TrainingBatches(numbered(n_lights, image_shape), batch_size, window_size)
+    lengths = [len(batch) for batch in drawn(batches)]
+    assert sum(lengths) == batches.n_drawn == batches.epoch_length
+    assert lengths[:-1] == [batches.batch_length] * (len(lengths) - 1)
+
+
+@given(
+    n_lights=st.integers(1, 12),
+    image_shape=st.sampled_from([(), (1, 7), (4, 5)]),
+    batch_size=st.integers(1, 60),
+    window_size=st.integers(1, 4),
+    max_observations=st.one_of(st.none(), st.integers(1, 700)),
+    n_epochs=st.integers(0, 3),
+)
+@settings(max_examples=50, deadline=None)
+def test_epochs_go_on_from_the_generators_state(
+    n_lights, image_shape, batch_size, window_size, max_observations, n_epochs
+):
+    window_size = min(window_size, *(image_shape or (1,)))
+    arguments = numbered(n_lights, image_shape), batch_size, window_size, max_observations
+    whole = TrainingBatches(*arguments, seed=1)
+    for _ in range(n_epochs):
+        drawn(whole)
+    resumed = TrainingBatches(*arguments, seed=2)
+    resumed.n_drawn = whole.n_drawn
+    resumed.generator.set_state(whole.generator.get_state())
+    assert [drawn(whole) for _ in range(2)] == [drawn(resumed) for _ in range(2)]
+    assert resumed.n_drawn == whole.n_drawn
 
 
 def test_max_observations_ends_the_batches_for_good():
@@ -171,7 +187,7 @@ def test_memory_is_for_the_pixels_not_for_the_observations():
         torch.zeros(500, 1), torch.zeros(4000, 1), torch.zeros(500, 1).expand(500, 4000)[..., None], (50, 80)
     )
     largest = 0
-    observations.gather = lambda light, pixel: (light, pixel)
+    observations.batch = lambda light, pixel: (light, pixel)
     for light, pixel in itertools.islice(TrainingBatches(observations, 1000), 30):
         largest = max(largest, light.untyped_storage().nbytes(), pixel.untyped_storage().nbytes())
     assert largest <= 2 * 4000 * 8
@@ -212,15 +228,63 @@ def test_sequential_batches_go_through_everything_in_order(batch_size):
     assert all(pairs)
 
 
+def test_pixels_without_weight_are_no_observations():
+    weight = torch.tensor([0.0, 2.0, 0.0, 0.5])
+    observations = numbered(3, (2, 2), pixel_weight=weight)
+    assert (observations.n_pixels, len(observations)) == (2, 6)
+    X, (_, weights) = observations[torch.arange(6)]
+    assert X[:, 1].tolist() == [1, 3] * 3
+    assert weights.tolist() == [[2.0, 2.0], [0.5, 0.5]] * 3
+    for _, (y, weights) in TrainingBatches(observations, 4):
+        assert weights.shape == y.shape
+        assert set(weights.flatten().tolist()) <= {0.5, 2.0}
+
+
+def test_values_at_or_above_saturation_have_no_weight():
+    observations = numbered(3, (2, 2), saturation=1000.0)
+    _, (y, weights) = observations[torch.arange(12)]
+    assert torch.equal(weights, (y < 1000).to(y.dtype))
+
+
+@given(st.integers(0, 2**32 - 1), st.booleans(), st.sampled_from([None, 0.7]))
+@settings(max_examples=30, deadline=None)
+def test_moments_are_those_of_the_values_that_have_weight(seed, masked, saturation):
+    rng = np.random.default_rng(seed)
+    values = rng.random((5, 6, 3)).astype(np.float32)
+    weight = torch.tensor([1.0, 0.0, 3.0, 1.0, 0.0, 1.0]) if masked else None
+    rows = torch.tensor([4, 0, 2])
+    observations = Observations(
+        torch.zeros(3, 1), torch.zeros(6, 1), torch.from_numpy(values), (2, 3), rows, weight, saturation
+    )
+    kept = values[rows.numpy()]
+    kept = kept[:, weight.numpy() > 0] if masked else kept
+    kept = kept[kept < saturation] if saturation else kept
+    assert observations.target_moments() == pytest.approx((kept.mean(), kept.std()), rel=1e-4)
+
+
+def test_values_without_spread_have_the_deviation_1():
+    observations = Observations(torch.zeros(3, 1), torch.zeros(4, 1), torch.full((3, 4, 3), 0.1), (2, 2))
+    assert observations.target_moments() == pytest.approx((0.1, 1.0))
+
+
+def test_a_table_is_handed_over_without_a_copy_where_that_is_possible():
+    table = np.zeros((3, 4), np.float32)
+    as_tensor(table, torch.device("cpu"))[0, 0] = 5
+    assert table[0, 0] == 5
+    table.flags.writeable = False
+    as_tensor(table, torch.device("cpu"))[0, 0] = 6
+    assert table[0, 0] == 5
+
+
 # --- Windows
 
 
-@pytest.mark.parametrize("rows", [None, torch.tensor([1, 4])])
+@pytest.mark.parametrize("rows", [[*range(6)], [1, 4]])
 @pytest.mark.parametrize(("window_size", "batch_size"), [(2, 23), (3, 31), (3, 4), (4, 64), (5, 1)])
 def test_batches_of_windows_hold_whole_windows_within_the_image(window_size, batch_size, rows):
     height, width = 5, 9
     n_windows = max(1, round(batch_size / window_size**2))
-    observations = numbered(6, (height, width), rows)
+    observations = numbered(6, (height, width)).subset(torch.tensor(rows))
     pairs = drawn(TrainingBatches(observations, batch_size, window_size))
     assert len(pairs) == math.ceil(len(observations) / (n_windows * window_size**2))
     for batch in pairs:
@@ -228,7 +292,7 @@ def test_batches_of_windows_hold_whole_windows_within_the_image(window_size, bat
         for first in range(0, len(batch), window_size**2):
             window = batch[first : first + window_size**2]
             assert len({light for light, _ in window}) == 1
-            assert rows is None or window[0][0] in rows
+            assert window[0][0] in rows
             top, left = divmod(window[0][1], width)
             assert top + window_size <= height
             assert left + window_size <= width
@@ -238,7 +302,8 @@ def test_batches_of_windows_hold_whole_windows_within_the_image(window_size, bat
 
 def test_windows_come_up_everywhere_and_under_all_lights():
     corners = set()
-    for batch in itertools.chain(*(drawn(TrainingBatches(numbered(2, (3, 4)), 40, 2)) for _ in range(100))):
+    batches = TrainingBatches(numbered(2, (3, 4)), 40, 2)
+    for batch in itertools.chain(*(drawn(batches) for _ in range(100))):
         corners.update(batch[::4])
     assert corners == {(light, row * 4 + column) for light in range(2) for row in range(2) for column in range(3)}
 
@@ -291,55 +356,3 @@ def test_batches_of_single_pixels_are_distributed_like_the_data_and_batches_of_w
     # The larger the window, the farther; the largest is one part of one photograph.
     assert np.all(by_window[3] < by_window[16])
     assert np.all(by_window[48][[0, 2]] > 5 * by_window[1][[0, 2]])
-
-
-# --- Going on within an epoch
-
-
-@settings(deadline=None)
-@given(
-    n_lights=st.integers(1, 12),
-    image_shape=st.sampled_from([(), (1, 1), (1, 7), (4, 5)]),
-    batch_size=st.integers(1, 60),
-    window_size=st.integers(1, 4),
-    max_observations=st.one_of(st.none(), st.integers(1, 400)),
-    data=st.data(),
-)
-@example(n_lights=12, image_shape=(4, 5), batch_size=21, window_size=1, max_observations=None, data=None)
-def test_batches_go_on_after_any_one_to_the_same_numbers(
-    n_lights, image_shape, batch_size, window_size, max_observations, data
-):
-    window_size = min(window_size, *(image_shape or (1,)))
-    observations = numbered(n_lights, image_shape)
-
-    def make():
-        return TrainingBatches(observations, batch_size, window_size, max_observations)
-
-    def dropped_out(batches):
-        # What else draws from the same generator in between.
-        for X, _ in batches:
-            torch.rand(3)
-            yield X
-
-    torch.manual_seed(1)
-    whole = make()
-    expected = [list(dropped_out(whole)), list(dropped_out(whole))]
-    after = torch.get_rng_state()
-    n_batches = len(expected[0])
-    stops = range(1, n_batches + 1) if data is None else [data.draw(st.integers(1, n_batches))]
-    for stop in stops:
-        torch.manual_seed(1)
-        stopped = make()
-        first = list(itertools.islice(dropped_out(stopped), stop))
-        position, state = stopped.state_dict(), torch.get_rng_state()
-        torch.manual_seed(99)
-        resumed = make()
-        resumed.load_state_dict(position)
-        torch.set_rng_state(state)
-        both = [first + list(dropped_out(resumed)), list(dropped_out(resumed))]
-        for ours, theirs in zip(both, expected, strict=True):
-            assert len(ours) == len(theirs)
-            assert all(torch.equal(*pair) for pair in zip(ours, theirs, strict=True))
-        assert resumed.n_drawn == whole.n_drawn
-        if max_observations is None:
-            assert torch.equal(torch.get_rng_state(), after)

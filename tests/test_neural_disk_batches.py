@@ -10,20 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
-from sklrelight import ImageStack, streaming
+from sklrelight import ImageStack
 from sklrelight.datasets import make_scene
-from sklrelight.sampling import Observations, SequentialBatches, TrainingBatches
-from sklrelight.streaming import ShuffleBuffer, StackObservations
+from sklrelight.neural import Observations, TrainingBatches, _disk_batches
+from sklrelight.neural._batches import SequentialBatches
+from sklrelight.neural._disk_batches import ShuffleBuffer, StackObservations
 
 
-@pytest.fixture(autouse=True)
-def seed():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-
-
-def numbered(tmp_path, n_lights, image_shape, rows=None, pixel_weight=None):
+def numbered(tmp_path, n_lights, image_shape, pixel_weight=None):
     """Observations whose features are their own light and pixel numbers, and whose target tells both."""
     n_pixels = math.prod(image_shape)
     lights = torch.arange(n_lights, dtype=torch.float32)[:, None]
@@ -31,7 +25,7 @@ def numbered(tmp_path, n_lights, image_shape, rows=None, pixel_weight=None):
     targets = np.stack([1000 * lights.numpy() + pixels.numpy().T, lights.numpy() - pixels.numpy().T], axis=2)
     path = tmp_path / f"{n_lights}-{image_shape}.npy"
     np.save(path, targets.reshape(n_lights, *image_shape, 2))
-    return StackObservations(lights, pixels, ImageStack(path), image_shape, rows, pixel_weight)
+    return StackObservations(lights, pixels, ImageStack(path), image_shape, pixel_weight=pixel_weight)
 
 
 def pairs_of(X, y):
@@ -65,27 +59,26 @@ def test_an_epoch_holds_each_observation_once(
     lights = [*range(n_lights)][1 if part and n_lights > 1 else 0 :]
     weight = torch.from_numpy(inside.astype(np.float32))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(streaming, "_TILE_PIXELS", tile)
-        patch.setattr(streaming, "_VISITS", visits[0])
-        patch.setattr(streaming, "_VISIT_PIXELS", visits[1])
-        patch.setattr(streaming, "_BUFFERED", buffered)
+        patch.setattr(_disk_batches, "_TILE_PIXELS", tile)
+        patch.setattr(_disk_batches, "_VISITS", visits[0])
+        patch.setattr(_disk_batches, "_VISIT_PIXELS", visits[1])
+        patch.setattr(_disk_batches, "_BUFFERED", buffered)
         observations = numbered(folder, n_lights, image_shape, pixel_weight=weight).subset(torch.tensor(lights))
         batches = TrainingBatches(observations, batch_size)
         everything = sorted(itertools.product(lights, np.flatnonzero(inside).tolist()))
         for _ in range(2):
-            expected = batches.n_batches(1)
             pairs = [pairs_of(X, y[0]) for X, y in batches]
             assert sorted(itertools.chain(*pairs)) == everything
-            assert len(pairs) == expected
+            assert len(pairs) == math.ceil(batches.epoch_length / batches.batch_length)
             assert {len(batch) for batch in pairs[:-1]} <= {batches.batch_length}
 
 
 def test_a_limit_ends_the_batches_and_the_reading(tmp_path, monkeypatch):
-    monkeypatch.setattr(streaming, "_BUFFERED", 600)
+    monkeypatch.setattr(_disk_batches, "_BUFFERED", 600)
     observations = numbered(tmp_path, 8, (40, 50))
     n_read = []
-    read = streaming.Tiles.read
-    monkeypatch.setattr(streaming.Tiles, "read", lambda self, *plan: n_read.append(read(self, *plan)) or n_read[-1])
+    read = _disk_batches.Tiles.read
+    monkeypatch.setattr(_disk_batches.Tiles, "read", lambda self, *plan: n_read.append(read(self, *plan)) or n_read[-1])
     batches = TrainingBatches(observations, 100, max_observations=1950)
     assert [len(y) for X, y in batches] == [100] * 20
     assert batches.exhausted
@@ -93,15 +86,29 @@ def test_a_limit_ends_the_batches_and_the_reading(tmp_path, monkeypatch):
     assert 2000 <= sum(len(light) for light, _, _ in n_read) < 2100
 
 
-def test_order_is_random_and_follows_torchs_seed(tmp_path):
+def test_order_is_random_and_follows_the_seed_alone(tmp_path):
     observations = numbered(tmp_path, 5, (12, 20))
+    state = torch.get_rng_state()
 
     def epoch(seed):
-        torch.manual_seed(seed)
-        return [*itertools.chain(*(pairs_of(X, y) for X, y in TrainingBatches(observations, 64)))]
+        return [*itertools.chain(*(pairs_of(X, y) for X, y in TrainingBatches(observations, 64, seed=seed)))]
 
     assert epoch(1) == epoch(1)
     assert epoch(2) != epoch(1) != sorted(epoch(1))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_epochs_go_on_from_the_generators_state(tmp_path, monkeypatch):
+    monkeypatch.setattr(_disk_batches, "_BUFFERED", 200)
+    observations = numbered(tmp_path, 5, (12, 20))
+
+    def epoch(batches):
+        return [*itertools.chain(*(pairs_of(X, y) for X, y in batches))]
+
+    whole, resumed = TrainingBatches(observations, 64, seed=1), TrainingBatches(observations, 64, seed=2)
+    epoch(whole)
+    resumed.generator.set_state(whole.generator.get_state())
+    assert [epoch(whole), epoch(whole)] == [epoch(resumed), epoch(resumed)]
 
 
 def test_validation_reads_in_order(tmp_path):
@@ -164,7 +171,7 @@ def strays(batches, data, n_batches=12):
 def test_batches_are_distributed_like_the_data(scenes, monkeypatch):
     """A buffer of one in 19 of all observations, from 2,000 tiles where the default has 7,800."""
     whole, on_disk = scenes
-    monkeypatch.setattr(streaming, "_BUFFERED", 2**17)
+    monkeypatch.setattr(_disk_batches, "_BUFFERED", 2**17)
     data = np.concatenate(
         [
             np.repeat(whole.lights.numpy(), whole.n_pixels, axis=0).T,
@@ -174,7 +181,8 @@ def test_batches_are_distributed_like_the_data(scenes, monkeypatch):
         dtype=np.float64,
     )
     size = 4096
-    independent = [whole[torch.randint(len(whole), (size,))] for _ in range(12)]
+    generator = torch.Generator().manual_seed(0)
+    independent = [whole[torch.randint(len(whole), (size,), generator=generator)] for _ in range(12)]
     from_memory, from_disk, drawn = (
         strays(batches, data) for batches in (TrainingBatches(whole, size), TrainingBatches(on_disk, size), independent)
     )
@@ -193,8 +201,7 @@ def test_batches_are_distributed_like_the_data(scenes, monkeypatch):
 def test_the_buffer_is_drawn_from_all_over(scenes):
     """Batches hold no more pairs of neighbours than chance has it."""
     _, on_disk = scenes
-    torch.manual_seed(3)
-    light, pixel, _ = next(iter(ShuffleBuffer(on_disk, 8192, torch.Generator(), buffered=2**17)))
+    light, pixel, _ = next(iter(ShuffleBuffer(on_disk, 8192, torch.Generator().manual_seed(3), buffered=2**17)))
     assert len(np.unique(light.numpy())) == 200
     assert abs(np.corrcoef(light.numpy()[:-1], light.numpy()[1:])[0, 1]) < 0.04
     assert abs(np.corrcoef(pixel.numpy()[:-1], pixel.numpy()[1:])[0, 1]) < 0.04

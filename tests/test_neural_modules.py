@@ -2,12 +2,14 @@
 
 import copy
 import math
+import pickle
 
 import pytest
 import torch
 from torch import nn
 
-from sklrelight.networks import ACTIVATIONS, NORMALIZATIONS, RelightingMLP
+from sklrelight.neural import RelightingMLP
+from sklrelight.neural._modules import ACTIVATIONS, NORMALIZATIONS, Dropout
 
 
 @pytest.fixture(autouse=True)
@@ -69,9 +71,8 @@ def test_activations_are_applied_where_they_are_named(activation):
 
 def test_normalization_stands_before_the_activation_and_dropout_after_it():
     network = RelightingMLP(4, 2, (8, 8), normalization="layer", dropout=0.5)
-    first, *kinds = [type(module) for module in network.hidden]
-    assert issubclass(first, nn.Linear)
-    assert [nn.Linear, *kinds] == [nn.Linear, nn.LayerNorm, nn.ReLU, nn.Dropout] * 2
+    for layer, expected in zip(network.hidden, [nn.Linear, nn.LayerNorm, nn.ReLU, Dropout] * 2, strict=True):
+        assert isinstance(layer, expected)
 
 
 def test_batch_normalization_has_the_statistics_of_the_batch_in_training():
@@ -120,13 +121,48 @@ def test_initial_weights_are_glorot_uniform_and_biases_zero(sizes):
         assert not layer.bias.any()
 
 
-def test_initial_weights_follow_torchs_seed():
-    def weights(seed):
-        torch.manual_seed(seed)
-        return torch.cat([parameter.flatten() for parameter in RelightingMLP(7, 3, (10, 10)).parameters()])
+def test_weights_and_dropout_follow_the_seed_alone():
+    X = torch.randn(20, 7)
 
-    assert torch.equal(weights(1), weights(1))
-    assert not torch.equal(weights(1), weights(2))
+    def outputs(seed):
+        network = RelightingMLP(7, 3, (10, 10), dropout=0.5, seed=seed).train()
+        return torch.cat([network(X), network(X), network.eval()(X)])
+
+    torch.manual_seed(1)
+    expected, state = outputs(0), torch.get_rng_state()
+    torch.manual_seed(2)
+    assert torch.equal(outputs(0), expected)
+    assert not torch.equal(outputs(1), expected)
+    torch.manual_seed(1)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_layers_drop_units_of_their_own():
+    network = RelightingMLP(4, 3, (1000, 1000), activation="identity", dropout=0.5).train()
+    dropped = [layer(torch.ones(1, 1000)) == 0 for layer in network.hidden if isinstance(layer, Dropout)]
+    assert 0.4 < (dropped[0] == dropped[1]).float().mean() < 0.6
+
+
+def test_a_network_whose_dropout_has_drawn_is_pickled_without_its_generator():
+    network = RelightingMLP(4, 3, (8,), dropout=0.5).train()
+    X = torch.randn(5, 4)
+    network(X)
+    loaded = pickle.loads(pickle.dumps(network))
+    assert loaded.hidden[2].generator is None
+    assert torch.equal(loaded.eval()(X), network.eval()(X))
+
+
+@pytest.mark.parametrize("options", [{"normalization": name} for name in NORMALIZATIONS] + [{"n_light_features": 2}])
+def test_weights_are_float32_whatever_torchs_default_is(options):
+    expected = RelightingMLP(7, 3, (8, 8), activation="prelu", dropout=0.5, **options)
+    torch.set_default_dtype(torch.float64)
+    try:
+        network = RelightingMLP(7, 3, (8, 8), activation="prelu", dropout=0.5, **options)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for one, two in zip(network.state_dict().values(), expected.state_dict().values(), strict=True):
+        assert one.dtype == two.dtype
+        assert torch.equal(one, two)
 
 
 # --- The product of lights and pixels
@@ -147,27 +183,6 @@ def test_forward_product_equals_forward_on_the_table(sizes, n_light_features, no
     assert values.dtype == expected.dtype == torch.float32
     tolerance = {"rtol": 0, "atol": 0.05 * expected.abs().max()} if half_precision else {"rtol": 1e-4, "atol": 1e-5}
     torch.testing.assert_close(values, expected, **tolerance)
-
-
-@pytest.mark.parametrize("half_precision", [False, True])
-@pytest.mark.parametrize("n_light_features", [None, 2])
-@pytest.mark.parametrize("sizes", [(), (16,), (16, 24)])
-def test_latents_are_features_of_the_pixel_whose_number_it_is(sizes, n_light_features, half_precision):
-    options = {"n_light_features": n_light_features, "half_precision": half_precision}
-    network = RelightingMLP(6, 3, sizes, n_latents=4, n_pixels=9, **options)
-    assert network.latents.shape == (9, 4)
-    assert not network.latents.any()
-    network.latents.data = torch.randn(9, 4)
-    lights, pixels, numbers = torch.randn(5, 2), torch.randn(3, 4), torch.tensor([7, 0, 4])
-    as_features = torch.cat([pixels, network.latents.data[numbers]], 1)
-    alike = RelightingMLP(10, 3, sizes, **options)
-    alike.load_state_dict({name: value for name, value in network.state_dict().items() if name != "latents"})
-    numbered = torch.cat([pixels, numbers[:, None].float()], 1)
-    with torch.no_grad():
-        torch.testing.assert_close(network(product(lights, numbered)), alike(product(lights, as_features)))
-        torch.testing.assert_close(
-            network.forward_product(lights, numbered), alike.forward_product(lights, as_features)
-        )
 
 
 def test_a_single_unit_is_a_product_of_light_and_pixel():

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
-from sklrelight.networks import RelightingMLP
-from sklrelight.optimizers import MuonAdamW
+from sklrelight.neural import MuonAdamW, RelightingMLP
 
 
 @pytest.fixture(autouse=True)
