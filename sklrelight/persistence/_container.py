@@ -170,7 +170,7 @@ def _read_header(file, n_bytes, path):
     start = file.read(8)
     length = int.from_bytes(start, "little")
     if len(start) < 8 or length > n_bytes - 8:
-        raise ValueError(f"{path}: the file is cut, or not a safetensors file: it has {n_bytes} bytes")
+        raise ValueError(f"{path}: the file is cut, or no safetensors file: it has {n_bytes} bytes")
     if length > _LONGEST_HEADER:
         raise ValueError(f"{path}: a header of {length} bytes is longer than that of any model")
     return file.read(length)

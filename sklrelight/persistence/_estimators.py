@@ -4,6 +4,7 @@ import math
 from numbers import Real
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from ..interpolation._streamed import StreamedInterpolation
 from ..utils._sklearn_compat import validate_parameter_constraints
@@ -68,6 +69,7 @@ class Fitted(Kind):
                 " with interpolation=None, or photographs in memory, or use joblib, which keeps their path"
             )
         description = _write_estimator(value, where, self.names)
+        check_is_fitted(value)
         state = _DECLARED[type(value).__name__]
         # A Pipeline is fitted in place: its steps are a parameter as well as a part of the state.
         for name in state.fields:

@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from ..utils import library_versions, warn_of_other_versions
 from ._container import open_container, write_container
@@ -17,36 +16,39 @@ _FORMAT = 2
 
 
 def save_model(relighter, path):
-    """Write a fitted model to a file that runs no code when it is read.
+    """Write a fitted model to a file from which no code runs when it is read.
 
     Parameters
     ----------
     relighter : Relighter
-        Fitted, and made of this library's parts alone: :class:`~sklrelight.LogExposureScaler`;
-        :class:`~sklrelight.PixelLightFeaturizer`, :class:`~sklrelight.RelightingMLPRegressor` and a pipeline of the
-        two; the models of ``sklrelight.interpolation``. No subclasses of them.
+        Fitted model. Each of its parts has to be one of this library's: :class:`~sklrelight.LogExposureScaler`, a
+        pipeline of :class:`~sklrelight.PixelLightFeaturizer` and :class:`~sklrelight.RelightingMLPRegressor` with the
+        callbacks of ``sklrelight.neural``, and the models of ``sklrelight.interpolation``. Subclasses are refused.
 
     path : path-like
-        The file, usually ``.safetensors``. It appears when it is whole, and replaces one of that name.
+        The file to write, usually with the suffix ``.safetensors``. It appears when it is whole, and replaces a file of
+        that name.
 
     Raises
     ------
     ImportError
         If the package safetensors is not installed: ``pip install 'sklrelight[share]'``.
     ValueError
-        If the model is not fitted, or has a part or a parameter that a file cannot hold. Nothing is written then.
+        If the model is not fitted, or has a part or a parameter that a file cannot hold, such as photographs that stay
+        on disk. Nothing is written then.
     OSError
         If the file cannot be written.
 
     See Also
     --------
-    load_model : Reads it.
+    load_model : Reads the file.
 
     Notes
     -----
-    The file is one of safetensors (https://github.com/huggingface/safetensors), whose metadata hold a description in
-    JSON, of names, numbers and shapes, and with it a SHA-256 over the whole file, its own digits counted as zeros. It
-    holds all that predicting needs, and parameters and histories, but no optimiser, and no paths of this machine.
+    The file has the format of safetensors (https://github.com/huggingface/safetensors). Its metadata hold a description
+    in JSON, which consists of names, numbers and shapes, and the SHA-256 of the whole file with zeros in place of these
+    digits. The file holds all that predicting needs, the parameters and the histories of training, but no optimiser and
+    no paths of this machine.
 
     Examples
     --------
@@ -63,7 +65,6 @@ def save_model(relighter, path):
     >>> bool((loaded.predict(lights) == relighter.predict(lights)).all())
     True
     """
-    check_is_fitted(relighter)
     arrays: dict[str, np.ndarray] = {}
     description = {
         "format": _FORMAT,
@@ -81,18 +82,18 @@ def save_model(relighter, path):
 def load_model(path):
     """Read a model that :func:`save_model` wrote.
 
-    Files may come from strangers: no code of theirs runs, and the size of the file bounds the memory that is taken.
+    The file may come from a stranger: no code in it is run, and its size bounds the memory that reading it takes.
 
     Parameters
     ----------
     path : path-like
-        The file.
+        The file to read.
 
     Returns
     -------
     Relighter
-        Fitted. It predicts the same bytes as the saved one (on the same machine, with the same number of torch
-        threads), on the device of its fit, or on the CPU where there is no such one.
+        Fitted model. It predicts the same bytes as the saved one on the same machine with the same number of torch
+        threads. It predicts on the device of its fit, or on the CPU if there is no such device.
 
     Raises
     ------
@@ -101,25 +102,26 @@ def load_model(path):
     ImportError
         If the package safetensors is not installed: ``pip install 'sklrelight[share]'``.
     ValueError
-        If the file is cut, damaged or of another kind, was written by a newer version, or describes what cannot be.
+        If the file is cut, damaged or of another kind, if a version of this library with another format wrote it, or if
+        it describes an impossible model.
 
     Warns
     -----
     InconsistentVersionsWarning
-        If it was saved with other versions of sklrelight, torch, skorch, scikit-learn or numpy.
+        If the model was saved with other versions of sklrelight, torch, skorch, scikit-learn or numpy.
 
     See Also
     --------
-    save_model : Writes it, and has an example.
+    save_model : Writes the file, and has an example.
     """
     with open_container(path) as (description, arrays):
         try:
-            versions = _check_format(description)
+            # The warning comes first: it explains what may go wrong afterwards.
+            warn_of_other_versions(_check_format(description), stacklevel=2)
             relighter = _read(description["relighter"], arrays)
             arrays.check_all_taken()
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-    warn_of_other_versions(versions, stacklevel=2)
     return relighter
 
 
