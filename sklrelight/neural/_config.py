@@ -10,7 +10,13 @@ import torch
 
 from ._callbacks import BatchSizeStages, named_callbacks
 
-__all__ = ["TrainingConfig", "choose_max_observations", "has_bfloat16_units", "resolve_device"]
+__all__ = [
+    "TrainingConfig",
+    "choose_max_observations",
+    "count_validation_lights",
+    "has_bfloat16_units",
+    "resolve_device",
+]
 
 # A batch is larger where there are fewer lights, and an observation takes less of a step's time.
 _LEAST_OBSERVATIONS, _MOST_OBSERVATIONS = 9_000_000, 18_000_000
@@ -134,6 +140,25 @@ def choose_max_observations(n_lights):
     return min(max(n_observations, _LEAST_OBSERVATIONS), _MOST_OBSERVATIONS)
 
 
+def count_validation_lights(n_lights, fraction):
+    """Say how many lights are held out for validation.
+
+    Parameters
+    ----------
+    n_lights : int
+        Number of lights.
+
+    fraction : float
+        Share of them, in [0, 1).
+
+    Returns
+    -------
+    int
+        0 for 0; else at least 1, and so few that one is left to train on.
+    """
+    return min(max(1, round(fraction * n_lights)), n_lights - 1) if fraction else 0
+
+
 def _choose_batch_size(config, observations):
     if config.batch_size != "auto":
         return config.batch_size
@@ -153,7 +178,7 @@ def _share_observations(config, observations, n_members):
 
 def _plan_observations(config, callbacks, observations):
     """Count the observations of all stages, or those of the budget where there are fewer."""
-    n_valid = round(config.validation_fraction * observations.n_lights)
+    n_valid = count_validation_lights(observations.n_lights, config.validation_fraction)
     n_epoch = (observations.n_lights - n_valid) * observations.n_pixels
     stages = [callback for _, callback in named_callbacks(callbacks) if isinstance(callback, BatchSizeStages)]
     bounds = [stage.n_stages * stage.max_epochs * n_epoch for stage in stages]

@@ -17,6 +17,7 @@ from skorch.helper import predefined_split
 from threadpoolctl import threadpool_limits
 
 from ._callbacks import LinearDecay, TrainingProgress, named_callbacks
+from ._config import count_validation_lights
 from ._losses import CompositeLoss
 from ._modules import RelightingMLP
 from ._net import RelightingNet
@@ -51,9 +52,9 @@ def split_lights(observations, fraction, seed):
         The others, if any.
     """
     n_lights = observations.n_lights
-    if not fraction:
+    n_valid = count_validation_lights(n_lights, fraction)
+    if not n_valid:
         return observations, None
-    n_valid = min(max(1, round(fraction * n_lights)), n_lights - 1)
     order = torch.randperm(n_lights, generator=torch.Generator().manual_seed(seed)).to(observations.rows.device)
     return observations.subset(order[n_valid:].sort().values), observations.subset(order[:n_valid].sort().values)
 
