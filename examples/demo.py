@@ -2,8 +2,8 @@
 Relight a capture
 =================
 
-Fit a scene photographed under many lights, predict the photographs of lights that were held out, look at one of them,
-and keep the model. ``make demo`` runs this on a scene that is rendered in place, ``make demo CAPTURE=folder`` on a
+Fit a scene that was photographed under many lights, predict the photographs under lights that were held out, look at
+one of them, and keep the model. ``make demo`` runs this on a scene that it renders, ``make demo CAPTURE=folder`` on a
 folder of photographs with an ``.lp`` file.
 """
 
@@ -23,22 +23,22 @@ from sklrelight.interpolation import NearestPhotograph
 from sklrelight.metrics import display_white, relative_error
 from sklrelight.plotting import RelightingDisplay
 
-# A demo is over in a minute or so; more observations give a lower error.
+# These take about a minute. More observations give a lower error.
 OBSERVATIONS = 5_000_000
 
 
 def load(capture):
-    """Return lights, photographs and whether these are encoded for display as they are."""
+    """Return lights, photographs, and whether the photographs are encoded for display."""
     if capture is None:
         scene = make_scene(n_lights=256)
         return scene.lights, scene.images, False
     scene = load_rti(capture)
-    # Photographs of 8 bits are shown as they are stored; anything deeper is linear radiance.
+    # Photographs of 8 bits are shown as they are stored. All others are linear radiance.
     return scene.lights, scene.images, scene.bit_depth == 8
 
 
 def relight_again(model, lights, predicted):
-    """In a process of its own: load the model and see that it predicts the same bytes."""
+    """Load the model in a new process, and check that it predicts the same bytes."""
     again = joblib.load(model).predict(np.load(lights))
     if again.tobytes() != np.load(predicted).tobytes():
         sys.exit("the loaded model predicts something else")
@@ -56,8 +56,7 @@ def main(capture, output):
     print(f"{len(lights)} photographs of {shape} pixels: {train.sum()} to train on, {test.sum()} held out")
 
     start = time.perf_counter()
-    relighter = make_relighter(random_state=0, verbose=1)
-    relighter.set_params(regressor__mlp__max_observations=OBSERVATIONS)
+    relighter = make_relighter(max_observations=OBSERVATIONS, random_state=0, verbose=1)
     relighter.fit(lights[train], images[train])
     fitting_time = time.perf_counter() - start
 
@@ -71,14 +70,14 @@ def main(capture, output):
     output.mkdir(parents=True, exist_ok=True)
     errors = [relative_error(*pair, white=white) for pair in zip(images[test], predicted, strict=True)]
     typical = np.argsort(errors)[len(errors) // 2]
-    # White is the level of highlights; the rest of an HDR scene is looked at three stops brighter.
+    # Highlights are white. The rest of an HDR scene would be dark, so it is shown three stops brighter.
     exposure = 0.0 if encoded else 3.0
     display = RelightingDisplay.from_predictions(
         images[test][typical], predicted[typical], white=white, exposure=exposure
     )
-    picture = output / "relighting.png"
-    display.figure_.savefig(picture, dpi=120)
-    print(f"the held-out photograph with the median error: {picture}")
+    plot = output / "relighting.png"
+    display.figure_.savefig(plot, dpi=120)
+    print(f"the held-out photograph with the median error: {plot}")
 
     model = output / "model.joblib"
     joblib.dump(relighter, model)

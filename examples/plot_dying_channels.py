@@ -2,14 +2,14 @@
 Channels that die
 =================
 
-A network may get stuck with one colour channel at zero for every pixel and light. Colburn 2019 adds a luminance term to
-the loss against that. Does it help?
+A network may get stuck with a colour channel that is 0 for every pixel and light. Colburn 2019 adds a luminance term to
+the loss to prevent that. Does it help?
 """
 
 # %%
-# The network, features and loss are those of Colburn 2019, smaller and shorter. The published network ends in a
-# ReLU in one of its two versions, and is linear in the other; both are trained here, each with and without the
-# luminance term, and each from six initial weights.
+# The recipe is that of Colburn 2019, with a smaller network and a shorter training. The published network ends in a
+# ReLU in one of its two versions and is linear in the other. Both are trained here, with and without the luminance
+# term, and each from six initial weights.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,8 +33,6 @@ def train(output_activation, luminance_weight, seed):
         regressor__mlp__luminance_weight=luminance_weight,
         regressor__mlp__relative_weight=0,
         regressor__mlp__batch_size=2000,
-        regressor__mlp__n_stages=1,
-        regressor__mlp__max_epochs=100,
         regressor__mlp__max_observations=150_000,
         regressor__mlp__validation_fraction=0.0,
     )
@@ -50,7 +48,7 @@ settings = {
 predicted = {name: [train(*setting, seed) for seed in SEEDS] for name, setting in settings.items()}
 
 # %%
-# A channel is dead if it is at the least value of the data in every pixel of every photograph.
+# A channel is dead if it has the least value of the data in every pixel of every photograph.
 least = scene.images.min()
 errors, dead = {}, {}
 for name, runs in predicted.items():
@@ -59,7 +57,7 @@ for name, runs in predicted.items():
     print(f"{name:26} channels dead, by initial weights: {dead[name]}")
 
 # %%
-# One dot is one training. Those with dead channels do not get below an error of one half.
+# Each dot is one training. Those with dead channels do not get below an error of one half.
 figure, axis = plt.subplots(figsize=(8, 3.8), layout="constrained")
 marks = {0: ("o", "#2e86c1", "all channels alive"), 1: ("X", "#d9680b", "one dead"), 2: ("D", "#c0392b", "two dead")}
 marks[3] = ("s", "#7b241c", "all dead")
@@ -82,7 +80,7 @@ axis.legend(fontsize=8, loc="lower right")
 axis.set_title("output and loss, six initial weights each", fontsize=10)
 
 # %%
-# What it looks like: a photograph, the same as a network with dead channels gives it, and as one without.
+# What it looks like: a photograph, and the same one as predicted with dead channels and without.
 worst = int(np.argmax(dead["ReLU, MSE + luminance"]))
 views = {
     "the photograph": scene.images[some][6],
@@ -96,7 +94,7 @@ for axis, (name, view) in zip(axes, views.items(), strict=True):
     axis.set_axis_off()
 
 # %%
-# The outcome, counted:
+# The outcome in numbers:
 n_dead = {name: sum(map(bool, numbers)) for name, numbers in dead.items()}
 print(
     f"ReLU output, without the luminance term: {n_dead['ReLU, MSE']} of {len(SEEDS)} trainings end with dead channels"
@@ -106,8 +104,8 @@ print(f"linear output, without:                  {n_dead['linear, MSE']} of {len
 print(f"linear output, with:                     {n_dead['linear, MSE + luminance']} of {len(SEEDS)}")
 
 # %%
-# In our runs the luminance term did not save a channel: with a ReLU at the output as many trainings lost channels
-# with it as without. There is a reason. Where the ReLU gives 0 for every observation, its gradient is 0 for every
-# loss that looks at what it gives, and the luminance does. The channel is lost with the first steps, and the term
-# cannot bring it back. What does help is a linear output, from which no channel ever died here. It is the default
-# of this library, in its recipe ``"colburn2019"`` as well.
+# In our runs the luminance term did not save a channel: with a ReLU at the output, as many trainings lost channels
+# with the term as without. There is a reason. Where the ReLU gives 0 for every observation, its gradient is 0 for
+# every loss that depends on its output, and the luminance is such a loss. A channel is lost within the first steps,
+# and the term cannot bring it back. What does help is a linear output, with which no channel died here. It is the
+# default of this library, also in the recipe ``"colburn2019"``.

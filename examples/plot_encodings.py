@@ -2,13 +2,13 @@
 Logarithm, power, or neither
 ============================
 
-Photographs of high dynamic range have most of their values in a small part of it. What a network learns depends on how
-they are spread before it sees them.
+In photographs of high dynamic range, most values lie in a small part of that range. What a network learns depends on
+how they are spread before it sees them.
 """
 
 # %%
 # The text of Colburn 2019 takes a logarithm, its published code a power of 1 / 2.2. Both are curves of
-# :class:`~sklrelight.LogExposureScaler`; scikit-learn's ``FunctionTransformer()`` leaves the radiance as it is.
+# :class:`~sklrelight.LogExposureScaler`. scikit-learn's ``FunctionTransformer()`` leaves the radiance as it is.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,8 +30,8 @@ transformers = {
 colors = {"logarithm": "#2e86c1", "power 1 / 2.2": "#0b9a6f", "none": "#d9680b"}
 
 # %%
-# How the values of the photographs lie, each scaled by its greatest. Without a curve, nearly all of them share a
-# few hundredths of the range, at its dark end, and a few highlights have the rest.
+# The distribution of the values, scaled by the greatest one. Without a curve, nearly all of them share a few
+# hundredths of the range at its dark end, and a few highlights have the rest.
 figure, axes = plt.subplots(1, 3, figsize=(11, 3), sharey=True, layout="constrained")
 for axis, (name, transformer) in zip(axes, transformers.items(), strict=True):
     encoded = transformer.fit_transform(train_images)
@@ -45,23 +45,19 @@ axes[0].set_yscale("log")
 axes[0].set_ylabel("% of all values")
 
 # %%
-# The same network, trained for as long on each, and the held-out photographs as it predicts them. Nothing but the
-# curve differs; the interpolation that the default averages networks with is left out.
+# The same network is trained on each for the same number of observations, and predicts the held-out photographs.
+# Nothing but the curve differs. The interpolation of the default recipe is left out.
 predicted = {}
 for name, transformer in transformers.items():
-    relighter = make_relighter(random_state=0).set_params(
-        transformer=transformer,
-        regressor__mlp__hidden_layer_sizes=(128,) * 3,
-        regressor__mlp__max_observations=1_000_000,
-        regressor__mlp__interpolation=None,
-        regressor__mlp__n_networks=1,
+    relighter = make_relighter(max_observations=1_000_000, random_state=0).set_params(
+        transformer=transformer, interpolation=None, regressor__mlp__hidden_layer_sizes=(128,) * 3
     )
     relighter.fit(scene.lights[~held_out], train_images)
     predicted[name] = np.maximum(relighter.predict(scene.lights[held_out]), 0)
 
 # %%
-# Errors in two domains. Encoded for display, a curve helps; of raw radiance, in which highlights outweigh
-# everything, the order need not be the same. Judge by the domain that you will look at.
+# Errors in two domains. A curve helps where values are compared as encoded for display. Highlights outweigh
+# everything else in linear radiance, so the order need not be the same there. Judge by the domain that you will use.
 domains = {"encoded (what people see)": white, "linear radiance (highlights)": None}
 figure, axes = plt.subplots(1, 2, figsize=(10, 2.6), layout="constrained")
 for axis, (domain, domain_white) in zip(axes, domains.items(), strict=True):
@@ -75,22 +71,21 @@ for axis, (domain, domain_white) in zip(axes, domains.items(), strict=True):
     axis.set_title(domain, fontsize=10)
 
 # %%
-# And what people see: a dark photograph, four stops up. Without a curve, errors that are small beside a highlight
+# What people see: a dark photograph, four stops brighter. Without a curve, errors that are small beside a highlight
 # are large in the shadows.
 darkest = int(np.argmin(np.median(test_images, axis=(1, 2, 3))))
 views = {"the photograph": test_images[darkest]} | {name: images[darkest] for name, images in predicted.items()}
 figure, axes = plt.subplots(2, 4, figsize=(12, 5.2), layout="constrained")
 for column, (name, view) in enumerate(views.items()):
-    pictures = [encode_display(16 * image, white) for image in (view, test_images[darkest])]
-    axes[0, column].imshow(np.clip(pictures[0], 0, 1), interpolation="nearest")
+    shown, truth = (encode_display(16 * image, white) for image in (view, test_images[darkest]))
+    axes[0, column].imshow(np.clip(shown, 0, 1), interpolation="nearest")
     axes[0, column].set_title(name, fontsize=10)
-    axes[1, column].imshow(np.clip(4 * np.abs(pictures[0] - pictures[1]), 0, 1), interpolation="nearest")
+    axes[1, column].imshow(np.clip(4 * np.abs(shown - truth), 0, 1), interpolation="nearest")
     axes[0, column].set_axis_off()
     axes[1, column].set_axis_off()
 axes[1, 0].text(0.5, 0.5, "differences x 4", color="white", ha="center", va="center", transform=axes[1, 0].transAxes)
 
 # %%
-# With a logarithm, exposure is a parameter that matters: it sets how much darker than the highlights a value may
-# be and still count. ``"auto"`` meters the scene by its median; a search over ``transformer__exposure`` finds it
-# by error.
+# With a logarithm, the exposure matters: it sets how much darker than the highlights a value may be and still count.
+# ``"auto"`` meters the scene by its median. A search over ``transformer__exposure`` finds the one of the least error.
 print(f"metered: {LogExposureScaler().fit(train_images).exposure_:.1f} stops")

@@ -29,13 +29,12 @@ z = 1 - number / 200
 directions = np.column_stack([np.sqrt(1 - z**2) * np.cos(turn), np.sqrt(1 - z**2) * np.sin(turn), z])
 directions = directions[(directions[:, 1] > 0.05) & (directions[:, 2] > 0)]
 images = photograph(directions)
-relighter = make_relighter(random_state=0).set_params(regressor__mlp__max_observations=700_000)
-relighter.fit(directions, images)
+relighter = make_relighter(max_observations=700_000, random_state=0).fit(directions, images)
 print(f"{len(directions)} photographs")
 
 # %%
-# Three environments, as panoramas: row 0 is straight up, the middle is where the camera looks, the left and right
-# edges are behind the camera. Real ones come as HDR or EXR files, by ``load_image``.
+# Three environments as panoramas. Row 0 is straight up, the camera looks at the middle, and the left and right edges
+# are behind the camera. ``load_image`` loads real ones from HDR or EXR files.
 height, width = 32, 64
 altitude = np.pi / 2 - np.pi * (np.arange(height) + 0.5) / height
 azimuth = 2 * np.pi * (np.arange(width) + 0.5) / width - np.pi
@@ -57,9 +56,8 @@ environments = {
 }
 
 # %%
-# Each becomes 40 directions with colours, by cuts into parts of equal energy. The camera sees the scene from the
-# front, and so were its lamps: light from behind the scene or from below its floor is not known to the model, and
-# is left out.
+# Each is cut into 40 parts of equal energy, which become directions with colours. All lamps were in front of the
+# scene and above its floor. The model does not know light from behind or below, which is left out.
 results = {}
 for name, environment in environments.items():
     lights, colours = environment_to_lights(environment, 40)
@@ -68,12 +66,12 @@ for name, environment in environments.items():
     results[name] = environment, lights[known], relighter.relight(lights[known], colours[known]), truth
 
 # %%
-# The panoramas with their lights, what the model makes of them, and the same rendered light by light.
+# The panoramas with their lights, the scene as predicted, and the same rendered light by light.
 figure, axes = plt.subplots(3, 3, figsize=(11, 7.6), layout="constrained", width_ratios=(1.5, 1, 1))
 for line, (name, (environment, lights, predicted, truth)) in zip(axes, results.items(), strict=True):
     white = np.percentile(truth, 99)
     line[0].imshow(np.clip(environment, 0, 1) ** (1 / DISPLAY_GAMMA), extent=(-180, 180, -90, 90), aspect="auto")
-    # The middle of a panorama is where the camera looks, -z.
+    # The camera looks along -z, at the middle of a panorama.
     line[0].scatter(
         np.degrees(np.arctan2(lights[:, 0], -lights[:, 2])),
         np.degrees(np.arcsin(lights[:, 1])),
@@ -84,8 +82,8 @@ for line, (name, (environment, lights, predicted, truth)) in zip(axes, results.i
     line[0].set(xlim=(-180, 180), ylim=(-90, 90), xticks=(-180, -90, 0, 90, 180), yticks=(-90, 0, 90))
     line[0].set_title(f"{name}: {len(lights)} lights", fontsize=10)
     line[0].set_ylabel("altitude (degrees)")
-    for axis, picture in zip(line[1:], (predicted, truth), strict=True):
-        axis.imshow(np.clip(picture / white, 0, 1) ** (1 / DISPLAY_GAMMA), interpolation="nearest")
+    for axis, image in zip(line[1:], (predicted, truth), strict=True):
+        axis.imshow(np.clip(image / white, 0, 1) ** (1 / DISPLAY_GAMMA), interpolation="nearest")
         axis.set_axis_off()
     error = relative_error(truth[None], predicted[None], white=white)
     line[1].set_title(f"predicted, relative error {error:.3f} (encoded)", fontsize=10)
@@ -93,7 +91,8 @@ for line, (name, (environment, lights, predicted, truth)) in zip(axes, results.i
 axes[2, 0].set_xlabel("azimuth (degrees): 0 is straight ahead, 90 to the right")
 
 # %%
-# A mixture is easier to predict than a single light: errors of its parts have either sign, and shadows are soft.
+# A mixture is easier to predict than a single light, because the errors of its parts have either sign and its shadows
+# are soft.
 held_out = np.array([[0.3, 0.5, 0.81], [-0.62, 0.45, 0.64], [0.55, 0.75, 0.36]])
 singles = photograph(held_out)
 white = np.percentile(images, 99.95)
@@ -103,14 +102,13 @@ print(
 )
 
 # %%
-# Turn the environment about the scene: one prediction of all lights, weighted anew for each picture, is enough
-# where many pictures are wanted. Here the evening's sun goes from one side to the other.
+# The environment can be turned about the scene. Here the evening sun goes from one side to the other.
 figure, axes = plt.subplots(1, 4, figsize=(12, 2.6), layout="constrained")
 white = np.percentile(results["evening sky"][3], 99)
 for axis, rotation in zip(axes, (0, 30, 75, 105), strict=True):
     lights, colours = environment_to_lights(environments["evening sky"], 40, rotation=rotation)
     known = (lights[:, 1] > 0.05) & (lights[:, 2] > 0)
-    picture = relighter.relight(lights[known], colours[known])
-    axis.imshow(np.clip(picture / white, 0, 1) ** (1 / DISPLAY_GAMMA), interpolation="nearest")
+    image = relighter.relight(lights[known], colours[known])
+    axis.imshow(np.clip(image / white, 0, 1) ** (1 / DISPLAY_GAMMA), interpolation="nearest")
     axis.set_title(f"turned by {rotation} degrees", fontsize=10)
     axis.set_axis_off()

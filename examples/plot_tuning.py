@@ -2,12 +2,12 @@
 Tune a model
 ============
 
-Every parameter of every part is open to scikit-learn's searches, and what is held out are whole photographs.
+Every parameter of every part is open to scikit-learn's searches, which hold out whole photographs.
 """
 
 # %%
-# A sample is one light with its photograph. So a search needs nothing special: ``KFold`` holds out photographs,
-# and nothing of them reaches the encoding, the mean image or the network.
+# A sample is one light with its photograph, so a search needs nothing special: ``KFold`` holds out photographs, and
+# nothing of them reaches the encoding, the mean image or the network.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,6 +16,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklrelight import make_relighter
 from sklrelight.datasets import make_scene
 from sklrelight.metrics import display_white, make_relative_error_scorer, relative_error
+from sklrelight.neural import BatchSizeStages, PlateauLearningRate
 from sklrelight.plotting import TrainingCurveDisplay
 
 scene = make_scene(n_lights=64, image_shape=(36, 48))
@@ -24,21 +25,19 @@ lights, images = scene.lights[~held_out], scene.images[~held_out]
 white = display_white(images)
 
 # %%
-# The parameters are named by their place: step of the pipeline, then name.
-relighter = make_relighter(random_state=0).set_params(
-    regressor__mlp__hidden_layer_sizes=(64,) * 3,
-    regressor__mlp__max_observations=100_000,
-    regressor__mlp__n_networks=1,
-    regressor__mlp__interpolation=None,
+# A parameter is named by its place: the part, the step of the pipeline, and its name there. The network alone is
+# tuned here, without the interpolation that the default recipe averages it with.
+relighter = make_relighter(max_observations=100_000, random_state=0).set_params(
+    interpolation=None, regressor__mlp__hidden_layer_sizes=(64,) * 3
 )
 print(
     "\n".join(name for name in relighter.get_params() if name.startswith(("transformer__", "regressor__featurizer__")))
 )
 
 # %%
-# Which features, which curve, how deep: 12 combinations, each fitted three times. The scorer measures the encoded
-# domain; scikit-learn maximises, so it gives the error with a minus. A search of your own runs on all cores with
-# ``n_jobs=-1``.
+# Which features, which curve, how many layers: 12 combinations, each fitted three times. The scorer compares encoded
+# values, and returns the negative error, because scikit-learn takes a greater score for a better one. A search of your
+# own runs on all cores with ``n_jobs=-1``.
 grid = {
     "regressor__featurizer__n_components": [0, 4, 12],
     "transformer__curve": ["log", "power"],
@@ -54,7 +53,8 @@ search.fit(lights, images)
 print(search.best_params_)
 
 # %%
-# All of them. The bars' ends are the three folds' standard deviation: differences below that say nothing.
+# All combinations. The lines at the ends of the bars are standard deviations over the three folds: smaller
+# differences say nothing.
 results = search.cv_results_
 order = np.argsort(results["mean_test_score"])[::-1]
 labels = [
@@ -77,22 +77,20 @@ axis.set_xlabel("relative error of held-out photographs (encoded), less is bette
 axis.set_title("cross-validation over photographs, best first", fontsize=10)
 
 # %%
-# The search ends with the best, fitted anew on all photographs that it was given. Those that were kept from the
-# search say how good it is: the search's own figure is a little too good, for it was chosen by that.
+# The search ends by fitting the best combination to all photographs that it was given. The photographs that were kept
+# from the search say how good it is. The error in the search is a little too low, because the choice was made by it.
 error = relative_error(scene.images[held_out], search.predict(scene.lights[held_out]), white=white)
-print(f"relative error (encoded): in the search {-search.best_score_:.3f}, of photographs unseen by it {error:.3f}")
+print(f"relative error (encoded): in the search {-search.best_score_:.3f}, on photographs unseen by it {error:.3f}")
 
 # %%
-# Did it train long enough? Fit the best once more, longer, with a few photographs for a validation loss, and in
-# the published manner: stages with smaller and smaller batches, and a learning rate that falls when the loss no
-# longer does.
+# Did it train long enough? The best combination is fitted once more, for longer, with a few photographs for a
+# validation loss, and by the published schedule: stages with smaller and smaller batches, and a learning rate that is
+# reduced when the loss no longer falls.
 longer = search.best_estimator_.set_params(
     regressor__mlp__max_observations=1_500_000,
     regressor__mlp__validation_fraction=0.15,
-    regressor__mlp__learning_rate="plateau",
     regressor__mlp__batch_size=4000,
-    regressor__mlp__n_stages=3,
-    regressor__mlp__max_epochs=6,
+    regressor__mlp__callbacks=[BatchSizeStages(n_stages=3, max_epochs=6), PlateauLearningRate()],
 )
 longer.fit(lights, images)
 _ = TrainingCurveDisplay.from_estimator(longer)

@@ -2,12 +2,12 @@
 Predicted against original, two scenes
 ======================================
 
-The result figures of Colburn 2019, predicted, original and difference side by side, redone with two scenes of our own.
+Predicted, original and difference side by side, as in Colburn 2019, for two scenes of our own.
 """
 
 # %%
-# The first scene is the rendered still life, under lamps on a grid. The second is a medal under a dome of lights,
-# as museums photograph them: its relief is made of a few waves, and shaded by its slope, with a highlight.
+# The first scene is the rendered still life, under lamps on a grid. The second is a medal under a dome of lights, as
+# museums photograph them. Its relief is made of a few waves, and its slope decides the shading and the highlight.
 
 import numpy as np
 
@@ -18,13 +18,13 @@ from sklrelight.plotting import ContactSheetDisplay, RelightingDisplay
 
 
 def still_life():
-    """Lamps on a grid: lights are columns and rows in it."""
+    """A scene under lamps on a grid, whose columns and rows are the lights."""
     scene = make_scene(n_lights=144, image_shape=(72, 96))
     return scene.light_grid / scene.light_grid.max(), scene.images
 
 
 def medal(side=80, n_lights=120):
-    """A relief of gilt bronze: lights are directions."""
+    """A relief of gilt bronze, with directions as lights."""
     y, x = 1 - 2 * (np.mgrid[:side, :side] + 0.5) / side
     x = -x
     radius, angle = np.hypot(x, y), np.arctan2(y, x)
@@ -53,29 +53,28 @@ def medal(side=80, n_lights=120):
 scenes = {"still life": still_life(), "medal": medal()}
 
 # %%
-# A few photographs of the medal; the map in the corner shows the dome from the camera.
+# A few photographs of the medal. The map in the corner shows the dome as the camera sees it.
 _ = ContactSheetDisplay.from_predictions(scenes["medal"][1], scenes["medal"][0], n_images=4)
 
 
 # %%
-# Half of the photographs are for training, as published. Two models for each scene: the published recipe with a
-# smaller network and a shorter schedule, so that this page is quick, and the default.
+# Half of the photographs are for training, as published. There are two models of each scene: the published recipe, with
+# a smaller network and a shorter schedule so that this page is quick, and the default one.
 def published():
-    """Colburn 2019, made small."""
+    """The recipe of Colburn 2019, made small."""
     return make_relighter("colburn2019", random_state=0).set_params(
         regressor__mlp__hidden_layer_sizes=(96,) * 4,
         regressor__mlp__batch_size=4000,
-        regressor__mlp__n_stages=3,
-        regressor__mlp__max_epochs=2,
         regressor__mlp__learning_rate_init=3e-3,
+        regressor__mlp__callbacks__stages__n_stages=3,
+        regressor__mlp__callbacks__stages__max_epochs=2,
     )
 
 
 def default():
-    """The default, with fewer observations."""
-    return make_relighter(random_state=0).set_params(
-        regressor__mlp__hidden_layer_sizes=(128,) * 3, regressor__mlp__max_observations=1_000_000
-    )
+    """The default recipe, with a smaller network and fewer observations."""
+    relighter = make_relighter(max_observations=1_000_000, random_state=0)
+    return relighter.set_params(regressor__mlp__hidden_layer_sizes=(128,) * 3)
 
 
 for name, (lights, images) in scenes.items():
@@ -95,7 +94,7 @@ for name, (lights, images) in scenes.items():
         display.figure_.suptitle(f"{name}, {model}")
 
 # %%
-# The figures above each picture are of that photograph alone, encoded for display; those published for two real
-# captures (relative error 0.056 for one photograph of *Bull*) are of another encoding and of other scenes, so
-# they do not compare. Errors that are left sit at the edges of shadows and in highlights. The medal's photographs
-# have noise, which no model predicts: its difference shows grain all over.
+# The errors above each plot are those of that photograph alone, encoded for display. The published ones (a relative
+# error of 0.056 for one photograph of *Bull*) have another encoding and other scenes, so the two cannot be compared.
+# The remaining errors lie at the edges of shadows and in highlights. The photographs of the medal have noise, which no
+# model predicts, so its difference shows grain all over.

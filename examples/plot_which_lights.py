@@ -2,13 +2,12 @@
 Which lights to photograph
 ==========================
 
-Photographs cost time. Which lights should be among them, and how many are enough?
+Photographs cost time. Which lights should be photographed, and how many are enough?
 """
 
 # %%
-# A dense capture stands in for what could have been photographed: 225 lamps on a grid over the scene. Of these,
-# some are taken to learn from, and the others are predicted. The model is an interpolation, which takes a moment
-# to fit.
+# A dense capture shows what could have been photographed: 225 lamps on a grid over the scene. Some of them are taken
+# to learn from, and the others are predicted. The model is an interpolation, which takes a moment to fit.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,12 +25,12 @@ rng = np.random.default_rng(0)
 
 
 def at_random(n_lights):
-    """Any of them."""
+    """Lamps picked by chance."""
     return rng.choice(len(dense.lights), n_lights, replace=False)
 
 
 def on_one_side(n_lights):
-    """As an arm that reaches over the left side alone would put them, evenly."""
+    """Evenly spread lamps over the left side, as of an arm that does not reach further."""
     left = np.flatnonzero(dense.lights[:, 0] < 0)
     return left[by_clusters(n_lights, dense.lights[left])]
 
@@ -43,7 +42,7 @@ def by_clusters(n_lights, lights=dense.lights):
 
 
 def farthest_first(n_lights):
-    """Always the lamp farthest from all that were taken before: the rim comes first."""
+    """The lamp in the middle, then always the one farthest from all before, so that the rim comes first."""
     taken = [int(np.argmin(np.linalg.norm(dense.lights - dense.lights.mean(axis=0), axis=1)))]
     while len(taken) < n_lights:
         gaps = np.linalg.norm(dense.lights[:, None] - dense.lights[taken], axis=-1).min(axis=1)
@@ -59,7 +58,7 @@ def error_with(taken):
 
 
 # %%
-# Error against number, for four ways of choosing.
+# Error against number of photographs, for four ways of choosing them.
 ways = {
     "one side only": on_one_side,
     "at random (mean of 5)": at_random,
@@ -85,8 +84,8 @@ axis.legend()
 axis.set_title("how lights are chosen matters as much as how many", fontsize=10)
 
 # %%
-# The same, from above: 24 lamps each, and the errors of all others in one scale of colours. What lies outside of
-# the lamps that were photographed is not filled, it is guessed.
+# The same from above: 24 lamps each, and the errors of all others in the same colours. Outside of the lamps that were
+# photographed, the interpolation can only guess.
 figure, axes = plt.subplots(1, 3, figsize=(13, 4.8), layout="constrained")
 rng = np.random.default_rng(0)
 for axis, name in zip(axes, ["one side only", "at random (mean of 5)", "farthest first"], strict=True):
@@ -103,8 +102,8 @@ for axis, name in zip(axes, ["one side only", "at random (mean of 5)", "farthest
     axis.set_title(f"{name.removesuffix(' (mean of 5)')}\n{axis.get_title().partition(': ')[2]}", fontsize=10)
 
 # %%
-# Where to photograph next? A fitted interpolation knows how badly each photograph would have been predicted from
-# the others (leave one out), without any further photograph. Large values say: more lights around here.
+# Where to photograph next? A fitted interpolation knows how well each photograph would have been predicted from the
+# others (its leave-one-out error), without any further photograph. Where that error is large, add lights.
 start = farthest_first(24)
 model = RBFInterpolation().fit(dense.lights[start], np.log1p(8 * dense.images[start]))
 leave_one_out = np.sqrt(model.leave_one_out_errors_[model.light_groups_])

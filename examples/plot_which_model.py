@@ -3,17 +3,18 @@ Which model for your capture
 ============================
 
 Classical interpolation takes seconds, a network a minute or more. Which one is better depends on the capture. Hold some
-photographs out, and see.
+photographs out to see.
 """
 
 # %%
-# The scene, lit from a dome: the lights are directions, unit vectors. 30 photographs are held out; the models get
-# 90 others, and then only 30 of them.
+# The scene is lit from a dome: the lights are directions, unit vectors. Every fourth photograph is held out. The
+# models are fitted to all the others, and then to only 30 of them.
 
 import time
 
 import matplotlib.pyplot as plt
 import numpy as np
+from sklearn.base import clone
 
 from sklrelight import Relighter, make_relighter
 from sklrelight.datasets import make_scene
@@ -27,12 +28,9 @@ from sklrelight.interpolation import (
 )
 from sklrelight.metrics import display_white, encode_display, relative_error
 
-# A small network and few observations, so that this page is quick.
-TRAINING = {"regressor__mlp__hidden_layer_sizes": (128,) * 3, "regressor__mlp__max_observations": 800_000}
-
 
 def dome(n_lights):
-    """Directions spread evenly over the upper front quarter of a sphere, by a spiral."""
+    """Directions along a spiral, spread evenly over the upper front quarter of a sphere."""
     number = np.arange(4 * n_lights) + 0.5
     z = 1 - number / (2 * n_lights)
     turn = number * np.pi * (1 + np.sqrt(5))
@@ -49,20 +47,20 @@ white = display_white(images[train])
 print(f"{len(directions)} photographs, {held_out.sum()} held out")
 
 # %%
-# Each model is put in the same place, between the encoding of the photographs and its inverse.
-# ``make_relighter()`` averages networks with an interpolation; the network alone is shown beside it.
-network = make_relighter(random_state=0).set_params(
-    **TRAINING, regressor__mlp__interpolation=None, regressor__mlp__n_networks=1
-)
+# Each model takes the same place, between the encoding of the photographs and its inverse. ``make_relighter()``
+# averages networks with an interpolation, and the network alone is shown beside it. The networks are small and see few
+# observations, so that this page is quick.
+blend = make_relighter(max_observations=800_000, random_state=0)
+blend.set_params(regressor__mlp__hidden_layer_sizes=(128,) * 3)
 models = {
     "nearest photograph": Relighter(NearestPhotograph()),
     "polynomial (PTM)": Relighter(PolynomialTextureMap()),
     "harmonics (HSH)": Relighter(HemisphericalHarmonics()),
     "piecewise linear": Relighter(LinearInterpolation()),
-    "RBF, chosen for the capture": Relighter(RBFInterpolation("auto", smoothing="auto", n_dimensions="auto")),
-    "RBF, chosen for each kind of pixel": Relighter(StackedRBFInterpolation(random_state=0)),
-    "network alone": network,
-    "make_relighter()": make_relighter(random_state=0).set_params(**TRAINING),
+    "RBF, thin plate": Relighter(RBFInterpolation()),
+    "RBF, several for each cluster of pixels": Relighter(StackedRBFInterpolation(random_state=0)),
+    "network alone": clone(blend).set_params(interpolation=None),
+    "make_relighter()": blend,
 }
 
 errors, seconds, predicted = {}, {}, {}
@@ -76,7 +74,7 @@ for n_lights in (len(train), 30):
         errors[name, n_lights] = relative_error(images[held_out], predicted[name, n_lights], white=white)
 
 # %%
-# The errors. With few lights no model is good, and the order is another one than with many.
+# The errors. With few lights no model is good, and the order differs from that with many.
 numbers = [len(train), 30]
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")
 for axis, n_lights in zip(axes, numbers, strict=True):
@@ -92,8 +90,8 @@ axes[0].set_yticks(range(len(models)), list(models))
 axes[0].invert_yaxis()
 
 # %%
-# Where they differ: the edges of shadows, and highlights. One held-out photograph, cut out, as each model
-# predicts it from all the lights it may have.
+# The models differ at the edges of shadows and in highlights. Here is one held-out photograph as each model predicts it
+# from all training lights.
 sample = int(np.argmax(images[held_out].std(axis=(1, 2, 3)) / images[held_out].mean(axis=(1, 2, 3))))
 views = {"the photograph": images[held_out][sample]}
 views |= {name: predicted[name, len(train)][sample] for name in models}
@@ -105,15 +103,14 @@ for axis, (name, view) in zip(axes.flat, views.items(), strict=True):
     axis.set_axis_off()
 
 # %%
-# What each took to fit. Seconds of this machine while it built this page: only their order of magnitude says
-# something.
+# The time of fitting. Only the order of magnitude means something, since these are seconds of the machine that built
+# this page.
 for name in models:
-    print(f"{name:36} {seconds[name, len(train)]:6.1f} s")
+    print(f"{name:40} {seconds[name, len(train)]:6.1f} s")
 
 # %%
-# How to choose: hold out every fourth photograph of your own capture as here, and take the fastest model that is
-# good enough to the eye. If that is an interpolation, there is no need for a network; if shadows double or
-# highlights fade from one light to the next, a network with more observations (10 million and more) is the next
-# thing to try.
+# How to choose: hold out every fourth photograph of your own capture, as here, and take the fastest model that looks
+# good enough. If that is an interpolation, there is no need for a network. If shadows double, or highlights fade from
+# one light to the next, try ``make_relighter()`` with its own, larger number of observations next.
 best = {n_lights: min(models, key=lambda name: errors[name, n_lights]) for n_lights in numbers}
 print("\n".join(f"least error with {n_lights} photographs: {name}" for n_lights, name in best.items()))

@@ -2,15 +2,15 @@
 Are whole windows worse than single pixels?
 ===========================================
 
-Colburn 2019 trains on single pixels drawn from all photographs, and says that the same network on whole images
-"fails to produce good results", and gets close to the dense one as the windows shrink to 3 x 3. Here that is tested.
+Colburn 2019 trains on single pixels drawn from all photographs. It says that the same network on whole images "fails to
+produce good results", and comes close as the windows shrink to 3 x 3. This page tests that.
 """
 
 # %%
-# One network, four ways of filling its batches: whole images, windows of 64 x 64 and of 3 x 3 pixels, and single
-# pixels. All see as many observations in batches of the same size, so only the company differs in which a pixel
-# comes. Features, loss and normalisation are those of Colburn 2019; network and scene are small. Each is trained
-# from two initial weights.
+# There is one network, and four ways of filling its batches: whole images, windows of 64 x 64 and of 3 x 3 pixels, and
+# single pixels. All see the same number of observations in batches of the same size, so that only the company of a
+# pixel in its batch differs. Features, loss and normalisation are those of Colburn 2019. Network and scene are small.
+# Each is trained from two initial weights.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,7 +23,7 @@ from sklrelight.metrics import display_white, encode_display, relative_error
 OBSERVATIONS = 700_000
 SIDE = 72
 WINDOWS = {"whole images": SIDE, "64 x 64": 64, "3 x 3": 3, "single pixels": 1}
-# The published batch holds five images. One is the least that whole images allow.
+# The published batch holds five images. A batch of whole images has at least one.
 BATCHES = {"batches of 5 images": 5 * SIDE**2, "batches of 1 image": SIDE**2}
 SEEDS = range(2)
 
@@ -38,10 +38,9 @@ def train(window_size, batch_size, seed):
     relighter = make_relighter("colburn2019", random_state=seed).set_params(
         regressor__mlp__hidden_layer_sizes=(64,) * 3,
         regressor__mlp__learning_rate_init=3e-3,
-        regressor__mlp__learning_rate="linear",
+        # Without stages and plateaus the learning rate falls along a line.
+        regressor__mlp__callbacks=None,
         regressor__mlp__batch_size=batch_size,
-        regressor__mlp__n_stages=1,
-        regressor__mlp__max_epochs=100,
         regressor__mlp__max_observations=OBSERVATIONS,
         regressor__mlp__validation_fraction=0.0,
         regressor__mlp__window_size=window_size,
@@ -51,11 +50,11 @@ def train(window_size, batch_size, seed):
 
 
 # %%
-# A dense layer that is applied to each pixel of an image is a convolution with 1 x 1 kernels: same weights, same
-# numbers. So training the dense network on whole images is training the convolutional one.
-relighter = train(SIDE, SIDE**2, seed=0)
-features = relighter.regressor_["featurizer"].transform(test_lights[:1])
-module = relighter.regressor_["mlp"].net_.module_.eval()
+# A dense layer that is applied to each pixel of an image is a convolution with kernels of 1 x 1: it has the same
+# weights and gives the same values. So training the dense network on whole images is training a convolutional one.
+pipeline = train(SIDE, SIDE**2, seed=0).regressor_.members_[0]
+features = pipeline["featurizer"].transform(test_lights[:1])
+module = pipeline["mlp"].net_.module_.eval()
 maps = torch.from_numpy(features.to_table().reshape(1, SIDE, SIDE, -1)).permute(0, 3, 1, 2)
 with torch.inference_mode():
     for layer in [*module.hidden, *module.output]:
@@ -64,9 +63,9 @@ with torch.inference_mode():
         else:
             maps = layer(maps)
 convolved = maps.permute(0, 2, 3, 1).numpy()
-dense = relighter.regressor_.predict(test_lights[:1])
-lowest, highest = relighter.regressor_["mlp"].target_range_
-print(f"largest difference of the two: {np.abs(np.clip(convolved, lowest, highest) - dense).max():.1e}")
+dense = pipeline.predict(test_lights[:1])
+lowest, highest = pipeline["mlp"].target_range_
+print(f"largest difference between the two: {np.abs(np.clip(convolved, lowest, highest) - dense).max():.1e}")
 
 # %%
 # The experiment.
@@ -81,7 +80,7 @@ errors = {
 }
 
 # %%
-# Error of the held-out photographs. A dot is one training; the line goes through the means.
+# Errors of the held-out photographs. Each dot is one training, and the line goes through the means.
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True, layout="constrained")
 for axis, (batch, batch_size) in zip(axes, BATCHES.items(), strict=True):
     for place, window in enumerate(WINDOWS):
@@ -95,7 +94,7 @@ for axis, (batch, batch_size) in zip(axes, BATCHES.items(), strict=True):
 axes[0].set_ylabel("relative error (encoded), less is better")
 
 # %%
-# One held-out photograph as each predicts it, from batches of one image.
+# One held-out photograph as each network predicts it that was trained in batches of one image.
 sample = len(test_images) // 2
 views = {"the photograph": test_images[sample]}
 views |= {window: predicted["batches of 1 image", window][0][sample] for window in WINDOWS}
@@ -107,20 +106,20 @@ for axis, (name, view) in zip(axes, views.items(), strict=True):
     axis.set_axis_off()
 
 # %%
-# The outcome, as it came out:
+# The outcome:
 for batch in BATCHES:
     single = np.mean(errors[batch, "single pixels"])
     for window in WINDOWS:
         ratio = np.mean(errors[batch, window]) / single
-        print(f"{batch}, {window:13}: {np.mean(errors[batch, window]):.4f}, {ratio:.3f} of single pixels")
+        print(f"{batch}, {window:13}: {np.mean(errors[batch, window]):.4f}, {ratio:.3f} times that of single pixels")
 
 # %%
 # **The order is as claimed, the size is not.** In our runs the error falls from whole images over large windows
-# to 3 x 3 and single pixels, and 3 x 3 is close to single pixels. But whole images do not fail: at equal numbers
-# of observations and steps their error is higher by about a tenth in the larger batches and not quite a fifth in
-# the smaller ones. What costs more is what whole images bring with them: a batch cannot be smaller than one image,
-# so there are few steps. Compare the two figures above: the size of the batch matters more than what is in it.
+# to 3 x 3 and single pixels, and 3 x 3 is close to single pixels. But whole images do not fail: at equal numbers of
+# observations and steps, their error is higher by about a tenth in the larger batches and not quite a fifth in the
+# smaller ones. A side effect of whole images costs more: a batch cannot be smaller than one image, so there are few
+# steps. Compare the two plots above: the size of a batch matters more than its content.
 #
-# A batch of single pixels may be as small as one likes, which is the better half of the argument. This is a small
-# network on one rendered scene, trained for a short while; with features that hold the mean image and little
-# else, windows may do worse on other scenes and in longer trainings.
+# A batch of single pixels may be of any size, which is the better half of the argument. This is a small network on one
+# rendered scene, trained for a short while. With features that hold the mean image and little else, windows may do
+# worse on other scenes and in longer trainings.

@@ -2,11 +2,11 @@
 Tune a model on a capture
 =========================
 
-Search architecture, loss weights and number of components by cross-validation over whole photographs, and draw what
-each setting is worth. The photographs lie in a file: the workers of the search map it instead of copying each fold.
+Search architecture, loss weights and number of components by cross-validation over whole photographs, and draw the
+score of each setting. The photographs are in a file, which the workers of the search read instead of copying each fold.
 
-``python examples/tune.py CAPTURE`` takes a folder with photographs and an ``.lp`` file; without one, a scene is
-rendered. Needs the extras: ``pip install 'sklrelight[images,plot]'``.
+``python examples/tune.py CAPTURE`` takes a folder with photographs and an ``.lp`` file. Without one, a scene is
+rendered. It needs the extras: ``pip install 'sklrelight[images,plot]'``.
 """
 
 # %%
@@ -25,11 +25,12 @@ from sklrelight.datasets import load_rti, make_scene
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-# Of the fits of the last round; those of the first have a ninth. More of them tell better settings apart.
+# Number of observations of a fit in the last round. Those in the first round have a ninth. With more of them, similar
+# settings can be told apart.
 OBSERVATIONS = 180_000
 
 # %%
-# What is searched. All parts of a model are open to it, under the names that ``get_params`` lists.
+# The space of the search. All parts of a model are open to it, under the names that ``get_params`` lists.
 SETTINGS = {
     "regressor__mlp__hidden_layer_sizes": [(64, 64), (128, 128, 128), (256, 256, 256)],
     "regressor__mlp__luminance_weight": [0.0, 1.0],
@@ -39,7 +40,7 @@ SETTINGS = {
 
 
 # %%
-# A capture in a file. ``load_rti(..., memmap=path)`` writes one without holding all photographs in memory.
+# The photographs are put into a file. ``load_rti(..., memmap=path)`` does so without holding all of them in memory.
 def load(capture, folder):
     """Return lights, and photographs on disk."""
     path = Path(folder, "stack.npy")
@@ -52,14 +53,12 @@ def load(capture, folder):
 
 
 # %%
-# Successive halving: 18 settings with few observations each, the best third with three times as many, and so on. The
-# networks alone are compared: an interpolation would even out what is to be seen.
+# Successive halving fits 18 settings with few observations each, the best third of them with three times as many, and
+# so on. The networks are compared without an interpolation, which would even out their differences.
 def search(lights, stack, n_jobs):
     """Search, and return the finished search."""
-    relighter = make_relighter(random_state=0)
-    relighter.set_params(regressor__mlp__interpolation=None, regressor__mlp__n_networks=1)
     return HalvingRandomSearchCV(
-        relighter,
+        make_relighter(random_state=0).set_params(interpolation=None),
         SETTINGS,
         n_candidates=18,
         cv=KFold(3, shuffle=True, random_state=0),
@@ -72,7 +71,7 @@ def search(lights, stack, n_jobs):
 
 
 # %%
-# One panel a parameter: each point is a setting, and the higher the better.
+# The plot has a panel for each parameter. Each point is a setting, and higher is better.
 def draw(found, path):
     """Draw the scores of the first round, in which all settings took part."""
     results = found.cv_results_
@@ -85,7 +84,7 @@ def draw(found, path):
         panel.set_xticks(range(len(values)), [str(value).replace(" ", "") for value in values], fontsize=7)
         panel.set_xlabel(name.split("__")[-1])
         panel.plot([values.index(found.best_params_[name])], [scores.max()], "r*", markersize=12)
-    panels[0].set_ylabel("R² on photographs left out")
+    panels[0].set_ylabel("R² on held-out photographs")
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
@@ -99,7 +98,7 @@ def main(capture=None, output=Path("tune_output"), n_jobs=2):
         found = search(lights, stack, n_jobs)
     for name in SETTINGS:
         print(f"{name:40} {found.best_params_[name]}")
-    print(f"R² on photographs left out: {found.best_score_:.3f}")
+    print(f"R² on held-out photographs: {found.best_score_:.3f}")
     draw(found, output / "tuning.png")
     print(f"drawn: {output / 'tuning.png'}")
 
@@ -107,7 +106,7 @@ def main(capture=None, output=Path("tune_output"), n_jobs=2):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Tune a model on a capture.")
     parser.add_argument("capture", nargs="?", type=Path, help="folder with photographs and an .lp file")
-    parser.add_argument("--output", type=Path, default=Path("tune_output"), help="folder for the picture")
-    parser.add_argument("--n-jobs", type=int, default=2, help="workers")
+    parser.add_argument("--output", type=Path, default=Path("tune_output"), help="folder for the plot")
+    parser.add_argument("--n-jobs", type=int, default=2, help="number of workers")
     arguments = parser.parse_args()
     main(arguments.capture, arguments.output, arguments.n_jobs)

@@ -2,10 +2,10 @@
 Tune a model with Optuna
 ========================
 
-A study that learns from its trials where to look next, and ends at once those whose first fold is worse than most. Each
+A study learns from its trials where to look next, and ends a trial early whose first fold is worse than most. Each
 trial is scored by cross-validation over whole photographs.
 
-Needs the extra: ``pip install 'sklrelight[tune]'``.
+It needs the extra: ``pip install 'sklrelight[tune]'``.
 """
 
 # %%
@@ -25,18 +25,16 @@ OBSERVATIONS = 60_000
 
 
 # %%
-# What a trial may choose, and what it is worth. ``stack[rows]`` picks photographs without reading them.
+# The choices of a trial, and its score. ``stack[rows]`` picks photographs without reading them.
 def objective(trial, lights, stack):
-    """Mean R^2 over three folds."""
+    """Return the mean R^2 over three folds."""
     width = trial.suggest_int("width", 32, 256, log=True)
-    relighter = make_relighter(random_state=0).set_params(
+    relighter = make_relighter(max_observations=OBSERVATIONS, random_state=0).set_params(
+        interpolation=None,
         regressor__mlp__hidden_layer_sizes=(width,) * trial.suggest_int("depth", 1, 4),
         regressor__mlp__luminance_weight=trial.suggest_float("luminance_weight", 0, 2),
         regressor__mlp__learning_rate_init=trial.suggest_float("learning_rate_init", 3e-4, 1e-2, log=True),
         regressor__featurizer__n_components=trial.suggest_int("n_components", 0, 16),
-        regressor__mlp__max_observations=OBSERVATIONS,
-        regressor__mlp__interpolation=None,
-        regressor__mlp__n_networks=1,
     )
     scores = []
     for fold, (train, test) in enumerate(KFold(3, shuffle=True, random_state=0).split(lights)):
@@ -63,11 +61,11 @@ def main(n_trials=12):
     print(f"{len(study.trials)} trials, {pruned} ended early")
     for name, value in study.best_params.items():
         print(f"{name:20} {value:.4g}")
-    print(f"R² on photographs left out: {study.best_value:.3f}")
+    print(f"R² on held-out photographs: {study.best_value:.3f}")
     return study
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Tune a model with Optuna.")
-    parser.add_argument("--trials", type=int, default=12, help="how many settings are tried")
+    parser.add_argument("--trials", type=int, default=12, help="number of settings that are tried")
     main(parser.parse_args().trials)

@@ -1,4 +1,4 @@
-"""The examples of tuning search, draw and tell what they found."""
+"""The examples of tuning search, draw, and print what they found."""
 
 import runpy
 from pathlib import Path
