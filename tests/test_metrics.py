@@ -1,4 +1,4 @@
-"""The figures of a prediction: definitions, encoding, pooling; and the scorers in scikit-learn's searches."""
+"""Metrics: definitions, encoding, pooling; and the scorers in scikit-learn's searches."""
 
 import sys
 
@@ -144,7 +144,7 @@ def test_ssim_is_the_mean_of_scikit_images(larger_photographs):
     assert structural_similarity(true[:1, ..., 0], predicted[:1, ..., 0], data_range=1.0) == pytest.approx(grey)
 
 
-def test_ssim_of_constant_pictures_is_the_term_of_brightness():
+def test_ssim_of_constant_images_is_the_term_of_brightness():
     pytest.importorskip("skimage")
     true, predicted = np.full((1, 9, 9), 0.5), np.full((1, 9, 9), 0.25)
     expected = (2 * 0.5 * 0.25 + 1e-4) / (0.5**2 + 0.25**2 + 1e-4)
@@ -184,7 +184,7 @@ def test_ssim_takes_any_type_of_values(larger_photographs):
 
 
 @pytest.mark.parametrize("shape", [(4, 50), (2, 6, 20), (2, 20, 6, 3), (2, 9, 9, 3, 1)])
-def test_ssim_refuses_what_is_no_picture_or_too_small(shape):
+def test_ssim_refuses_other_shapes_and_small_images(shape):
     with pytest.raises(ValueError, match="7 x 7"):
         structural_similarity(np.ones(shape), np.ones(shape), data_range=1.0)
 
