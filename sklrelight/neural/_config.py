@@ -30,9 +30,9 @@ _LIGHTS_TIMES_BATCH_SIZE = 100_000
 
 # Fewer training observations than this are done in a moment in float32, to the last digit.
 _HALF_PRECISION_OBSERVATIONS = 2**17
-# Floating-point operations of a fit from which on compiling repays itself: they take minutes on two cores, some ten
-# times as long as compiling. On CUDA they take some ten seconds.
-_REPAY_COMPILING = {"cpu": 2e14, "cuda": 5e15}
+# Floating-point operations of a fit, and seconds that it may take, from which on compiling repays itself: on two cores,
+# they take minutes, some ten times as long as compiling; on CUDA, some ten seconds.
+_REPAY_COMPILING = {"cpu": (2e14, 300), "cuda": (5e15, 10)}
 
 
 @dataclass(frozen=True)
@@ -195,14 +195,16 @@ def _choose_precision(config, observations):
 
 
 def _choose_compile(config, observations):
-    """Decide whether to compile, by what is planned and not by any timing."""
+    """Decide whether to compile, by what is planned and allowed and not by any timing."""
     if config.compile != "auto":
         return bool(config.compile)
     widths = [observations.n_features, *config.hidden_layer_sizes, observations.n_channels]
     # A weight takes a multiplication and an addition, forwards and twice backwards.
     n_planned = math.inf if config.n_planned is None else config.n_planned
     n_operations = 6 * n_planned * sum(n_in * n_out for n_in, n_out in pairwise(widths))
-    return "auto" if n_operations >= _REPAY_COMPILING.get(observations.lights.device.type, math.inf) else False
+    seconds = math.inf if config.max_time is None else config.max_time
+    least_operations, least_seconds = _REPAY_COMPILING.get(observations.lights.device.type, (math.inf, math.inf))
+    return "auto" if n_operations >= least_operations and seconds >= least_seconds else False
 
 
 def resolve_device(device):

@@ -115,8 +115,9 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
 
     compile : bool or "auto", default="auto"
         Whether the step of training is compiled by torch. ``"auto"``: where the fit is long enough to repay that, by
-        the number of planned observations and the size of the network, and a compiler is there; without one it runs
-        uncompiled. True: always, and an error without a compiler. The fitted network is an ordinary one either way.
+        the number of planned observations, the size of the network and `max_time`, and a compiler is there; without one
+        it runs uncompiled. True: always, and an error without a compiler. The fitted network is an ordinary one either
+        way.
 
     device : str, default="auto"
         ``"auto"`` takes CUDA where there is one, else the CPU; otherwise a torch device.
