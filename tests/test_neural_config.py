@@ -147,14 +147,22 @@ class TestPrecision:
 
 
 @pytest.mark.parametrize(
-    ("widths", "max_observations", "expected"),
-    [((256,) * 3, 10**7, False), ((600,) * 5, 10**7, False), ((600,) * 5, 10**9, "auto"), ((600,) * 5, None, "auto")],
+    ("widths", "max_observations", "max_time", "expected"),
+    [
+        ((256,) * 3, 10**7, None, False),
+        ((600,) * 5, 10**7, None, False),
+        ((600,) * 5, 10**9, None, "auto"),
+        ((600,) * 5, 10**9, 10, False),
+        ((600,) * 5, 10**9, 1000, "auto"),
+        ((600,) * 5, None, 10, False),
+        ((600,) * 5, None, 1000, "auto"),
+    ],
 )
-def test_auto_compiles_long_fits_only(widths, max_observations, expected):
-    config = resolve(hidden_layer_sizes=widths, max_observations=max_observations)
-    assert config.compile == expected
-    assert resolve(hidden_layer_sizes=widths, max_observations=max_observations, compile=True).compile is True
-    assert resolve(hidden_layer_sizes=widths, max_observations=max_observations, compile=False).compile is False
+def test_auto_compiles_long_fits_only(widths, max_observations, max_time, expected):
+    parameters = {"hidden_layer_sizes": widths, "max_observations": max_observations, "max_time": max_time}
+    assert resolve(**parameters).compile == expected
+    assert resolve(**parameters, compile=True).compile is True
+    assert resolve(**parameters, compile=False).compile is False
 
 
 class TestDevice:
