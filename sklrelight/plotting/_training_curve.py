@@ -45,8 +45,8 @@ class TrainingCurveDisplay:
         self.train_loss = np.asarray(train_loss)
         self.valid_loss = None if valid_loss is None else np.asarray(valid_loss)
         self.learning_rate = np.asarray(learning_rate)
-        self.batch_size = None if batch_size is None else np.asarray(batch_size)
-        self.stage = None if stage is None else np.asarray(stage)
+        self.batch_size = batch_size
+        self.stage = stage
         steps = np.flatnonzero(np.diff(self.learning_rate)) + 2
         by_steps = len(steps) <= (len(self.learning_rate) - 1) / 2
         self.rate_steps_ = steps if by_steps else np.empty(0, int)
@@ -178,8 +178,9 @@ class TrainingCurveDisplay:
 
     def _mark_stages(self, losses, rates):
         """Shade every second stage and write its batch size above each."""
-        first = np.flatnonzero(np.diff(self.stage, prepend=self.stage[0] - 1))
-        bounds = np.append(first, len(self.stage)) + 0.5
+        # The first epoch of each stage, from 0.
+        first = np.flatnonzero(np.diff(self.stage, prepend=-1))
+        bounds = [*(first + 0.5), len(self.stage) + 0.5]
         for number, (left, right) in enumerate(pairwise(bounds)):
             if number % 2:
                 for axis in (losses, rates):
