@@ -7,12 +7,11 @@ import pytest
 import torch
 from sklearn.model_selection import cross_val_predict
 
-from sklrelight import RelightingMLPRegressor, training, training_state
-from sklrelight.building import make_net
-from sklrelight.sampling import Observations
+from sklrelight import RelightingMLPRegressor
+from sklrelight.neural import BatchSizeStages, RelightingNet, _config, _net
 
-# Batches of 64 of 150 rows: the last one of each epoch is smaller.
-PARAMETERS = {"hidden_layer_sizes": (16, 16), "batch_size": 64, "max_epochs": 3, "random_state": 0}
+# Three epochs of 150 rows in batches of 64: the last one of each epoch is smaller.
+PARAMETERS = {"hidden_layer_sizes": (16, 16), "batch_size": 64, "max_observations": 450, "random_state": 0}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +35,7 @@ def no_compiler(*args):
 
 def killed_at(step):
     """Make a training step that ends the fit, where nothing catches it, at the given time."""
-    train_step, left = training.RelightingNet.train_step, step
+    train_step, left = RelightingNet.train_step, step
 
     def killed(self, *args, **kwargs):
         nonlocal left
@@ -60,17 +59,19 @@ def test_compiled_and_uncompiled_steps_learn_the_same(table, compiled):
     assert compiled.history_[:, "train_loss"] == pytest.approx(eager.history_[:, "train_loss"], rel=1e-3)
 
 
-def test_the_same_seed_gives_the_same_bytes(table, compiled):
+def test_the_same_seed_gives_the_same_bytes_and_leaves_torchs_generator_alone(table, compiled):
+    before = torch.get_rng_state()
     again = RelightingMLPRegressor(**PARAMETERS, compile=True).fit(*table)
+    assert torch.equal(torch.get_rng_state(), before)
     assert again.predict(table[0]).tobytes() == compiled.predict(table[0]).tobytes()
 
 
 def test_a_fit_that_was_killed_goes_on_compiled_to_the_same_bytes(table, compiled, monkeypatch, tmp_path):
-    monkeypatch.setitem(training_state._OBSERVATIONS_BETWEEN, "cpu", 120)
     regressor = RelightingMLPRegressor(**PARAMETERS, compile=True, checkpoint=tmp_path / "fit")
-    for step in (4, 4):
+    # In the second epoch, and in the one after it.
+    for step in (5, 5):
         with monkeypatch.context() as patch, pytest.raises(KilledError):
-            patch.setattr(training.RelightingNet, "train_step", killed_at(step))
+            patch.setattr(RelightingNet, "train_step", killed_at(step))
             regressor.fit(*table)
     assert regressor.fit(*table).compiled_
     assert regressor.predict(table[0]).tobytes() == compiled.predict(table[0]).tobytes()
@@ -86,7 +87,8 @@ def test_the_fitted_network_is_an_ordinary_one(table, compiled):
 def test_stages_and_last_batches_are_compiled_no_more_than_twice(table):
     counters = torch._dynamo.utils.counters
     counters.clear()
-    regressor = RelightingMLPRegressor(**{**PARAMETERS, "max_epochs": 2}, n_stages=4, compile=True).fit(*table)
+    parameters = {**PARAMETERS, "max_observations": None, "callbacks": [BatchSizeStages(n_stages=4, max_epochs=2)]}
+    regressor = RelightingMLPRegressor(**parameters, compile=True).fit(*table)
     assert regressor.compiled_
     # Once for the first size, and once for all others.
     assert 1 <= counters["stats"]["unique_graphs"] <= 2
@@ -103,22 +105,11 @@ def test_workers_compile_for_themselves(table):
 
 
 def test_without_a_compiler_auto_goes_on_and_true_is_refused(table, monkeypatch):
-    monkeypatch.setattr(training, "compiled_loss", lambda device: no_compiler)
-    monkeypatch.setattr("sklrelight.building._REPAY_COMPILING", {"cpu": 0})
+    monkeypatch.setattr(_net, "compiled_loss", lambda device: no_compiler)
+    monkeypatch.setattr(_config, "_REPAY_COMPILING", {"cpu": (0, 0)})
     auto = RelightingMLPRegressor(**PARAMETERS).fit(*table)
     eager = RelightingMLPRegressor(**PARAMETERS, compile=False).fit(*table)
     assert auto.compiled_ is False
     assert auto.predict(table[0]).tobytes() == eager.predict(table[0]).tobytes()
     with pytest.raises(RuntimeError, match="compile=True, but torch cannot compile here"):
         RelightingMLPRegressor(**PARAMETERS, compile=True).fit(*table)
-
-
-@pytest.mark.parametrize(
-    ("widths", "max_observations", "expected"),
-    [((256,) * 3, 10**7, False), ((600,) * 5, 10**7, False), ((600,) * 5, 10**9, "auto")],
-)
-def test_auto_compiles_long_fits_only(widths, max_observations, expected):
-    observations = Observations(torch.zeros(8, 3), torch.zeros(100, 4), torch.zeros(8, 100, 3), (10, 10))
-    regressor = RelightingMLPRegressor(widths, max_epochs=10**9, max_observations=max_observations)
-    net = make_net(regressor, observations, None, torch.device("cpu"), False, None, max_observations, seed=0)
-    assert net.compile_step == expected
