@@ -12,7 +12,8 @@ from scipy.stats import wasserstein_distance
 
 from sklrelight.datasets import make_scene
 from sklrelight.neural import Observations, TrainingBatches
-from sklrelight.neural._batches import SequentialBatches, as_tensor
+from sklrelight.neural._batches import SequentialBatches
+from sklrelight.neural._modules import as_tensor
 
 
 def numbered(n_lights, image_shape, **options):

@@ -3,11 +3,10 @@
 import math
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-__all__ = ["Observations", "SequentialBatches", "TrainingBatches", "as_tensor"]
+__all__ = ["Observations", "SequentialBatches", "TrainingBatches"]
 
 
 class Observations(Dataset):
@@ -312,22 +311,3 @@ class SequentialBatches:
     def __iter__(self):
         for first in range(0, len(self.observations), self.batch_size):
             yield self.observations[torch.arange(first, min(first + self.batch_size, len(self.observations)))]
-
-
-def as_tensor(table, device):
-    """Hand a table to torch, without a copy where that is possible.
-
-    Parameters
-    ----------
-    table : ndarray
-        Numbers.
-
-    device : torch.device
-        Device of the tensor.
-
-    Returns
-    -------
-    Tensor of the shape of table, float32
-        Shares its memory on the CPU. Read-only arrays, as mapped ones often are, are copied: torch has no such thing.
-    """
-    return torch.from_numpy(np.require(table, np.float32, ["C", "W"])).to(device)

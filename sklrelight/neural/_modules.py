@@ -15,7 +15,7 @@ _WIDE = 4096
 # Features of a light that are multiplied one by one.
 _FEW_FEATURES = 16
 
-__all__ = ["ACTIVATIONS", "NORMALIZATIONS", "Dropout", "RelightingMLP"]
+__all__ = ["ACTIVATIONS", "NORMALIZATIONS", "Dropout", "RelightingMLP", "as_tensor"]
 
 ACTIVATIONS = {
     "identity": nn.Identity,
@@ -362,3 +362,22 @@ class RelightingMLP(nn.Module):
 def _activation(name):
     # The only one that has weights, which are to be of the network's type whatever torch's default is.
     return nn.PReLU(dtype=torch.float32) if name == "prelu" else ACTIVATIONS[name]()
+
+
+def as_tensor(table, device):
+    """Hand a table to torch, without a copy where that is possible.
+
+    Parameters
+    ----------
+    table : ndarray
+        Numbers.
+
+    device : torch.device
+        Device of the tensor.
+
+    Returns
+    -------
+    Tensor of the shape of table, float32
+        Shares its memory on the CPU. Read-only arrays, as mapped ones often are, are copied: torch has no such thing.
+    """
+    return torch.from_numpy(np.require(table, np.float32, ["C", "W"])).to(device)

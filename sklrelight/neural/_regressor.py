@@ -22,12 +22,12 @@ from ..utils import (
     naming,
 )
 from ..utils._sklearn_compat import Interval, StrOptions, fit_context, validate_parameter_constraints
-from ._batches import Observations, as_tensor
+from ._batches import Observations
 from ._callbacks import BatchSizeStages, named_callbacks
 from ._checkpoint import EpochCheckpoint, FitCheckpoint, fit_fingerprint
 from ._config import TrainingConfig, resolve_device
 from ._disk_batches import StackObservations
-from ._modules import ACTIVATIONS, NORMALIZATIONS
+from ._modules import ACTIVATIONS, NORMALIZATIONS, as_tensor
 from ._net import Clock
 from ._training import freed_memory_kept, make_net, membership, split_lights
 
@@ -289,7 +289,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
             Values by name.
         """
         params = super().get_params(deep=deep)
-        if deep:
+        if deep and self.callbacks:
             for name, callback in named_callbacks(self.callbacks):
                 params[f"callbacks__{name}"] = callback
                 if hasattr(callback, "get_params"):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ..utils import is_of
 from ..utils._sklearn_compat import get_tags
-from ._sources import is_of
 from ._stack import ImageStack
 
 __all__ = ["ImageRows", "as_stack", "fit_to_stack", "in_memory"]

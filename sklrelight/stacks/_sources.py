@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..utils import import_extra
+from ..utils import import_extra, is_of
 
-__all__ = ["StackSource", "is_of"]
+__all__ = ["StackSource"]
 
 _HDF5_SUFFIXES = {".h5", ".hdf5", ".mat"}
 
@@ -99,8 +99,3 @@ class StackSource:
         path = Path(self.path)
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-
-
-def is_of(array, package):
-    """Tell whether an object is an array of a package, which need not be installed."""
-    return type(array).__module__.split(".")[0] == package and hasattr(array, "shape")

@@ -16,6 +16,7 @@ __all__ = [
     "check_magnitude",
     "check_numbers",
     "check_pixel_weight",
+    "is_of",
     "naming",
     "safe_unit",
     "split_target_shape",
@@ -55,7 +56,7 @@ def naming(argument):
         with np.errstate(over="ignore", invalid="ignore"):
             yield
     except (TypeError, ValueError) as error:
-        if re.search(rf"\b{argument}\b", str(error)):
+        if re.search(rf"\b{re.escape(argument)}\b", str(error)):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{argument}: {error}") from error
@@ -332,3 +333,8 @@ def value_weights(images, pixel_weight, saturation):
         with np.errstate(over="ignore"):
             weights *= images < saturation
     return weights
+
+
+def is_of(array, package):
+    """Tell whether an object is an array of a package, which need not be installed."""
+    return type(array).__module__.split(".")[0] == package and hasattr(array, "shape")
