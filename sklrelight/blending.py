@@ -278,6 +278,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         unseeded = [name for name, seed in _seeds(model).items() if seed is None or self.random_state is not None]
         model.set_params(**{name: rng.randint(2**31 - 1) for name in sorted(unseeded)})
         given = {"pixel_weight": pixel_weight, "value_range": value_range}
+        images = images.reshape(len(images), -1) if _takes_tables(model) else images
         return model.fit(lights, images, **_accepted(model, given))
 
     def _measure_weights(self, X, lights, fitted, sample, rng):
