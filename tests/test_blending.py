@@ -1,200 +1,769 @@
-"""Networks beside an interpolation: which lights judge them, and what both predict together."""
+"""An ensemble beside an interpolation: who is fitted to what, how both are weighted, and what they predict together."""
 
+import signal
+import threading
+import time
+
+import joblib
 import numpy as np
 import pytest
-from hypothesis import given, settings
+import torch
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import Pipeline
 
-from sklrelight.blending import (
-    agreement,
-    blend,
-    fit_interpolation,
-    hold_out_lights,
-    least_distance,
-    leave_out,
-    light_reach,
-    network_change,
-)
+from sklrelight import ImageStack, PixelLightFeaturizer, RelightingMLPRegressor, blending
+from sklrelight.blending import BlendedRegressor
 from sklrelight.interpolation import NearestPhotograph, RBFInterpolation, StackedRBFInterpolation
+from sklrelight.neural import CompositeLoss
+from sklrelight.neural._training import membership
+
+VALUES = st.floats(-100, 100, width=32)
 
 
-class Recorder(RegressorMixin, BaseEstimator):
-    """Keeps what it was fitted to, and predicts the mean."""
+class Constant(RegressorMixin, BaseEstimator):
+    """Predicts one value, whatever it is fitted to."""
 
-    def fit(self, X, y, pixel_weight=None):
-        self.seen_ = X, y, pixel_weight
+    def __init__(self, value=0.5):
+        self.value = value
+
+    def fit(self, X, y):
+        self.shape_ = y.shape[1:]
         return self
 
     def predict(self, X):
-        return np.repeat(self.seen_[1].mean(axis=0, keepdims=True), len(X), axis=0)
+        return np.full((len(X), *self.shape_), self.value)
+
+
+class Oracle(Constant):
+    """Knows the photographs of lights that it was told of beforehand."""
+
+    def __init__(self, lights=None, images=None):
+        self.lights = lights
+        self.images = images
+
+    def predict(self, X):
+        rows = [np.abs(self.lights - light).sum(axis=1).argmin() for light in X]
+        return self.images[rows].astype(np.float64)
+
+
+class Mean(RegressorMixin, BaseEstimator):
+    """Predicts the mean photograph, by a view that cannot be written to, and keeps what it was fitted to."""
+
+    def fit(self, X, y, pixel_weight=None):
+        self.seen_ = np.array(X), np.array(y), pixel_weight
+        self.mean_ = self.seen_[1].mean(axis=0)
+        return self
+
+    def predict(self, X):
+        return np.broadcast_to(self.mean_, (len(X), *self.mean_.shape))
+
+
+class MeanInterpolation(Mean):
+    """Lists its fits."""
+
+    fits = []
+
+    def fit(self, X, y, pixel_weight=None):
+        self.fits.append(self)
+        return super().fit(X, y, pixel_weight)
+
+
+class SpyingFeaturizer(TransformerMixin, BaseEstimator):
+    """Leaves the lights as they are, and keeps the photographs that it was given."""
+
+    def fit(self, X, y):
+        self.seen_ = np.array(X), np.array(y)
+        return self
+
+    def transform(self, X):
+        return X
+
+
+@pytest.fixture
+def interpolation_fits():
+    """List the fits of MeanInterpolation to come."""
+    MeanInterpolation.fits.clear()
+    return MeanInterpolation.fits
 
 
 @pytest.fixture(scope="module")
-def photographs():
+def capture():
+    """Smooth photographs of 8 x 10 pixels under 24 lights, encoded."""
     rng = np.random.default_rng(0)
-    lights = rng.uniform(-1, 1, (12, 2))
-    return lights, np.exp(-np.square(lights[:, None, :1] - rng.uniform(-1, 1, (5, 1)))).reshape(12, 5)
+    lights = rng.uniform(-1, 1, (24, 2))
+    shading = np.einsum("nd,hwd->nhw", lights, rng.normal(size=(8, 10, 2)))
+    return lights, (0.5 + 0.1 * shading[..., None] * [1.0, 0.8, 0.6]).astype(np.float32)
 
 
-class TestReach:
-    @settings(deadline=None)
-    @given(st.integers(0, 2**32 - 1), st.integers(1, 3))
-    def test_is_1_at_held_out_lights_and_0_at_training_lights(self, seed, width):
-        lights = np.random.default_rng(seed).normal(size=(20, width))
-        held_out = hold_out_lights(20, 3, np.random.RandomState(seed))
-        distance = least_distance(lights, held_out)
-        np.testing.assert_array_equal(light_reach(lights, lights, distance), 0)
-        for rows in held_out:
-            np.testing.assert_allclose(light_reach(lights[rows], np.delete(lights, rows, axis=0), distance), 1)
+@pytest.fixture(scope="module")
+def shadows():
+    """Photographs of 20 x 30 pixels under 24 lights, whose left half is in hard shadows."""
+    rng = np.random.default_rng(0)
+    lights = rng.uniform(-1, 1, (24, 2))
+    shading = 0.5 + 0.1 * np.einsum("nd,hwd->nhw", lights, rng.normal(size=(20, 30, 2)))
+    shading[:, :, :15] *= np.sin(4 * lights[:, :1, None] + 20 * rng.random((20, 15))) > 0
+    return lights, shading[..., None].astype(np.float32)
 
-    def test_is_not_known_without_held_out_lights_or_with_one_that_was_seen(self):
-        lights = np.array([[0.0], [1.0], [1.0]])
-        assert least_distance(lights, [np.empty(0, int)]) is None
-        assert least_distance(lights, [np.array([2])]) is None
+
+def networks(**parameters):
+    mlp = RelightingMLPRegressor(**{"hidden_layer_sizes": (16,), "max_observations": 6000, **parameters})
+    return Pipeline([("featurizer", PixelLightFeaturizer(n_components=3)), ("mlp", mlp)])
+
+
+def blend(interpolation="stacked", n_members=3, seed=0, **parameters):
+    interpolation = StackedRBFInterpolation(4) if interpolation == "stacked" else interpolation
+    return BlendedRegressor(networks(**parameters), interpolation, n_members=n_members, random_state=seed)
+
+
+def weights(member):
+    return [*member["mlp"].net_.module_.parameters()]
+
+
+def same(one, other):
+    return all(torch.equal(*pair) for pair in zip(weights(one), weights(other), strict=True))
+
+
+@pytest.fixture
+def held_out(monkeypatch):
+    """Lists the (held-out lights, other lights) of the members of the fits to come."""
+    drawn = []
+    hold_out = BlendedRegressor._hold_out
+
+    def recording(*args):
+        drawn.append(hold_out(*args))
+        return drawn[-1]
+
+    monkeypatch.setattr(BlendedRegressor, "_hold_out", recording)
+    return drawn
 
 
 class TestHeldOutLights:
+    def pick(self, lights, n_members, seed=0, alone=False):
+        regressor = BlendedRegressor(Ridge(), None if alone else NearestPhotograph(), n_members=n_members)
+        return regressor._hold_out(lights, np.random.RandomState(seed))
+
     @settings(deadline=None)
-    @given(st.integers(2, 500), st.integers(1, 10), st.integers(0, 2**32 - 1))
-    def test_are_others_for_each_network_and_leave_two_at_least(self, n_lights, n_networks, seed):
-        held_out = hold_out_lights(n_lights, n_networks, np.random.RandomState(seed))
-        assert len(held_out) == n_networks
-        together = np.concatenate(held_out)
+    @given(st.integers(2, 300), st.integers(1, 10), st.integers(0, 2**32 - 1))
+    def test_are_others_for_each_member_and_leave_two_at_least(self, n_lights, n_members, seed):
+        lights = np.random.default_rng(0).random((n_lights, 2))
+        picked = self.pick(lights, n_members, seed)
+        assert len(picked) == n_members
+        together = np.concatenate([rows for rows, _ in picked])
         assert len(np.unique(together)) == len(together) <= n_lights - 2
-        assert np.isin(together, np.arange(n_lights)).all()
-        for rows in held_out:
-            assert len(rows) == len(held_out[0])
+        for rows, kept in picked:
+            assert len(rows) == len(picked[0][0])
+            np.testing.assert_array_equal(kept, np.setdiff1d(np.arange(n_lights), rows))
             assert (np.diff(rows) > 0).all()
 
     @settings(deadline=None)
-    @given(st.integers(2, 500), st.integers(1, 10), st.integers(0, 2**32 - 1))
-    def test_are_the_same_for_the_same_seed(self, n_lights, n_networks, seed):
-        one, other = (hold_out_lights(n_lights, n_networks, np.random.RandomState(seed)) for _ in range(2))
-        assert all(np.array_equal(*rows) for rows in zip(one, other, strict=True))
+    @given(st.integers(2, 60), st.integers(1, 5), st.integers(0, 2**32 - 1))
+    def test_lights_that_equal_one_are_not_fitted_to_either(self, n_lights, n_members, seed):
+        lights = np.random.default_rng(seed).integers(0, 6, (n_lights, 2)).astype(float)
+        for rows, kept in self.pick(lights, n_members, seed):
+            assert len(kept) >= 2
+            assert not {*map(tuple, lights[rows])} & {*map(tuple, lights[kept])}
 
     @settings(deadline=None)
-    @given(st.integers(8, 500), st.integers(1, 4))
-    def test_there_are_some_where_there_are_enough_lights(self, n_lights, n_networks):
-        assert all(len(rows) for rows in hold_out_lights(n_lights, n_networks, np.random.RandomState(0)))
+    @given(st.integers(2, 300), st.integers(1, 10), st.integers(0, 2**32 - 1))
+    def test_are_the_same_for_the_same_seed(self, n_lights, n_members, seed):
+        lights = np.random.default_rng(0).random((n_lights, 2))
+        one, other = (self.pick(lights, n_members, seed) for _ in range(2))
+        assert all(np.array_equal(*rows) for rows in zip(one, other, strict=True) for rows in zip(*rows, strict=True))
+
+    @settings(deadline=None)
+    @given(st.integers(8, 300), st.integers(1, 4))
+    def test_there_are_some_where_there_are_enough_lights(self, n_lights, n_members):
+        lights = np.random.default_rng(0).random((n_lights, 2))
+        assert all(len(rows) for rows, _ in self.pick(lights, n_members))
 
     def test_two_lights_are_left_to_train_on(self):
-        assert [len(rows) for rows in hold_out_lights(2, 3, np.random.RandomState(0))] == [0, 0, 0]
+        assert [len(rows) for rows, _ in self.pick(np.eye(2), 3)] == [0, 0, 0]
+
+    def test_none_without_an_interpolation(self):
+        for rows, kept in self.pick(np.eye(9), 2, alone=True):
+            assert not len(rows)
+            np.testing.assert_array_equal(kept, np.arange(9))
+
+    @pytest.mark.parametrize(
+        ("n_lights", "n_members"), [(2, 1), (3, 1), (6, 2), (24, 8), (40, 4), (60, 2), (80, 2), (81, 1), (500, 1)]
+    )
+    def test_auto_members_are_fewer_the_more_lights_there_are(self, n_lights, n_members):
+        lights = np.random.default_rng(0).random((n_lights, 2))
+        assert len(self.pick(lights, "auto")) == n_members
+        assert len(self.pick(lights, "auto", alone=True)) == 1
 
 
-class TestFittingTheInterpolation:
-    def test_auto_is_the_stacked_one_and_follows_the_seed(self, photographs):
+class TestNoLeak:
+    """What decides a weight is seen by neither part: neither in training nor in a feature."""
+
+    @pytest.mark.parametrize("on_disk", [False, True], ids=["memory", "disk"])
+    def test_neither_members_nor_their_features_see_a_held_out_photograph(self, held_out, on_disk, tmp_path):
+        lights = np.random.default_rng(0).random((20, 2))
+        lights[10:] = lights[:10]  # each light twice
+        # A photograph shows its own number in all pixels.
+        images = np.arange(20, dtype=np.float32)[:, None, None] + np.zeros((2, 3), np.float32)
+        y = images
+        if on_disk:
+            np.save(tmp_path / "stack.npy", images)
+            y = ImageStack(tmp_path / "stack.npy")
+        regressor = Pipeline([("featurizer", SpyingFeaturizer()), ("mean", Mean())])
+        interpolation = RBFInterpolation() if on_disk else MeanInterpolation()
+        fitted = BlendedRegressor(regressor, interpolation, n_members=3, random_state=0).fit(lights, y)
+        assert len(fitted.members_) == 3
+        for member, (rows, _) in zip(fitted.members_, held_out[0], strict=True):
+            forbidden = {number % 10 for number in rows}
+            assert forbidden
+            for seen_lights, seen in (member["featurizer"].seen_, member["mean"].seen_[:2]):
+                assert not forbidden & {number % 10 for number in np.unique(seen).astype(int)}
+                assert len(seen) == len(seen_lights) == 20 - 2 * len(forbidden)
+
+    def test_interpolations_to_compare_with_see_no_held_out_photograph(self, capture, held_out, interpolation_fits):
+        lights, images = capture
+        fitted = BlendedRegressor(Mean(), MeanInterpolation(), n_members=3, random_state=0).fit(lights, images)
+        whole, *others = interpolation_fits
+        assert fitted.interpolation_ is whole
+        np.testing.assert_array_equal(whole.seen_[1], images)
+        assert len(others) == 3
+        for model, (rows, kept) in zip(others, held_out[0], strict=True):
+            assert len(rows)
+            np.testing.assert_array_equal(model.seen_[0], lights[kept])
+            np.testing.assert_array_equal(model.seen_[1].ravel(), images[kept].ravel())
+
+    def test_held_out_photographs_reach_neither_features_nor_network(self, capture, held_out):
+        lights, images = capture
+        one = blend().fit(lights, images)
+        rows, kept = held_out[0][1]
+        changed = images.copy()
+        # Within the range of the others, which bounds what is predicted.
+        changed[rows] = images[kept].max() - changed[rows] + images[kept].min()
+        other = blend().fit(lights, changed)
+        np.testing.assert_array_equal(held_out[1][1][0], rows)
+        assert [same(*members) for members in zip(one.members_, other.members_, strict=True)] == [False, True, False]
+        tables = [model.members_[1]["featurizer"].pixel_table_ for model in (one, other)]
+        np.testing.assert_array_equal(*tables)
+
+    def test_a_member_that_knows_its_photographs_by_heart_gains_nothing_by_it(self, capture):
+        lights, images = capture
+        noise = np.random.default_rng(0).normal(0, 1, images.shape).astype(np.float32)
+        # Exact where it was fitted, useless elsewhere; the interpolation is a good guess everywhere.
+        fitted = BlendedRegressor(KNeighborsRegressor(1), Constant(0.0), random_state=0).fit(lights, noise)
+        assert fitted.weights_[0] < 0.05
+
+
+def find_weights(true, ensemble, interpolated, clusters=None, pixel_weight=None, saturation=None):
+    """Find the weights for photographs of shape (n, H, W, ...) or (n, k)."""
+    shape = true.shape if true.ndim > 2 else (*true.shape, 1)
+    n_pixels = int(np.prod(shape[1:3]))
+    stacks = [np.asarray(stack).reshape(len(true), n_pixels, 1, -1) for stack in (true, ensemble, interpolated)]
+    weight = None if pixel_weight is None else pixel_weight.reshape(-1, 1)
+    labels = np.zeros(n_pixels, int) if clusters is None else clusters.ravel()
+    return blending._least_squares(blending._moments(*stacks, weight, saturation), labels, int(labels.max()) + 1)
+
+
+def find_weight(*args, **options):
+    return find_weights(*args, **options)[0]
+
+
+class TestWeight:
+    @settings(deadline=None)
+    @given(st.data(), st.integers(1, 4), st.integers(1, 6))
+    def test_lies_in_0_to_1(self, data, n_photographs, n_values):
+        stacks = [data.draw(arrays(np.float32, (n_photographs, n_values), elements=VALUES)) for _ in range(3)]
+        assert 0 <= find_weight(*stacks) <= 1
+
+    @settings(deadline=None)
+    @given(
+        arrays(np.float64, (2, 6), elements=st.floats(-1, 1)),
+        arrays(np.float64, (2, 6), elements=st.floats(0.01, 1)),
+    )
+    def test_who_is_right_has_all_of_it(self, true, error):
+        assert find_weight(true, true, true + error) == pytest.approx(1)
+        assert find_weight(true, true + error, true + 1e-6 * error) == pytest.approx(0, abs=1e-3)
+
+    def test_an_interpolation_that_is_exact_has_all(self):
+        true = np.random.default_rng(4).random((3, 8))
+        assert find_weight(true, true + 1, true) == 0
+
+    def test_nothing_can_be_told_where_both_say_the_same(self):
+        true = np.random.default_rng(0).random((3, 4))
+        assert find_weight(true, true + 1, true + 1) == 0.5
+        assert find_weight(true, true, true) == 0.5
+
+    @settings(deadline=None)
+    @given(arrays(np.float64, (3, 8), elements=st.floats(-1, 1)))
+    def test_no_other_weight_has_a_smaller_error_on_one_photograph(self, values):
+        true, ensemble, interpolated = (row[None] for row in values)
+        assume(np.abs(true - interpolated).max() > 1e-3)
+        weight = find_weight(true, ensemble, interpolated)
+
+        def error(part):
+            return np.square(part * ensemble + (1 - part) * interpolated - true).sum()
+
+        assert all(error(weight) <= error(part) + 1e-9 for part in np.linspace(0, 1, 21))
+
+    @pytest.mark.parametrize("factor", [1e-3, 1e3])
+    def test_does_not_depend_on_the_unit(self, factor):
+        true, ensemble, interpolated = np.random.default_rng(1).random((3, 4, 10))
+        weight = find_weight(true, ensemble, interpolated)
+        assert 0 < weight < 1
+        assert find_weight(factor * true, factor * ensemble, factor * interpolated) == pytest.approx(weight)
+
+    def test_photographs_that_are_hard_to_interpolate_do_not_decide_for_all(self):
+        true, ensemble, interpolated = np.random.default_rng(1).random((3, 4, 10))
+        weight = find_weight(true, ensemble, interpolated)
+        # One that both miss by a hundred times as much as the others.
+        hard = [100 * stack[:1] for stack in (true, ensemble, interpolated)]
+        both = [np.concatenate(pair) for pair in zip((true, ensemble, interpolated), hard, strict=True)]
+        assert find_weight(*both) == pytest.approx(weight, abs=0.15)
+
+    def test_pixels_without_weight_and_saturated_values_do_not_count(self):
+        rng = np.random.default_rng(2)
+        true, ensemble, interpolated = rng.random((3, 3, 4, 5))
+        weight = rng.integers(0, 2, (4, 5)).astype(float)
+        found = find_weight(true, ensemble, interpolated, pixel_weight=weight, saturation=0.9)
+        ignored = (weight == 0) | (true >= 0.9)
+        assert ignored.any()
+        spoilt = [np.where(ignored, rng.normal(size=true.shape), part) for part in (ensemble, interpolated)]
+        assert find_weight(true, *spoilt, pixel_weight=weight, saturation=0.9) == found
+        assert find_weight(true, ensemble, interpolated) != found
+
+
+class TestWeightsOfClusters:
+    def test_each_cluster_has_the_weight_that_suits_it(self):
+        rng = np.random.default_rng(0)
+        true, ensemble, interpolated = rng.random((3, 5, 6, 8, 3))
+        clusters = np.arange(48).reshape(6, 8) % 3
+        ensemble[:, clusters == 0] = true[:, clusters == 0]
+        interpolated[:, clusters == 1] = true[:, clusters == 1]
+        found = find_weights(true, ensemble, interpolated, clusters)
+        assert found[0] > 0.9
+        assert found[1] < 0.1
+        assert found[1] < found[2] < found[0]
+
+    def test_a_cluster_without_evidence_has_the_weight_of_all(self):
+        true, ensemble, interpolated = np.random.default_rng(1).random((3, 4, 10))
+        found = find_weights(true, ensemble, interpolated, np.repeat([0, 3], 5))
+        assert found[[1, 2]] == pytest.approx(find_weight(true, ensemble, interpolated))
+
+    @settings(deadline=None)
+    @given(arrays(np.float32, (3, 2, 4, 5), elements=VALUES), arrays(np.int64, (4, 5), elements=st.integers(0, 4)))
+    def test_lie_in_0_to_1_also_for_odd_photographs(self, stacks, clusters):
+        found = find_weights(*stacks, clusters)
+        assert found.shape == (clusters.max() + 1,)
+        assert ((found >= 0) & (found <= 1)).all()
+
+    def test_pixels_without_weight_do_not_count(self):
+        true, ensemble, interpolated = np.random.default_rng(3).random((3, 3, 4, 5))
+        weight = np.ones((4, 5))
+        weight[1] = 0
+        clusters = np.arange(20).reshape(4, 5) % 2
+        spoilt = ensemble.copy()
+        spoilt[:, 1] = 9
+        np.testing.assert_array_equal(
+            find_weights(true, spoilt, interpolated, clusters, weight),
+            find_weights(true, ensemble, interpolated, clusters, weight),
+        )
+
+
+class TestMeasuredPixels:
+    def fit(self, photographs, **given):
+        regressor = blend(n_members=2, hidden_layer_sizes=(32,), max_observations=100_000)
+        return regressor.fit(*photographs, **given)
+
+    def test_some_pixels_tell_nearly_what_all_do(self, shadows, monkeypatch):
+        whole = self.fit(shadows)
+        monkeypatch.setattr(blending, "_MEASURED_PIXELS", 300)
+        part = self.fit(shadows)
+        assert (part.weights_ != whole.weights_).any()
+        clusters = whole.interpolation_.clusters_
+        assert part.weights_[clusters].mean() == pytest.approx(whole.weights_[clusters].mean(), abs=0.1)
+        differences = part.predict(shadows[0]) - whole.predict(shadows[0])
+        assert np.sqrt(np.square(differences).mean()) < 0.03
+
+    def test_clusters_that_have_none_of_them_have_the_weight_of_all(self, shadows, monkeypatch):
+        monkeypatch.setattr(blending, "_MEASURED_PIXELS", 1)
+        fitted = self.fit(shadows)
+        assert fitted.weights_.shape == (fitted.interpolation_.clusters_.max() + 1,)
+        _, counts = np.unique(fitted.weights_.round(6), return_counts=True)
+        assert counts.max() >= len(fitted.weights_) - 1
+        assert np.isfinite(fitted.predict(shadows[0][:2])).all()
+
+    def test_pixels_without_weight_are_not_among_them(self, shadows, monkeypatch):
+        _, images = shadows
+        monkeypatch.setattr(blending, "_MEASURED_PIXELS", 100)
+        weight = np.ones((20, 30), np.float32)
+        weight[:, :12] = 0
+        seen = []
+        moments = blending._moments
+        monkeypatch.setattr(blending, "_moments", lambda *given: seen.append(given) or moments(*given))
+        self.fit(shadows, pixel_weight=weight)
+        for true, predicted, interpolated, weights, _ in seen:
+            assert true.shape == predicted.shape == interpolated.shape == (len(true), 100, 1, 1)
+            assert (weights > 0).all()
+            assert np.isin(true, images[:, weight > 0]).all()
+
+
+class TestEnsemble:
+    def test_its_mean_is_predicted(self, capture):
+        lights, images = capture
+        fitted = blend(None).fit(lights, images)
+        assert len(fitted.members_) == 3
+        assert fitted.interpolation_ is None
+        assert not hasattr(fitted, "weights_")
+        mean = np.mean([member.predict(lights) for member in fitted.members_], axis=0)
+        np.testing.assert_allclose(fitted.predict(lights), mean, atol=1e-6)
+        assert not same(*fitted.members_[:2])
+
+    def test_a_single_one_is_the_regressor_itself(self, capture):
+        lights, images = capture
+        regressor = networks(random_state=3).set_params(featurizer__random_state=4)
+        fitted = BlendedRegressor(regressor).fit(lights, images)
+        expected = clone(regressor).fit(lights, images).predict(lights)
+        assert fitted.predict(lights).tobytes() == expected.tobytes()
+
+    def test_shares_the_observations(self, capture):
+        fitted = blend(None, n_members=4, max_observations=4000, batch_size=50).fit(*capture)
+        assert [member["mlp"].n_observations_ for member in fitted.members_] == [1000] * 4
+
+    @pytest.mark.parametrize("n_members", [0, 1.5, "many"])
+    def test_its_number_is_checked(self, capture, n_members):
+        with pytest.raises(ValueError, match="n_members"):
+            blend(n_members=n_members).fit(*capture)
+
+
+class TestInterpolation:
+    def test_is_cloned_and_seeded(self, capture):
+        lights, images = capture
+        given_model = StackedRBFInterpolation(4)
         models = [
-            fit_interpolation("auto", *photographs, None, np.random.RandomState(seed)).random_state
+            BlendedRegressor(Ridge(), given_model, random_state=seed).fit(lights, images).interpolation_
             for seed in (0, 0, 1)
         ]
-        assert models[0] == models[1] != models[2]
-        model = fit_interpolation("auto", *photographs, None, np.random.RandomState(0))
-        assert isinstance(model, StackedRBFInterpolation)
+        assert not hasattr(given_model, "images_")
+        assert models[0].random_state == models[1].random_state != models[2].random_state
 
-    def test_an_estimator_is_cloned(self, photographs):
-        given_model = NearestPhotograph()
-        model = fit_interpolation(given_model, *photographs, None, np.random.RandomState(0))
-        assert model is not given_model
-        assert not hasattr(given_model, "n_features_in_")
+    def test_its_own_seed_holds_without_another(self, capture):
+        fitted = BlendedRegressor(Ridge(), StackedRBFInterpolation(4, random_state=5)).fit(*capture)
+        assert fitted.interpolation_.random_state == 5
 
-    def test_weights_are_passed_on_to_those_that_take_them(self, photographs):
-        lights, images = photographs
-        weight = np.array([[1.0, 0, 1, 1, 1]])
-        images = images.reshape(12, 1, 5)
-        model = fit_interpolation(Recorder(), lights, images, weight, np.random.RandomState(0))
-        assert model.seen_[2] is weight
-        flat = images.reshape(12, 5)
-        # It takes none, and would refuse them.
-        fit_interpolation(KNeighborsRegressor(), lights, flat, weight, np.random.RandomState(0))
+    def test_weights_of_pixels_are_passed_on_to_those_that_take_them(self, capture):
+        lights, images = capture
+        weight = np.ones((8, 10), np.float32)
+        weight[0] = 0
+        fitted = BlendedRegressor(Mean(), MeanInterpolation(), random_state=0).fit(lights, images, pixel_weight=weight)
+        assert fitted.interpolation_.seen_[2] is weight
+        assert all(member.seen_[2] is weight for member in fitted.members_)
+        # These take none, and would refuse them.
+        BlendedRegressor(Ridge(), NearestPhotograph(), random_state=0).fit(lights, images, pixel_weight=weight)
+
+    def test_serves_a_plain_table_too(self):
+        X = np.random.default_rng(0).uniform(-1, 1, (60, 3))
+        y = X @ [1.0, 2.0, 3.0]
+        mlp = RelightingMLPRegressor((16,), max_observations=100)
+        fitted = BlendedRegressor(mlp, LinearRegression(), random_state=0).fit(X, y)
+        # The targets are linear, and the networks have seen next to nothing.
+        assert fitted.weights_[0] < 0.05
+        np.testing.assert_allclose(fitted.predict(X), y, atol=0.3)
+
+    @pytest.mark.parametrize("shape", [(), (1,), (5,), (4, 3), (4, 3, 2)], ids=str)
+    def test_goes_with_targets_of_any_shape(self, shape):
+        lights, images = np.random.default_rng(0).random((9, 2)), np.random.default_rng(1).random((9, *shape))
+        fitted = BlendedRegressor(Mean(), StackedRBFInterpolation(2), random_state=0).fit(lights, images)
+        fitted.weights_[:] = 0.5
+        members, interpolated = (
+            np.mean([member.predict(lights) for member in fitted.members_], axis=0),
+            fitted.interpolation_.predict(lights).reshape(images.shape),
+        )
+        expected = (members + interpolated.clip(images.min(), images.max())) / 2
+        np.testing.assert_allclose(fitted.predict(lights), expected)
+
+    def test_the_prediction_is_the_weighted_mean(self, capture):
+        lights, images = capture
+        fitted = blend(Constant(0.55), n_members=2).fit(lights, images)
+        ensemble = np.mean([member.predict(lights[:3]) for member in fitted.members_], axis=0)
+        for weight in (0.0, 0.25, 1.0):
+            fitted.weights_[:] = weight
+            mean = fitted.predict(lights[:3])
+            np.testing.assert_allclose(mean, weight * ensemble + (1 - weight) * 0.55, atol=1e-6)
+            assert mean.shape == (3, 8, 10, 3)
+
+    def test_each_cluster_of_pixels_has_its_weight(self, capture):
+        lights, images = capture
+        fitted = blend().fit(lights, images)
+        clusters = fitted.interpolation_.clusters_
+        assert fitted.weights_.shape == (clusters.max() + 1,) == (4,)
+        fitted.weights_[:] = np.arange(4) / 3
+        ensemble = np.mean([member.predict(lights) for member in fitted.members_], axis=0)
+        interpolated = fitted.interpolation_.predict(lights).clip(*fitted.value_range_)
+        weight = fitted.weights_[clusters][..., None]
+        predicted = fitted.predict(lights)
+        np.testing.assert_allclose(predicted, weight * ensemble + (1 - weight) * interpolated, atol=1e-6)
+        assert predicted.dtype == np.float32
+
+    def test_one_that_is_nearly_right_has_nearly_all(self, capture):
+        lights, images = capture
+        assert blend(Oracle(lights, images + np.float32(1e-5))).fit(lights, images).weights_[0] < 0.01
+
+    def test_one_that_is_far_off_has_little(self, capture):
+        lights, images = capture
+        fitted = blend(Constant(images.min()), n_members=1, hidden_layer_sizes=(64, 64), max_observations=200_000)
+        assert fitted.fit(lights, images).weights_[0] > 0.8
+
+    def test_two_lights_are_enough(self, capture):
+        lights, images = capture
+        fitted = blend(NearestPhotograph(), n_members=2).fit(lights[:2], images[:2])
+        assert fitted.weights_ == [0.5]
+        assert np.isfinite(fitted.predict(lights)).all()
+
+    def test_no_prediction_leaves_the_range_of_the_photographs(self, capture):
+        lights, images = capture
+        predicted = blend(RBFInterpolation(), n_members=2).fit(lights, images).predict(10 * lights[:4])
+        assert images.min() <= predicted.min() <= predicted.max() <= images.max()
+
+    def test_what_cannot_predict_is_refused(self, capture):
+        with pytest.raises(ValueError, match="interpolation"):
+            blend("linear").fit(*capture)
+
+    def test_what_a_part_returns_is_not_written_to(self, capture):
+        lights, images = capture
+        # A view of the mean photograph.
+        predicted = BlendedRegressor(Mean(), NearestPhotograph(), random_state=0).fit(lights, images).predict(lights)
+        assert np.isfinite(predicted).all()
+
+    @pytest.mark.parametrize("interpolation", [RBFInterpolation(), StackedRBFInterpolation(4)], ids=["rbf", "stacked"])
+    def test_photographs_on_disk_are_weighted_like_those_in_memory(self, capture, interpolation, tmp_path):
+        lights, images = capture
+        np.save(tmp_path / "stack.npy", images)
+        regressor = BlendedRegressor(Ridge(), interpolation, random_state=0)
+        memory = clone(regressor).fit(lights, images)
+        disk = clone(regressor).fit(lights, ImageStack(tmp_path / "stack.npy"))
+        np.testing.assert_allclose(disk.predict(lights + 0.01), memory.predict(lights + 0.01), rtol=1e-3, atol=1e-4)
 
 
-class TestLeavingOut:
-    def test_a_model_that_cannot_say_is_fitted_to_the_others(self, photographs):
-        lights, images = photographs
-        rows = np.array([2, 7])
-        rest = np.setdiff1d(np.arange(12), rows)
-        model = NearestPhotograph().fit(lights, images)
-        expected = NearestPhotograph().fit(lights[rest], images[rest]).predict(lights[rows])
-        np.testing.assert_array_equal(leave_out(model, rows, lights, images), expected)
-        # The fitted model is as it was: it still knows them.
-        np.testing.assert_array_equal(model.predict(lights[rows]), images[rows])
+class TestPixelWeightAndSaturation:
+    def test_pixels_without_weight_change_nothing(self, capture):
+        lights, images = capture
+        weight = np.ones((8, 10), np.float32)
+        weight[:, :3] = 0
+        spoilt = images.copy()
+        spoilt[:, :, :3] = np.random.default_rng(0).random((24, 8, 3, 3))
+        one, other = (blend().fit(lights, y, pixel_weight=weight) for y in (images, spoilt))
+        np.testing.assert_array_equal(one.weights_, other.weights_)
+        # Sums over more or fewer pixels of a cluster are rounded otherwise.
+        inside = np.s_[:, :, 3:]
+        np.testing.assert_allclose(one.predict(lights)[inside], other.predict(lights)[inside], rtol=1e-5)
 
-    @pytest.mark.parametrize("model", [NearestPhotograph(), RBFInterpolation(), StackedRBFInterpolation()], ids=repr)
-    def test_the_photographs_themselves_do_not_count(self, photographs, model):
-        lights, images = photographs
-        rows = np.array([0, 5])
-        known = leave_out(model.fit(lights, images), rows, lights, images)
-        assert known.shape == (2, 5)
-        assert not np.allclose(known, images[rows], atol=1e-6)
-
-    @pytest.mark.parametrize("channels", [(), (2,)], ids=["grey", "colour"])
-    @pytest.mark.parametrize("model", [NearestPhotograph(), StackedRBFInterpolation(2, random_state=0)], ids=repr)
-    def test_some_pixels_come_as_those_of_whole_photographs(self, model, channels):
-        rng = np.random.default_rng(0)
-        lights = rng.uniform(-1, 1, (20, 2))
-        images = np.exp(lights @ rng.normal(size=(2, 35 * 2))).reshape(20, 5, 7, 2)[..., : len(channels) + 1]
-        # Lamps that vary: brightness is measured on pixels that are not asked for, too.
-        images *= np.exp(rng.normal(0, 0.2, (20, 1, 1, 1)))
-        images = images.reshape(20, 5, 7, *channels)
-        rows, pixels = np.array([1, 4, 9]), np.array([3, 17, 34])
-        model = clone(model).fit(lights, images)
-        whole = leave_out(model, rows, lights, images)
-        some = leave_out(model, rows, lights, images, pixels)
-        assert whole.shape == (3, 5, 7, *channels)
-        np.testing.assert_allclose(some, whole.reshape(3, 35, 1, *channels)[:, pixels], rtol=1e-12)
+    @pytest.mark.parametrize(
+        "interpolation", [StackedRBFInterpolation(4), NearestPhotograph(), RBFInterpolation()], ids=repr
+    )
+    def test_how_far_a_value_is_saturated_changes_nothing(self, capture, interpolation):
+        lights, images = capture
+        saturation = float(np.quantile(images, 0.9))
+        brighter = np.where(images >= saturation, images + np.float32(0.3), images)
+        regressor = BlendedRegressor(Constant(0.45), interpolation, random_state=0)
+        one, other = (clone(regressor).fit(lights, y, saturation=saturation) for y in (images, brighter))
+        np.testing.assert_array_equal(one.weights_, other.weights_)
+        np.testing.assert_array_equal(*(model.predict(lights + 0.01) for model in (one, other)))
 
 
-class TestBlend:
-    @settings(deadline=None)
-    @given(arrays(np.float64, (2, 3, 2, 2), elements=st.floats(-10, 10)), st.floats(0, 1))
-    def test_is_the_weighted_mean(self, predicted, share):
-        network, interpolated = predicted
-        expected = share * network + (1 - share) * interpolated
-        np.testing.assert_allclose(blend(network.copy(), interpolated, share), expected, atol=1e-12)
+class TestSideBySide:
+    @pytest.fixture
+    def training_at(self, monkeypatch):
+        """Give each thread that trains, with the number of torch's threads in it, and call something at a batch."""
+        forward, seen = CompositeLoss.forward, []
 
-    def test_has_the_share_of_each_pixel(self):
-        share = np.array([[0.0, 1.0]])
-        mean = blend(np.ones((3, 1, 2, 3)), np.zeros((3, 1, 2, 3)), share)
-        np.testing.assert_array_equal(mean, np.broadcast_to(share[..., None], mean.shape))
+        def install(batch=0, action=None):
+            def noting(self, *batch_values):
+                seen.append((threading.get_ident(), torch.get_num_threads()))
+                if len(seen) == batch:
+                    action()
+                return forward(self, *batch_values)
 
-    @settings(deadline=None)
-    @given(arrays(np.float64, (2, 5, 4), elements=st.floats(-10, 10)), st.floats(0, 1), st.floats(1e-3, 10))
-    def test_changes_no_photograph_by_more_than_the_limit_and_in_no_other_direction(self, predicted, share, limit):
-        network, interpolated = predicted
-        free = blend(network.copy(), interpolated, share) - interpolated
-        change = blend(network.copy(), interpolated, share, limit) - interpolated
-        size, free_size = (np.sqrt(np.square(of).mean(axis=1, keepdims=True)) for of in (change, free))
-        assert (size <= limit * (1 + 1e-9)).all()
-        within = (free_size <= limit)[:, 0]
-        np.testing.assert_array_equal(change[within], free[within])
-        np.testing.assert_allclose(change * free_size, free * size, atol=1e-9)
+            monkeypatch.setattr(CompositeLoss, "forward", noting)
+            return seen
 
-    def test_is_the_interpolation_at_a_training_light_and_nearer_to_it_beside_one(self):
-        network, interpolated = np.ones((3, 4)), np.zeros((3, 4))
-        reach = np.array([0.0, 0.5, 1.0])
-        np.testing.assert_allclose(blend(network.copy(), interpolated, 0.8, reach=reach)[:, 0], [0, 0.4, 0.8])
-        # A change of 0.4 and of 0.8, bounded by a quarter of 0.6 and by all of it.
-        limited = blend(network.copy(), interpolated, 0.8, 0.6, reach=reach)
-        np.testing.assert_allclose(limited[:, 0], [0, 0.15, 0.6])
+        return install
 
-    def test_follows_networks_as_far_as_they_agree(self):
-        network, interpolated, agreed = np.ones((3, 4)), np.zeros((3, 4)), agreement(np.array([1.0, 2.0, 4.0]), 2.0)
-        np.testing.assert_allclose(blend(network.copy(), interpolated, 0.8, agreed=agreed)[:, 0], [0.8, 0.8, 0.2])
-        limited = blend(network.copy(), interpolated, 0.8, 0.6, agreed=agreed)
-        np.testing.assert_allclose(limited[:, 0], [0.6, 0.6, 0.2])
+    def test_each_has_its_part_of_torchs_threads(self, capture, training_at, n_threads):
+        n_threads(4)
+        seen = training_at()
+        blend(None, n_members=2).fit(*capture)
+        assert {number for _, number in seen} == {2}
+        assert len({thread for thread, _ in seen}) == 2
+        assert torch.get_num_threads() == 4
 
-    @given(arrays(np.float64, 5, elements=st.floats(0, 1e6)), st.floats(0, 1e6))
-    def test_networks_agree_until_they_differ_by_more_than_ever(self, deviation, largest):
-        agreed = agreement(deviation, largest)
-        assert ((agreed >= 0) & (agreed <= 1)).all()
-        np.testing.assert_array_equal(agreed == 1, deviation <= largest)
+    def test_a_single_one_has_all_of_them(self, capture, training_at, n_threads):
+        n_threads(2)
+        seen = training_at()
+        blend(None, n_members=1).fit(*capture)
+        assert set(seen) == {(threading.get_ident(), 2)}
 
-    def test_is_exact_where_the_limit_is_what_was_measured(self):
-        rng = np.random.default_rng(0)
-        network, interpolated, share = rng.random((3, 4, 5, 3)), rng.random((3, 4, 5, 3)), rng.random((4, 5))
-        limit = network_change(network, interpolated, share)
-        limited = blend(network.copy(), interpolated, share, limit)
-        np.testing.assert_allclose(limited, blend(network.copy(), interpolated, share))
+    def test_they_are_the_same_whatever_their_number_at_a_time(self, capture, n_threads):
+        lights, images = capture
+        regressor = blend(validation_fraction=0.2, dropout=0.1)
+        predicted = []
+        for number in (1, 2, 3):
+            n_threads(number)
+            predicted.append(clone(regressor).fit(lights, images).predict(lights).tobytes())
+        assert predicted[1:] == predicted[:1] * 2
+
+    def test_ctrl_c_reaches_all_of_them(self, capture, training_at, n_threads):
+        lights, images = capture
+        n_threads(2)
+        # A signal is handled in the main thread, which waits.
+        training_at(40, lambda: signal.raise_signal(signal.SIGINT))
+        regressor = blend(n_members=4, max_observations=10**9)
+        with pytest.raises(KeyboardInterrupt):
+            regressor.fit(lights, images)
+        assert len(regressor.members_) == 2
+        assert all(member["mlp"].interrupted_ for member in regressor.members_)
+        assert np.isfinite(regressor.predict(lights)).all()
+        assert torch.get_num_threads() == 2
+
+    @pytest.mark.parametrize("failing", [0, 1])
+    def test_an_error_in_one_ends_the_others(self, capture, monkeypatch, n_threads, failing):
+        n_threads(2)
+        forward, seen = CompositeLoss.forward, []
+
+        def fail_once(self, *batch_values):
+            seen.append(membership().number)
+            if seen.count(failing) == 10:
+                raise RuntimeError("no more")
+            return forward(self, *batch_values)
+
+        monkeypatch.setattr(CompositeLoss, "forward", fail_once)
+        with pytest.raises(RuntimeError, match="no more"):
+            blend(None, n_members=4, max_observations=10**9).fit(*capture)
+        assert {*seen} <= {0, 1}
+        assert torch.get_num_threads() == 2
+
+
+class SlowlyFitted(Constant):
+    """Is interrupted half-way through its fit, with attributes that make it look fitted."""
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        raise KeyboardInterrupt
+
+
+class TestEndOfTheFit:
+    def test_ctrl_c_keeps_what_was_reached(self, capture, monkeypatch, n_threads):
+        lights, images = capture
+        n_threads(1)
+        forward, n_calls = CompositeLoss.forward, 0
+
+        def interrupted(self, *batch_values):
+            nonlocal n_calls
+            n_calls += 1
+            if n_calls == 25:
+                raise KeyboardInterrupt
+            return forward(self, *batch_values)
+
+        monkeypatch.setattr(CompositeLoss, "forward", interrupted)
+        # 2,000 observations each, so that the second is interrupted after 4 batches.
+        regressor = blend(batch_size=96)
+        with pytest.raises(KeyboardInterrupt):
+            regressor.fit(lights, images)
+        assert [member["mlp"].interrupted_ for member in regressor.members_] == [False, True]
+        assert ((regressor.weights_ >= 0) & (regressor.weights_ <= 1)).all()
+        assert np.isfinite(regressor.predict(lights)).all()
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+    def test_weights_that_were_not_measured_are_0(self, capture, monkeypatch, error):
+        lights, images = capture
+
+        def fail(*args):
+            raise error
+
+        regressor = blend()
+        with monkeypatch.context() as patch:
+            patch.setattr(blending, "_least_squares", fail)
+            with pytest.raises(error):
+                regressor.fit(lights, images)
+        assert not regressor.weights_.any()
+        expected = StackedRBFInterpolation(4, random_state=regressor.interpolation_.random_state)
+        expected = expected.fit(lights, images).predict(lights + 0.01).clip(images.min(), images.max())
+        np.testing.assert_array_equal(regressor.predict(lights + 0.01), expected)
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+    def test_without_an_interpolation_the_model_is_not_fitted(self, capture, monkeypatch, error):
+        def fail(*args, **options):
+            raise error
+
+        regressor = blend().fit(*capture)
+        monkeypatch.setattr(StackedRBFInterpolation, "fit", fail)
+        with pytest.raises(error):
+            regressor.fit(*capture)
+        with pytest.raises(NotFittedError):
+            regressor.predict(capture[0])
+
+    @pytest.mark.parametrize("interpolation", [None, NearestPhotograph()], ids=["alone", "blended"])
+    def test_a_regressor_that_is_interrupted_half_way_is_no_member(self, capture, interpolation):
+        regressor = BlendedRegressor(SlowlyFitted(), interpolation, n_members=1)
+        with pytest.raises(KeyboardInterrupt):
+            regressor.fit(*capture)
+        with pytest.raises(NotFittedError):
+            regressor.predict(capture[0])
+
+    def test_a_gaussian_process_that_is_interrupted_does_not_predict_its_prior(self, capture, monkeypatch):
+        def interrupted(*args, **options):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(GaussianProcessRegressor, "_constrained_optimization", interrupted)
+        regressor = BlendedRegressor(GaussianProcessRegressor(n_restarts_optimizer=0))
+        monkeypatch.setattr(GaussianProcessRegressor, "log_marginal_likelihood", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            regressor.fit(*capture)
+        with pytest.raises(NotFittedError):
+            regressor.predict(capture[0])
+
+    def test_max_time_is_shared(self, capture, n_threads):
+        lights, images = capture
+        n_threads(1)
+        start = time.perf_counter()
+        fitted = blend(None, hidden_layer_sizes=(8,), compile=False, max_observations=None, max_time=1.5).fit(
+            lights, images
+        )
+        # Generous above: other processes may hold a batch up.
+        assert 1.5 <= time.perf_counter() - start < 6
+        histories = [member["mlp"].history_ for member in fitted.members_]
+        assert min(sum(history[:, "dur"]) for history in histories) > 0.25
+        assert all(0 <= history[-1, "event_lr"] < 0.1 * 4e-3 for history in histories)
+
+    def test_no_time_at_all_is_a_batch_for_each(self, capture):
+        fitted = blend(batch_size=100, max_time=1e-9).fit(*capture)
+        assert [member["mlp"].n_observations_ for member in fitted.members_] == [100] * 3
+        assert ((fitted.weights_ >= 0) & (fitted.weights_ <= 1)).all()
+
+
+class TestReproducibility:
+    def test_the_same_seed_gives_the_same_bytes(self, capture):
+        lights, images = capture
+        one, other = (blend(dropout=0.1).fit(lights, images) for _ in range(2))
+        assert one.weights_.tobytes() == other.weights_.tobytes()
+        assert one.predict(lights).tobytes() == other.predict(lights).tobytes()
+
+    def test_another_seed_gives_other_networks(self, capture):
+        one, other = (blend(seed=seed).fit(*capture) for seed in (0, 1))
+        assert not same(one.members_[0], other.members_[0])
+
+    def test_the_seed_of_a_part_seeds_all_where_there_is_no_other(self, capture):
+        lights, images = capture
+        one, other = (blend(seed=None, random_state=seed).fit(lights, images) for seed in (7, 7))
+        assert one.predict(lights).tobytes() == other.predict(lights).tobytes()
+        assert not same(*one.members_[:2])
+
+    def test_a_saved_model_predicts_the_same_bytes(self, capture, tmp_path):
+        lights, images = capture
+        fitted = blend().fit(lights, images)
+        joblib.dump(fitted, tmp_path / "model.joblib")
+        loaded = joblib.load(tmp_path / "model.joblib")
+        np.testing.assert_array_equal(loaded.weights_, fitted.weights_)
+        assert loaded.predict(lights).tobytes() == fitted.predict(lights).tobytes()
