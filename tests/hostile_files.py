@@ -208,8 +208,10 @@ def main(folder, original, lights, predicted):
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     lights, predicted = np.load(lights), np.load(predicted)
-    # What imports lazily has done so after this.
-    assert load_model(original).predict(lights).tobytes() == predicted.tobytes()
+    # What imports lazily has done so after this; messages may name estimators.
+    model = load_model(original)
+    assert model.predict(lights).tobytes() == predicted.tobytes()
+    repr(model)
     events = []
 
     def watch(event, arguments):

@@ -167,6 +167,24 @@ def test_a_network_over_a_plain_table_predicts_the_same_bytes(regressor, images,
     assert_equal(round_trip(relighter, path), relighter, GRID)
 
 
+def test_callbacks_come_back(path):
+    relighter = quick("colburn2019", interpolation=None, max_observations=500).fit(GRID, COLOUR)
+    relighter.set_params(regressor__mlp__callbacks__stages__factor=np.float32(0.25))
+    loaded = round_trip(relighter, path).get_params()
+    expected = {key: value for key, value in relighter.get_params().items() if key.count("__callbacks__") == 1}
+    assert len(expected) > 8
+    for name, value in expected.items():
+        assert type(loaded[name]) is type(value)
+        assert hasattr(value, "get_params") or loaded[name] == value
+
+
+def test_members_may_know_fewer_lights_than_the_interpolation(path):
+    relighter = Relighter(NearestPhotograph(), interpolation=LinearInterpolation(), n_members=3, random_state=0)
+    relighter.fit(POSITIONS, COLOUR)
+    assert len(relighter.regressor_.members_[0].images_) < len(COLOUR)
+    assert_equal(round_trip(relighter, path), relighter, POSITIONS)
+
+
 def test_weights_saturation_names_and_parameters_come_back(path):
     lights = pd.DataFrame(DIRECTIONS, columns=["x", "y", "z"])
     mask = np.ones((4, 6))

@@ -50,7 +50,7 @@ def write_container(path, description, arrays):
     save_file = import_extra("safetensors.numpy", "share", "To save a model").save_file
     text = json.dumps({"sha256": _NO_DIGEST, **description}, allow_nan=False, separators=(",", ":"))
     # The header escapes its quotes once more, and has a line for each array.
-    if 2 * len(text) + 200 * len(arrays) > _LONGEST_HEADER:
+    if 2 * len(text) + sum(150 + len(name) for name in arrays) > _LONGEST_HEADER:
         raise ValueError(f"{path}: a model whose description takes {len(text)} characters cannot be saved")
     with replacing(path) as temporary:
         temporary.touch()
