@@ -234,7 +234,8 @@ def _state_of(callback):
     """Collect what a callback has learnt: numbers, texts, tensors by name, and states of what has one."""
     state = {}
     for name, value in vars(callback).items():
-        if not name.endswith("_"):
+        # A class, such as the policy of a scheduler, is none of what is learnt.
+        if not name.endswith("_") or isinstance(value, type):
             continue
         if hasattr(value, "state_dict"):
             state[name] = value.state_dict()
