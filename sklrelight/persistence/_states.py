@@ -54,14 +54,14 @@ _TINY = float(np.finfo(float).tiny)
 _LEAST_POSITIVE = float(np.nextafter(0, 1))
 # Number of columns that a polynomial may take in predicting.
 _MOST_MONOMIALS = 2**20
-# Numbers of points to triangulate. In the plane the time can grow with the square of their number, to 10 s for these. In
-# space the memory can grow with it, too: 160 bytes times the square, which 1/16 point^2 for a byte of the file bounds.
+# Numbers of points to triangulate. In the plane the time can grow with the square of their number, to 10 s for these.
+# In space the memory can grow with it, too: 160 bytes times the square. 1/16 for a byte of the file makes it 10 bytes.
 _MOST_POINTS_OF_PLANE = 2**13
 _POINTS_OF_SPACE = 2**10
 _SQUARED_POINTS_OF_BYTE = 1 / 16
 
-# Sizes are n_lights, width (number of features of a light), target (shape of a photograph), span and rank (dimensions of
-# the lights and of what they span), n_merged (lights that differ) and others. Functions take them as `n`.
+# Sizes are n_lights, width (number of features of a light), target (shape of a photograph), span and rank (dimensions
+# of the lights and of what they span), n_merged (lights that differ) and others. Functions take them as `n`.
 _WIDTH = {"n_features_in_": Integer(1, size="width"), "feature_names_in_": Names("width")}
 _IMAGES = Array(("n_lights", "target"), FLOATS)
 _MERGED_IMAGES = Array(("n_merged", "target"), FLOATS)
