@@ -1,6 +1,5 @@
 """The model of a scene under any light: :class:`Relighter`."""
 
-import sys
 import warnings
 from itertools import chain
 from numbers import Integral, Real
@@ -30,6 +29,7 @@ from .utils._sklearn_compat import (
     check_sample_weight,
     fit_context,
     get_tags,
+    metrics_of_search,
     num_samples,
     safe_indexing,
 )
@@ -185,7 +185,8 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         ------
         ValueError
             Before any work is done: if lights and photographs differ in number, there are less than two, they hold
-            NaN or infinities, a photograph is negative somewhere, or the dimensions are others.
+            NaN or infinities, a photograph is negative somewhere, or the dimensions are others; and in a search whose
+            `scoring` is a metric of scikit-learn's, which takes tables only.
         KeyboardInterrupt
             On Ctrl-C. Once a network has been trained for a while, the model is fitted as far as that got, and
             `interrupted_` is True.
@@ -207,6 +208,12 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
         with naming("y"):
             split_target_shape(shape)
+        if len(shape) > 2 and (metrics := metrics_of_search()):
+            raise ValueError(
+                f"scoring by scikit-learn's {metrics[0]} takes tables, not photographs: leave scoring= out for R^2 over"
+                " all values, or pass a scorer of sklrelight.metrics, such as make_relative_error_scorer() or"
+                " make_psnr_scorer(data_range=1), whose order is that of the mean squared error"
+            )
         if len(lights) != shape[0]:
             raise ValueError(f"inconsistent numbers of samples: {len(lights)} lights X and {shape[0]} images y")
         # Known before training, so that an interrupted model predicts like any other.
@@ -343,14 +350,11 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         Raises
         ------
         ValueError
-            If the lights have another width than in `fit`, or are not finite. If one of scikit-learn's own metrics asks
-            for photographs, as with ``scoring="r2"`` in a search: they compare tables only.
+            If the lights have another width than in `fit`, or are not finite.
         """
         check_is_fitted(self)
         with naming("X"):
             num_samples(X)
-        if len(self._target_shape) > 1:
-            _refuse_metrics_of_tables()
         blocks = self._predict_blocks(X)
         first = next(blocks)
         if len(first) == num_samples(X):
@@ -564,23 +568,6 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             name_details=[str(part) for part in parts.values()],
             dash_wrapped=True,
         )
-
-
-def _refuse_metrics_of_tables():
-    """Raise an error if the prediction is for a scorer with one of scikit-learn's metrics.
-
-    These refuse photographs after they have been predicted, and do not say what to use. No argument tells `predict`
-    what it is called for, so this looks at the callers.
-    """
-    frame = sys._getframe()
-    while frame := frame.f_back:
-        if frame.f_code.co_name == "_score" and frame.f_globals["__name__"] == "sklearn.metrics._scorer":
-            metric = frame.f_locals["self"]._score_func
-            if metric.__module__.startswith("sklearn."):
-                raise ValueError(
-                    f"scoring by scikit-learn's {metric.__name__} takes tables, not photographs: use scoring=None (R^2"
-                    " over all values), or sklrelight.metrics.make_relative_error_scorer() or another scorer from there"
-                )
 
 
 class StreamedR2:

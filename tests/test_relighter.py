@@ -10,14 +10,20 @@ import pandas as pd
 import pytest
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.ensemble import BaggingRegressor, ExtraTreesRegressor
 from sklearn.exceptions import FitFailedWarning, NotFittedError
-from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score, cross_validate
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures
 
-from sklrelight import LogExposureScaler, Relighter, make_relighter
+from sklrelight import LogExposureScaler, PixelLightFeaturizer, Relighter, RelightingMLPRegressor, make_relighter
 from sklrelight import relighter as relighter_module
 from sklrelight.datasets import make_scene
-from sklrelight.interpolation import NearestPhotograph
+from sklrelight.interpolation import NearestPhotograph, RBFInterpolation, StackedRBFInterpolation
+from sklrelight.metrics import make_relative_error_scorer
 from sklrelight.recipes import RECIPES
 
 
@@ -37,7 +43,7 @@ class TestPrediction:
     @pytest.mark.parametrize("shape", [(9, 12, 3), (9, 12, 1), (9, 12), (5,), (1,), ()], ids=str)
     def test_has_the_shape_of_the_photographs(self, scene, shape):
         images = np.random.default_rng(0).random((20, *shape))
-        predicted = small().fit(scene.lights, images).predict(scene.lights[:3])
+        predicted = small(max_observations=2000).fit(scene.lights, images).predict(scene.lights[:3])
         assert predicted.shape == (3, *shape)
 
     def test_has_the_units_of_the_photographs(self, scene):
@@ -74,13 +80,11 @@ class TestPrediction:
 
 
 def test_a_seed_of_its_own_reaches_all_parts(scene):
-    unseeded = small().set_params(regressor__featurizer__random_state=None, regressor__mlp__random_state=None)
-    one, other = (
-        clone(unseeded).set_params(random_state=seed).fit(scene.lights, scene.images).predict(scene.lights)
-        for seed in (3, 3)
+    one, other, another = (
+        small().set_params(random_state=seed).fit(scene.lights, scene.images).predict(scene.lights)
+        for seed in (3, 3, 4)
     )
     np.testing.assert_array_equal(one, other)
-    another = clone(unseeded).set_params(random_state=4).fit(scene.lights, scene.images).predict(scene.lights)
     assert not np.array_equal(one, another)
 
 
@@ -112,7 +116,7 @@ class TestNoLeak:
         changed[test] = 50 * np.random.default_rng(0).random(changed[test].shape)
         one, other = (small().fit(scene.lights[train], images[train]) for images in (scene.images, changed))
         assert vars(one.transformer_) == vars(other.transformer_)
-        tables = [relighter.regressor_["featurizer"].pixel_table_ for relighter in (one, other)]
+        tables = [relighter.regressor_.members_[0]["featurizer"].pixel_table_ for relighter in (one, other)]
         np.testing.assert_array_equal(*tables)
         np.testing.assert_array_equal(one.predict(scene.lights), other.predict(scene.lights))
 
@@ -132,47 +136,168 @@ class TestNoLeak:
         assert not np.array_equal(one.predict(scene.lights), other.predict(scene.lights))
 
 
+class TestRegressorsOfScikitLearn:
+    """Regressors that take tables are given photographs as rows of one."""
+
+    REGRESSORS = [
+        Ridge(1e-3),
+        KNeighborsRegressor(3),
+        GaussianProcessRegressor(alpha=1e-3, optimizer=None),
+        ExtraTreesRegressor(5, random_state=0),
+        Pipeline([("features", PolynomialFeatures()), ("ridge", Ridge(1e-3))]),
+        GridSearchCV(Ridge(), {"alpha": [1e-3, 1.0]}, cv=2),
+        BaggingRegressor(n_estimators=2, random_state=0),
+    ]
+
+    @pytest.mark.parametrize("regressor", REGRESSORS, ids=lambda regressor: type(regressor).__name__)
+    @pytest.mark.parametrize("shape", [(9, 12, 3), (9, 12), (5,), ()], ids=str)
+    def test_predict_what_they_predict_by_themselves(self, scene, regressor, shape):
+        images = np.random.default_rng(0).random((20, 108 * 3))[:, : int(np.prod(shape))].reshape(20, *shape)
+        predicted = Relighter(regressor).fit(scene.lights, images).predict(scene.lights[:4] + 0.1)
+        encoder = LogExposureScaler()
+        encoded = encoder.fit_transform(images.reshape(20, -1))
+        alone = clone(regressor).fit(scene.lights, encoded if shape else encoded.ravel())
+        expected = encoder.inverse_transform(alone.predict(scene.lights[:4] + 0.1).reshape(4, -1))
+        np.testing.assert_allclose(predicted, expected.reshape(4, *shape), rtol=1e-5, atol=1e-7)
+
+    @pytest.mark.parametrize("regressor", REGRESSORS, ids=lambda regressor: type(regressor).__name__)
+    def test_stand_beside_an_interpolation(self, scene, regressor):
+        relighter = Relighter(regressor, interpolation=RBFInterpolation(), random_state=0)
+        relighter.fit(scene.lights, scene.images)
+        assert len(relighter.regressor_.members_) > 1
+        relighter.regressor_.weights_[:] = 1
+        encoded = np.mean([member.predict(scene.lights) for member in relighter.regressor_.members_], axis=0)
+        expected = relighter.transformer_.inverse_transform(encoded.reshape(scene.images.shape))
+        np.testing.assert_allclose(relighter.predict(scene.lights), expected, rtol=1e-4, atol=1e-6)
+
+    def test_may_be_interpolations(self, scene):
+        relighter = Relighter(Ridge(), interpolation=KNeighborsRegressor(1), random_state=0)
+        relighter.fit(scene.lights, scene.images)
+        relighter.regressor_.weights_[:] = 0
+        np.testing.assert_allclose(relighter.predict(scene.lights), scene.images, rtol=1e-4, atol=1e-6)
+
+    def test_are_searched_over(self, scene):
+        relighter = Relighter(Ridge(), transformer=LogExposureScaler())
+        search = GridSearchCV(relighter, {"regressor__alpha": [1e-3, 1.0], "transformer__exposure": [2, 4]})
+        search.fit(scene.lights, scene.images)
+        assert len({*search.cv_results_["mean_test_score"]}) == 4
+        regressors = GridSearchCV(Relighter(), {"regressor": [Ridge(), KNeighborsRegressor()]}, cv=2)
+        assert np.isfinite(regressors.fit(scene.lights, scene.images).cv_results_["mean_test_score"]).all()
+
+
+class TestScoring:
+    """scikit-learn's metrics refuse photographs."""
+
+    @pytest.mark.parametrize("scoring", ["r2", "neg_mean_squared_error", {"one": "r2"}], ids=str)
+    def test_by_a_metric_of_tables_says_at_once_what_to_use(self, scene, scoring):
+        message = r"not photographs: leave scoring= out .*make_relative_error_scorer\(\)"
+        relighter = Relighter(NearestPhotograph())
+        with pytest.raises(ValueError, match=message):
+            cross_validate(relighter, scene.lights, scene.images, scoring=scoring)
+        search = GridSearchCV(relighter, {"check_inverse": [True, False]}, scoring=scoring, refit=False)
+        with pytest.raises(ValueError, match=message):
+            search.fit(scene.lights, scene.images)
+
+    def test_what_is_named_works(self, scene):
+        relighter = Relighter(NearestPhotograph())
+        for scoring in (None, make_relative_error_scorer()):
+            assert np.isfinite(cross_val_score(relighter, scene.lights, scene.images, scoring=scoring)).all()
+
+    def test_by_a_metric_of_tables_is_for_tables(self, scene):
+        for images in (scene.images[:, 3, 4], scene.images[:, 3, 4, 0]):
+            assert np.isfinite(cross_val_score(Relighter(Ridge()), scene.lights, images, scoring="r2")).all()
+
+
 class TestRecipes:
     def test_all_have_the_same_steps(self):
         for recipe in RECIPES:
             assert [*make_relighter(recipe).regressor.named_steps] == ["featurizer", "mlp"]
 
-    def test_the_default_is_what_relighter_is_without_arguments(self, scene):
-        lights, images = scene.lights[:3], scene.images[:3, :2, :2]
-        relighter = Relighter().fit(lights, images)
-        default = make_relighter().fit(lights, images)
-        assert repr(relighter.transformer_) == repr(default.transformer_)
-        assert repr(relighter.regressor_) == repr(default.regressor_)
+    def test_the_default_relighter_and_the_parts_say_the_same(self, scene):
+        def parts(relighter):
+            regressor = relighter._get_regressor()
+            return {
+                "transformer": relighter._get_transformer(),
+                "featurizer": regressor.regressor["featurizer"],
+                "mlp": regressor.regressor["mlp"],
+                "interpolation": regressor.interpolation,
+            }
+
+        expected = {
+            "transformer": LogExposureScaler(),
+            "featurizer": PixelLightFeaturizer(),
+            "mlp": RelightingMLPRegressor(),
+            "interpolation": StackedRBFInterpolation(),
+        }
+        for relighter in (Relighter(), make_relighter()):
+            for name, part in parts(relighter).items():
+                assert type(part) is type(expected[name])
+                assert part.get_params() == expected[name].get_params()
+        own, made = Relighter().get_params(deep=False), make_relighter().get_params(deep=False)
+        composed = {"regressor", "transformer", "interpolation"}
+        assert {name: own[name] for name in own if name not in composed} == {
+            name: made[name] for name in made if name not in composed
+        }
+
+    def test_the_interpolation_goes_with_the_default_regressor(self):
+        assert isinstance(Relighter()._get_regressor().interpolation, StackedRBFInterpolation)
+        assert Relighter(Ridge())._get_regressor().interpolation is None
+        assert Relighter(interpolation=None)._get_regressor().interpolation is None
+        given = NearestPhotograph()
+        assert Relighter(Ridge(), interpolation=given)._get_regressor().interpolation is given
+
+    def test_the_commonest_settings_are_arguments(self):
+        relighter = make_relighter(max_observations=500, max_time=3, random_state=7, device="cpu", verbose=1)
+        mlp = relighter.regressor["mlp"]
+        assert (mlp.max_observations, mlp.max_time, mlp.device, mlp.verbose) == (500, 3, "cpu", 1)
+        assert relighter.random_state == 7
+        colburn = make_relighter("colburn2019", max_time=3).regressor["mlp"]
+        assert (colburn.max_observations, colburn.max_time) == (None, 3)
+
+    def test_no_two_models_share_a_part(self):
+        one, other = make_relighter("colburn2019"), make_relighter("colburn2019")
+        one.set_params(regressor__mlp__callbacks__stages__n_stages=1)
+        assert other.get_params()["regressor__mlp__callbacks__stages__n_stages"] == 4
+        assert make_relighter().interpolation is not make_relighter().interpolation
 
     def test_colburn2019_is_the_published_system(self, scene):
         relighter = make_relighter("colburn2019", random_state=0)
-        relighter.set_params(regressor__mlp__max_epochs=1, regressor__mlp__n_stages=1)
+        relighter.set_params(regressor__mlp__max_observations=100)
         relighter.fit(scene.light_grid / 5, scene.images)
-        network = relighter.regressor_["mlp"].net_.module_
+        assert relighter.regressor_.interpolation_ is None
+        (member,) = relighter.regressor_.members_
+        network = member["mlp"].net_.module_
         assert sum(parameter.numel() for parameter in network.parameters()) == 1_449_003
         parameters = relighter.get_params()
         published = {
             "transformer__exposure": 4,
             "transformer__gamma": 2.2,
             "transformer__curve": "power",
-            "regressor__mlp__mse_weight": 1,
             "regressor__mlp__luminance_weight": 1,
             "regressor__mlp__relative_weight": 0.01,
             "regressor__mlp__learning_rate_init": 1e-3,
+            "regressor__mlp__batch_size": 50_000,
+            "regressor__mlp__callbacks__stages__n_stages": 4,
+            "regressor__mlp__callbacks__stages__factor": 0.5,
+            "regressor__mlp__callbacks__stages__max_epochs": 5,
+            "regressor__mlp__callbacks__plateau__factor": 0.5,
         }
         assert {name: parameters[name] for name in published} == published
         assert relighter.predict(scene.light_grid[:1] / 5).shape == (1, 9, 12, 3)
 
     def test_colburn2019_has_four_stages_of_at_most_five_epochs(self, scene):
         relighter = make_relighter("colburn2019", random_state=0)
-        relighter.set_params(regressor__mlp__hidden_layer_sizes=(8,), regressor__mlp__target_loss=0.0)
-        history = relighter.fit(scene.lights, scene.images).regressor_["mlp"].history_
+        relighter.set_params(
+            regressor__mlp__hidden_layer_sizes=(8,), regressor__mlp__callbacks__stages__target_loss=0.0
+        )
+        (member,) = relighter.fit(scene.lights, scene.images).regressor_.members_
+        history = member["mlp"].history_
         sizes = dict(zip(history[:, "stage"], history[:, "batch_size"], strict=True))
         assert sizes == {0: 50_000, 1: 25_000, 2: 12_500, 3: 6_250}
         assert history[:, "stage"].count(0) == 5
         assert all(1 <= history[:, "stage"].count(stage) <= 5 for stage in (1, 2, 3))
         # 20 photographs: 17 to train on, 3 to validate.
-        assert relighter.regressor_["mlp"].n_observations_ == 17 * 9 * 12 * len(history)
+        assert member["mlp"].n_observations_ == 17 * 9 * 12 * len(history)
 
     def test_unknown_ones_are_refused(self):
         with pytest.raises(ValueError, match=r"recipe='fast' is not known; there are \['colburn2019', 'default'\]"):
@@ -187,11 +312,20 @@ class TestSearch:
             "regressor__featurizer__n_components": [0, 4],
             "transformer__exposure": [2, 4],
         }
-        search = GridSearchCV(small(max_observations=2000), grid, cv=2, n_jobs=2).fit(scene.lights, scene.images)
+        relighter = small(max_observations=2000).set_params(interpolation=None)
+        search = GridSearchCV(relighter, grid, cv=2, n_jobs=2).fit(scene.lights, scene.images)
         assert len(search.cv_results_["params"]) == 16
         assert np.isfinite(search.cv_results_["mean_test_score"]).all()
         assert len(set(search.cv_results_["mean_test_score"])) > 8
         assert search.predict(scene.lights[:2]).shape == (2, 9, 12, 3)
+
+    def test_over_the_interpolation(self, scene):
+        grid = {"interpolation": [None, NearestPhotograph(), RBFInterpolation()], "n_members": [1, 2]}
+        search = GridSearchCV(small(max_observations=2000), grid, cv=2).fit(scene.lights, scene.images)
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+        relighter = small(max_observations=2000).set_params(interpolation=StackedRBFInterpolation())
+        search = GridSearchCV(relighter, {"interpolation__n_clusters": [1, 2]}, cv=2).fit(scene.lights, scene.images)
+        assert len({*search.cv_results_["mean_test_score"]}) == 2
 
     def test_a_failing_candidate_gets_the_error_score(self, scene):
         grid = {"regressor__mlp__window_size": [1, 100]}
@@ -217,7 +351,7 @@ class TestSearch:
 def test_works_where_transformers_give_pandas(scene):
     with config_context(transform_output="pandas"):
         for images in (scene.images, scene.images.reshape(20, -1)[:, :5]):
-            predicted = small().fit(scene.lights, images).predict(scene.lights)
+            predicted = small(max_observations=2000).fit(scene.lights, images).predict(scene.lights)
             assert isinstance(predicted, np.ndarray)
 
 
@@ -257,7 +391,7 @@ class TestBadInput:
 
     def test_lights_of_another_width_are_refused_in_predict(self, scene):
         relighter = small().fit(scene.lights, scene.images)
-        with pytest.raises(ValueError, match="X has 2 features, but PixelLightFeaturizer is expecting 3 features"):
+        with pytest.raises(ValueError, match=r"X has 2 features, but \w+ is expecting 3 features"):
             relighter.predict(scene.lights[:, :2])
         with pytest.raises(ValueError, match="NaN"):
             relighter.predict(_with(scene.lights, np.nan))
@@ -301,8 +435,8 @@ from sklrelight import make_relighter
 from sklrelight.datasets import make_scene
 
 scene = make_scene(n_lights=9, image_shape=(12, 16), shadow_samples=1)
-relighter = make_relighter(random_state=0, verbose=1)
-relighter.set_params(regressor__mlp__max_epochs=10**6, regressor__mlp__max_observations=None)
+relighter = make_relighter(max_observations=10**9, random_state=0, verbose=1)
+relighter.set_params(regressor__mlp__compile=False)
 print("starting", flush=True)
 try:
     relighter.fit(scene.lights, scene.images)

@@ -21,7 +21,7 @@ _compiling = threading.Lock()
 
 
 class Clock:
-    """Tells how much of the time of a fit is over.
+    """Tells how much of the time of a fit is over, and whether it is to end before.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Clock:
         Number of seconds from now on; None: without end.
 
     stop : threading.Event or None, default=None
-        Ends the time at once when it is set.
+        Set when the fit is to end with the batch that runs, as by Ctrl-C.
     """
 
     def __init__(self, max_time=None, stop=None):
@@ -49,11 +49,11 @@ class Clock:
     @property
     def progress(self):
         """Share of the time that is over, from 0; not bounded above."""
-        return math.inf if self.stopped else self.elapsed / self.max_time
+        return self.elapsed / self.max_time
 
     @property
     def stopped(self):
-        """Whether it was stopped before its time."""
+        """Whether `stop` was set."""
         return self._stop.is_set()
 
 
@@ -70,7 +70,7 @@ class RelightingNet(NeuralNet):
         As in :class:`skorch.NeuralNet`.
 
     clock : Clock or None, default=None
-        Ends training with the batch during which its time runs out.
+        Ends training with the batch during which its time runs out or it is stopped.
 
     compile_step : bool or "auto", default=False
         Whether to compile the forward pass and the loss. ``"auto"``: uncompiled where that fails.
@@ -157,7 +157,6 @@ class RelightingNet(NeuralNet):
                 isinstance(callback, EarlyStopping) and callback.misses_ >= callback.patience
                 for _, callback in self.callbacks_
             )
-        self.interrupted_ |= self.clock.stopped
         self.n_observations_ = self.training_batches_.n_drawn
         return self
 
@@ -179,6 +178,8 @@ class RelightingNet(NeuralNet):
             total_weight += weight
             n_batches += 1
             self.notify("on_batch_end", batch=batch, training=training, **step)
+            if self.clock.stopped:
+                raise KeyboardInterrupt
             if training and self._is_over():
                 break
         self.history_.record(f"{prefix}_loss", float(total) / max(float(total_weight), sys.float_info.min))

@@ -293,17 +293,13 @@ class PixelLightFeaturizer(
             bright_lights = _BrightLights(powers, lights, n_pixels, extent)
             mean, components = self._salient_images(y, inside, bright_lights)
         else:
-            values = y.reshape(len(y), -1, n_channels)
+            values = y.reshape(len(y), n_pixels, n_channels)
             # One at a time: all that are picked together would be a copy.
             photographs = [values[row] for row in np.arange(len(y))[rows]]
-            counted = photographs if weight is None else (photograph[inside] for photograph in photographs)
-            extents = [(photograph.min(), photograph.max()) for photograph in counted]
-            extent = min(least for least, _ in extents), max(greatest for _, greatest in extents)
-            bright_lights = _BrightLights(powers, lights, n_pixels, extent)
-            mean = np.zeros((n_pixels, n_channels))
-            for photograph in photographs:
-                mean += photograph
-            mean /= len(photographs)
+            bright_lights = _BrightLights(
+                powers, lights, n_pixels, _extent(photographs, None if weight is None else inside)
+            )
+            mean = sum(photographs, np.zeros((n_pixels, n_channels))) / len(photographs)
             components = self._principal_components(values, rows, inside)
             for block in gen_batches(n_pixels, max(1, _BRIGHTNESS_VALUES // len(y))):
                 bright_lights.add(slice(None), block, values[:, block][rows])
@@ -511,6 +507,13 @@ class PixelLightFeaturizer(
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _extent(photographs, inside):
+    """Least and greatest value, of some pixels where they are named."""
+    counted = photographs if inside is None else (photograph[inside] for photograph in photographs)
+    extents = [(photograph.min(), photograph.max()) for photograph in counted]
+    return min(least for least, _ in extents), max(greatest for _, greatest in extents)
 
 
 class _BrightLights:
