@@ -1,6 +1,6 @@
 """Fits in processes of their own, which are killed at given moments: ``killed_fit.py ATTEMPTS``.
 
-ATTEMPTS is JSON, a list of triples of folder, moment and count. The folder holds ``data.npz`` (lights, images) and
+ATTEMPTS is JSON, a list of triples of folder, moment and count. The folder holds ``lights.npy``, ``images.npy`` and
 ``parameters.json``; the prediction is written to its ``result.npy``. The moment is one of ``MOMENTS``, and the count
 says at which time the fit comes to it; or ``"clock"``, and the count is in seconds; or null. Each attempt is a fork of
 this process, which saves importing everything once more. Shown is JSON: exit code and seconds of each.
@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sklrelight import PixelLightFeaturizer, RelightingMLPRegressor, checkpoints, training_state
-from sklrelight.losses import CompositeLoss
+from sklrelight import ImageStack, PixelLightFeaturizer, RelightingMLPRegressor
+from sklrelight.neural import BatchSizeStages, CompositeLoss, PlateauLearningRate, _checkpoint
 
 # In training; then of the checkpoint's file: half of it is written, all of it is, it will be renamed now, it has been.
 MOMENTS = ("batch", "half", "written", "rename", "renamed")
@@ -51,18 +51,18 @@ def kill_at(moment, count):
         come_to("renamed")
 
     CompositeLoss.forward = compute_loss_or_die
-    checkpoints.os.fsync, checkpoints.os.replace = fsync_or_die, replace_or_die
+    _checkpoint.os.fsync, _checkpoint.os.replace = fsync_or_die, replace_or_die
 
 
 def fit(folder):
-    """Fit, with a checkpoint that is kept more often than a user's, and predict."""
-    data = np.load(folder / "data.npz")
+    """Fit in stages, with a checkpoint, to photographs in memory or on disk, and predict."""
+    lights, images = np.load(folder / "lights.npy"), np.load(folder / "images.npy")
     parameters = json.loads((folder / "parameters.json").read_text())
-    training_state._OBSERVATIONS_BETWEEN["cpu"] = parameters.pop("every")
-    featurizer = PixelLightFeaturizer(n_components=3, random_state=0).fit(data["lights"], data["images"])
-    regressor = RelightingMLPRegressor(**parameters)
-    regressor.fit(featurizer.transform(data["lights"]), data["images"])
-    np.save(folder / "result.npy", regressor.predict(featurizer.transform(data["lights"])))
+    callbacks = [("stages", BatchSizeStages(**parameters.pop("stages"))), ("plateau", PlateauLearningRate(patience=1))]
+    features = PixelLightFeaturizer(n_components=3, random_state=0).fit(lights, images).transform(lights)
+    y = ImageStack(folder / "images.npy") if parameters.pop("on_disk") else images
+    regressor = RelightingMLPRegressor(**parameters, callbacks=callbacks, max_observations=None)
+    np.save(folder / "result.npy", regressor.fit(features, y).predict(features))
 
 
 def attempt(folder, moment, count):
