@@ -16,7 +16,16 @@ from .neural import fit_side_by_side
 from .preprocessing import PixelLightFeatures
 from .stacks import ImageRows, ImageStack
 from .utils import DocumentedEstimator, VersionedState, naming, value_weights
-from .utils._sklearn_compat import BaseSearchCV, HasMethods, Interval, StrOptions, fit_context, get_tags, safe_indexing
+from .utils._sklearn_compat import (
+    BaseSearchCV,
+    HasMethods,
+    Interval,
+    StrOptions,
+    check_method_params,
+    fit_context,
+    get_tags,
+    safe_indexing,
+)
 
 __all__ = ["BlendedRegressor"]
 
@@ -125,7 +134,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             Encoded value at and above which a target says nothing, passed on to what takes it.
 
         **fit_params : dict
-            Passed on to the regressor.
+            Passed on to the regressor; what has an entry for each light, without those of held-out lights.
 
         Returns
         -------
@@ -352,6 +361,8 @@ def _fit_member(member, X, y, kept, given, fit_params):
     """Fit a member to some of the photographs."""
     images = y
     if len(kept) < len(y):
+        # Like a search: what has a row for each light is cut.
+        fit_params = check_method_params(X, fit_params, kept)
         X = safe_indexing(X, kept)
         images = y[kept] if isinstance(y, ImageStack) else ImageRows(y, kept)
     if len(y.shape) > 2 and _takes_tables(member):

@@ -174,7 +174,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             `score`.
 
         **fit_params : dict
-            Passed on to the regressor.
+            Passed on to the regressor; what has an entry for each light, without those of held-out lights.
 
         Returns
         -------

@@ -432,6 +432,16 @@ class TestEnsemble:
         fitted = blend(None, n_members=4, max_observations=4000, batch_size=50).fit(*capture)
         assert [member["mlp"].n_observations_ for member in fitted.members_] == [1000] * 4
 
+    def test_weights_of_lights_are_those_of_the_lights_that_a_member_is_fitted_to(self, capture, held_out):
+        lights, images = capture
+        weight = np.arange(24.0)
+        fitted = BlendedRegressor(Ridge(), NearestPhotograph(), n_members=2, random_state=0)
+        fitted.fit(lights, images, sample_weight=weight)
+        for member, (rows, kept) in zip(fitted.members_, held_out[0], strict=True):
+            assert len(rows)
+            expected = Ridge().fit(lights[kept], images[kept].reshape(len(kept), -1), sample_weight=weight[kept])
+            np.testing.assert_array_equal(member.coef_, expected.coef_)
+
     @pytest.mark.parametrize("n_members", [0, 1.5, "many"])
     def test_its_number_is_checked(self, capture, n_members):
         with pytest.raises(ValueError, match="n_members"):

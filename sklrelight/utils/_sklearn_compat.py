@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import (
     validate_params,
 )
 from sklearn.utils._tags import get_tags
-from sklearn.utils.validation import _check_sample_weight, _num_samples
+from sklearn.utils.validation import _check_method_params, _check_sample_weight, _num_samples
 
 try:
     from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
@@ -26,6 +26,7 @@ __all__ = [
     "Interval",
     "StrOptions",
     "VisualBlock",
+    "check_method_params",
     "check_sample_weight",
     "fit_context",
     "get_tags",
@@ -36,6 +37,7 @@ __all__ = [
     "validate_params",
 ]
 
+check_method_params = _check_method_params
 check_sample_weight = _check_sample_weight
 fit_context = _fit_context
 num_samples = _num_samples
