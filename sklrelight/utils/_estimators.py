@@ -1,8 +1,11 @@
 """What all estimators share: links to their documentation, and the versions that a saved model was made with."""
 
+import sys
 import warnings
 from functools import cache
 from importlib import metadata
+
+import sklrelight
 
 __all__ = [
     "DOCUMENTATION_URL",
@@ -35,8 +38,6 @@ def library_versions():
     >>> sorted(library_versions())
     ['numpy', 'scikit-learn', 'sklrelight', 'skorch', 'torch']
     """
-    import sklrelight  # noqa: PLC0415, which imports this file
-
     versions = {name: metadata.version(name).split("+")[0] for name in _LIBRARIES}
     return {"sklrelight": sklrelight.__version__, **versions}
 
@@ -107,6 +108,7 @@ class DocumentedEstimator:
     _doc_link_template = "{url}/generated/{name}.html"
 
     def _doc_link_url_param_generator(self):
-        # Where it is imported from, which is not where it is defined: sklrelight, or one of its packages.
-        package = ".".join(type(self).__module__.split(".")[:-1])
-        return {"url": DOCUMENTATION_URL, "name": f"{package}.{type(self).__name__}"}
+        # A public class has the page of where users import it from: sklrelight, or else one of its rooms.
+        name, (package, room, *_) = type(self).__name__, type(self).__module__.split(".")
+        module = package if name in sys.modules[package].__all__ else f"{package}.{room}"
+        return {"url": DOCUMENTATION_URL, "name": f"{module}.{name}"}
