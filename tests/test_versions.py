@@ -4,10 +4,10 @@ import warnings
 import numpy as np
 import pytest
 
-from sklrelight import LogExposureScaler, PixelLightFeaturizer, RelightingMLPRegressor, make_relighter, versions
+from sklrelight import LogExposureScaler, PixelLightFeaturizer, RelightingMLPRegressor, make_relighter
 from sklrelight.datasets import make_scene
 from sklrelight.interpolation import NearestPhotograph, RBFInterpolation
-from sklrelight.versions import InconsistentVersionsWarning, library_versions
+from sklrelight.utils import InconsistentVersionsWarning, _estimators, library_versions
 
 LIGHTS, IMAGES = np.eye(3), np.arange(36.0).reshape(3, 2, 2, 3)
 
@@ -15,7 +15,7 @@ LIGHTS, IMAGES = np.eye(3), np.arange(36.0).reshape(3, 2, 2, 3)
 def written_with(monkeypatch, estimator, **other):
     """Pickle an estimator as other versions would have."""
     with monkeypatch.context() as patch:
-        patch.setattr(versions, "library_versions", lambda: library_versions() | other)
+        patch.setattr(_estimators, "library_versions", lambda: library_versions() | other)
         return pickle.dumps(estimator)
 
 
@@ -51,7 +51,7 @@ def test_the_same_versions_are_not_warned_of_and_leave_nothing_behind():
 
 def test_a_whole_model_warns_of_each_library(monkeypatch):
     scene = make_scene(n_lights=4, image_shape=(4, 5), shadow_samples=1)
-    relighter = make_relighter(random_state=0).set_params(regressor__mlp__max_observations=100)
+    relighter = make_relighter(max_observations=100, random_state=0)
     data = written_with(monkeypatch, relighter.fit(scene.lights, scene.images), sklrelight="0.0.1")
     with pytest.warns(InconsistentVersionsWarning, match=r"saved with sklrelight 0\.0\.1 \(here"):
         pickle.loads(data)

@@ -15,7 +15,7 @@ from sklearn.model_selection import KFold, train_test_split
 from sklearn.pipeline import Pipeline
 
 from sklrelight import PixelLightFeatures, PixelLightFeaturizer
-from sklrelight.features import split_target_shape
+from sklrelight.utils import split_target_shape
 
 HEIGHT, WIDTH = 4, 6
 
@@ -209,7 +209,7 @@ def test_pixel_x_is_to_the_right_and_y_up_over_the_longer_side(lights, shape):
     pixels = plain_featurizer(n_components=0).fit(lights, np.ones((10, height, width))).pixel_table_
     x, y = pixels[:, :2].T.reshape(2, height, width)
     longer = max(shape)
-    # The middle of the picture is the origin, its borders half a pixel beyond the outermost centres.
+    # The middle of the image is the origin, its borders half a pixel beyond the outermost centres.
     np.testing.assert_allclose(x, np.tile((2 * np.arange(width) + 1 - width) / longer, (height, 1)), atol=1e-7)
     np.testing.assert_allclose(y, np.tile((height - 1 - 2 * np.arange(height))[:, None] / longer, width), atol=1e-7)
     assert max(x.max() + 1 / longer, y.max() + 1 / longer) == pytest.approx(1)
