@@ -8,7 +8,7 @@ DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS / "_ext"))
 
 import sklrelight
-import sklrelight.documentation
+from sklrelight.utils import _estimators
 
 project = "sklrelight"
 author = "The sklrelight developers"
@@ -26,13 +26,13 @@ extensions = [
     "public_members",
     "repository_pages",
 ]
-# A property that an estimator inherits from scikit-learn refers to the glossary over there.
+# A property that an estimator inherits from scikit-learn refers to the glossary of scikit-learn's documentation.
 suppress_warnings = ["ref.term"]
 
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "gallery/*.ipynb", "gallery/*.py", "gallery/*.md5", "gallery/*.zip"]
 
-# Without a network the pages of other projects cannot be asked for their names: links to them are for publishing.
+# Links to other projects need their lists of names, which a network brings. They are made only for publishing.
 if os.environ.get("SKLRELIGHT_DOCS_ONLINE"):
     extensions.append("sphinx.ext.intersphinx")
     intersphinx_mapping = {
@@ -66,15 +66,15 @@ html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
 }
-html_sidebars = {"changelog": [], "conventions": []}
+html_sidebars = {"repository/CHANGELOG": [], "conventions": []}
 
-# In the pages' HTML displays, an estimator's link leads to its page here, from the folder of the gallery.
-sklrelight.documentation.DOCUMENTATION_URL = ".."
+# HTML displays of estimators in the gallery link to the API pages of this build.
+_estimators.DOCUMENTATION_URL = ".."
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
-    # The scripts that are no pages are for the command line.
+    # The other scripts are for the command line.
     "filename_pattern": r"/plot_",
     "ignore_pattern": r"(^|/)(?!plot_)[^/]*\.py$",
     "within_subsection_order": "gallery_pages.page_order",

@@ -1,9 +1,9 @@
-"""The gallery: the order of its pages, and warnings in them as errors."""
+"""Settings of the gallery: the order of its pages, and a check that no page warns."""
 
 import warnings
 from pathlib import Path
 
-# From the first thing that a visitor wants to what an expert asks. Pages that are not named come last, by name.
+# What visitors want first comes first, what experts ask comes last. Pages that are not listed follow by name.
 ORDER = [
     "plot_relight_capture",
     "plot_which_model",
@@ -20,19 +20,19 @@ ORDER = [
 
 
 def page_order(path):
-    """Sort key of a page."""
+    """Return the sort key of a page."""
     name = Path(path).stem
     return (ORDER.index(name) if name in ORDER else len(ORDER), name)
 
 
 class _Filters:
-    """The warning filters from before a page, to go back to."""
+    """The warning filters that were set before a page ran."""
 
     saved: list | None = None
 
 
 def warnings_are_errors(gallery_conf, fname, when):
-    """Have a page fail on the first warning, and leave the rest of the build as it was."""
+    """Turn warnings into errors before a page runs, and restore the filters after it."""
     if when == "before":
         _Filters.saved = warnings.filters[:]
         warnings.simplefilter("error")

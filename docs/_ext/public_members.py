@@ -1,8 +1,8 @@
-"""Which members the API's pages show: those of this package, without what scikit-learn adds to every estimator."""
+"""Choice of the members that an API page shows: those of this package, without what scikit-learn adds to estimators."""
 
 
 def skip_foreign(app, what, name, obj, skip, options):
-    """Leave out members that were defined elsewhere; scikit-learn documents those."""
+    """Skip members that other packages define, which document them."""
     if what != "class" or skip:
         return None
     if name.startswith("set_") and name.endswith("_request"):

@@ -1,4 +1,4 @@
-"""Pages of the repository as pages of the documentation: the changelog, and whatever the benchmarks have written."""
+"""Copies of files of the repository as pages of the documentation: the changelog and the benchmarks."""
 
 import re
 import shutil
@@ -9,12 +9,12 @@ DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent
 PAGES = DOCS / "repository"
 
-# A link or a picture whose address is a path: [text](path) or ![text](path).
+# A link or an image whose address is a path: [text](path) or ![text](path).
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?://|mailto:|#)([^)\s]+)\)")
 
 
 def copy_pages(app):
-    """Copy the pages that are there, with the pictures that they show, below docs/repository."""
+    """Copy the changelog and the benchmarks' pages, with the images in them, to docs/repository."""
     shutil.rmtree(PAGES, ignore_errors=True)
     pages = [ROOT / "CHANGELOG.md", *sorted((ROOT / "benchmarks").glob("**/*.md"))]
     for page in pages:
@@ -22,13 +22,12 @@ def copy_pages(app):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(_LINK.sub(partial(_relink, page=page, pages=pages), page.read_text()))
     results = [page.relative_to(ROOT).with_suffix("") for page in pages if page.parent.name == "results"]
-    # Where there are none yet, there is nothing to list.
     index = ["```{toctree}", ":maxdepth: 2", "", "benchmarks/README", *map(str, results), "```"]
     (PAGES / "benchmarks.md").write_text("# Benchmarks\n\n" + "\n".join(index) + "\n")
 
 
 def _relink(match, page, pages):
-    """Keep a link to a page or a picture; of one to any other file, keep the text."""
+    """Keep a link to a copied page or to an image; reduce a link to any other file to its text."""
     bang, text, address = match.groups()
     file = (page.parent / address.partition("#")[0]).resolve()
     if bang and file.is_file():
