@@ -296,16 +296,17 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         n_clusters = len(self.weights_)
         if not known:
             return np.full(n_clusters, 0.5)
-        labels = np.zeros(sample.n_pixels, int)
-        if hasattr(self.interpolation_, "clusters_"):
-            labels = self.interpolation_.clusters_.ravel()[sample.pixels]
+        clusters = getattr(self.interpolation_, "clusters_", None)
+        labels = np.zeros(sample.n_pixels, int) if clusters is None else clusters.ravel()[sample.pixels]
         moments = []
         for member, rows, kept in known:
-            model = self._fit_interpolation(lights[kept], sample.images[kept], sample.weight, rng)
-            # How much brighter a saturated value was decides nothing.
-            interpolated = model.predict(lights[rows]).reshape(sample.images[rows].shape).clip(*sample.value_range)
+            seen, shape = sample.images[kept], sample.images[rows].shape
+            # What has been seen ends at the saturation: how much brighter a saturated value was decides nothing.
+            extent = seen.min(), seen.max()
+            model = self._fit_interpolation(lights[kept], seen, sample.weight, rng)
+            interpolated = model.predict(lights[rows]).reshape(shape).clip(*extent)
             predicted = _predict_pixels(member, safe_indexing(X, rows), sample, self.target_shape_)
-            predicted = predicted.reshape(interpolated.shape).clip(*sample.value_range)
+            predicted = predicted.reshape(shape).clip(*extent)
             moments += _moments(sample.true[rows], predicted, interpolated, sample.weight, sample.saturation)
         return _least_squares(moments, labels, n_clusters)
 

@@ -2,9 +2,9 @@
 
 import inspect
 
-from sklearn.base import _fit_context
+from sklearn.base import _fit_context as fit_context
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -13,7 +13,9 @@ from sklearn.utils._param_validation import (
     validate_params,
 )
 from sklearn.utils._tags import get_tags
-from sklearn.utils.validation import _check_method_params, _check_sample_weight, _num_samples
+from sklearn.utils.validation import _check_method_params as check_method_params
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import _num_samples as num_samples
 
 try:
     from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
@@ -37,12 +39,6 @@ __all__ = [
     "validate_params",
 ]
 
-check_method_params = _check_method_params
-check_sample_weight = _check_sample_weight
-fit_context = _fit_context
-num_samples = _num_samples
-safe_indexing = _safe_indexing
-
 
 def metrics_of_search():
     """Find scikit-learn's own metrics among the scorers of the search or cross-validation that calls a `fit`.
@@ -60,5 +56,5 @@ def metrics_of_search():
         frame = frame.f_back
     scorer = None if frame is None else frame.f_locals.get("scorer")
     scorers = getattr(scorer, "_scorers", {"": scorer}).values()
-    metrics = [getattr(one, "_score_func", None) for one in scorers]
-    return [metric.__name__ for metric in metrics if getattr(metric, "__module__", "").startswith("sklearn.")]
+    metrics = [one._score_func for one in scorers if hasattr(one, "_score_func")]
+    return [metric.__name__ for metric in metrics if metric.__module__.startswith("sklearn.")]
