@@ -47,9 +47,9 @@ white = display_white(images[train])
 print(f"{len(directions)} photographs, {held_out.sum()} held out")
 
 # %%
-# Each model takes the same place, between the encoding of the photographs and its inverse. ``make_relighter()``
-# averages networks with an interpolation, and the network alone is shown beside it. The networks are small and see few
-# observations, so that this page is quick.
+# Each model takes the same place, between the encoding of the photographs and its inverse. The stacked RBF averages
+# several for each cluster of pixels. ``make_relighter()`` averages networks with that one, and the network alone is
+# shown beside it. The networks are small and see few observations, so that this page is quick.
 blend = make_relighter(max_observations=800_000, random_state=0)
 blend.set_params(regressor__mlp__hidden_layer_sizes=(128,) * 3)
 models = {
@@ -58,7 +58,7 @@ models = {
     "harmonics (HSH)": Relighter(HemisphericalHarmonics()),
     "piecewise linear": Relighter(LinearInterpolation()),
     "RBF, thin plate": Relighter(RBFInterpolation()),
-    "RBF, several for each cluster of pixels": Relighter(StackedRBFInterpolation(random_state=0)),
+    "RBF, stacked": Relighter(StackedRBFInterpolation(random_state=0)),
     "network alone": clone(blend).set_params(interpolation=None),
     "make_relighter()": blend,
 }
@@ -106,7 +106,7 @@ for axis, (name, view) in zip(axes.flat, views.items(), strict=True):
 # The time of fitting. Only the order of magnitude means something, since these are seconds of the machine that built
 # this page.
 for name in models:
-    print(f"{name:40} {seconds[name, len(train)]:6.1f} s")
+    print(f"{name:20} {seconds[name, len(train)]:6.1f} s")
 
 # %%
 # How to choose: hold out every fourth photograph of your own capture, as here, and take the fastest model that looks

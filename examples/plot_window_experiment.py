@@ -116,9 +116,9 @@ for batch in BATCHES:
 # %%
 # **The order is as claimed, the size is not.** In our runs the error falls from whole images over large windows
 # to 3 x 3 and single pixels, and 3 x 3 is close to single pixels. But whole images do not fail: at equal numbers of
-# observations and steps, their error is higher by about a tenth in the larger batches and not quite a fifth in the
-# smaller ones. A side effect of whole images costs more: a batch cannot be smaller than one image, so there are few
-# steps. Compare the two plots above: the size of a batch matters more than its content.
+# observations and steps, their error is higher by about a tenth. A side effect of whole images costs more: a batch
+# cannot be smaller than one image, so there are few steps. Compare the two plots above: the size of a batch matters
+# more than its content.
 #
 # A batch of single pixels may be of any size, which is the better half of the argument. This is a small network on one
 # rendered scene, trained for a short while. With features that hold the mean image and little else, windows may do
