@@ -33,8 +33,9 @@ __all__ = ["BlendedRegressor"]
 # fewer lights each does without. Between many, one is as good, and has all of the observations to itself.
 _LIGHTS_OF_ONE_MEMBER = 105
 _MOST_MEMBERS = 8
-# Pixels that ensemble and interpolation are compared on.
-_MEASURED_PIXELS = 2**16
+# Largest number of pixels that ensemble and interpolation are compared on, and of their values: 64 MB in float32.
+_MEASURED_PIXELS = 2**14
+_MEASURED_VALUES = 2**24
 # Part of the evidence of all pixels together that counts for each cluster of them.
 _PRIOR = 0.02
 
@@ -343,8 +344,9 @@ class _Sample:
             self.all_images, self.all_weight = _clipped(y, saturation), pixel_weight
             n_pixels = y.shape[1] * y.shape[2]
             self.pixels = np.arange(n_pixels) if pixel_weight is None else np.flatnonzero(pixel_weight)
-            if len(self.pixels) > _MEASURED_PIXELS:
-                self.pixels = np.sort(rng.permutation(self.pixels)[:_MEASURED_PIXELS])
+            n_measured = max(1, min(_MEASURED_PIXELS, _MEASURED_VALUES // (len(y) * y.shape[3])))
+            if len(self.pixels) > n_measured:
+                self.pixels = np.sort(rng.permutation(self.pixels)[:n_measured])
             self.true = y.reshape(len(y), n_pixels, 1, -1)[:, self.pixels]
             self.images = _clipped(self.true, saturation)
             self.weight = None if pixel_weight is None else pixel_weight.reshape(-1, 1)[self.pixels]
