@@ -51,36 +51,38 @@ RECIPES: dict[str, dict[str, Any]] = {
 def make_relighter(
     recipe="default", *, max_observations=None, max_time=None, random_state=None, device="auto", verbose=0
 ):
-    """Put a relighting model together from its parts.
+    """Make a relighting model by name.
 
     Parameters
     ----------
     recipe : {"default", "colburn2019"}, default="default"
-        ``"default"``: the parts' defaults, the same as ``Relighter()``, with all parts open to a search.
+        ``"default"``: the defaults of all parts. It is the same model as ``Relighter()``, but its parts exist before
+        `fit`, so that a search can set their parameters.
         ``"colburn2019"``: network (1,449,003 parameters for two light coordinates and colour), features, loss,
-        normalisation, initial weights and schedule of Colburn 2019, with a linear output instead of a ReLU, which can
-        kill a channel for good.
+        normalisation, initial weights and schedule of Colburn 2019. Only the output is linear: with the published ReLU,
+        a channel can become 0 for good.
 
     max_observations : int or None, default=None
-        Number of observations, pixels under one light each, after which training ends. None: as the recipe says.
+        Number of observations after which training ends. An observation is one pixel under one light. None: the limit
+        of the recipe.
 
     max_time : float or None, default=None
-        Seconds after which training ends. None: as the recipe says.
+        Number of seconds after which training ends. None: the limit of the recipe.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds each part that draws random numbers.
+        Seed of all parts that draw random numbers.
 
     device : str, default="auto"
-        Where to train, see :class:`~sklrelight.RelightingMLPRegressor`.
+        Device to train on, see :class:`~sklrelight.RelightingMLPRegressor`.
 
     verbose : int, default=0
-        1: a progress bar.
+        1: show a progress bar.
 
     Returns
     -------
     Relighter
-        With parameters ``transformer__*``, ``regressor__featurizer__*``, ``regressor__mlp__*`` and, in the default
-        recipe, ``interpolation__*`` for a search.
+        The model, not yet fitted. A search can set its parameters ``transformer__*``, ``regressor__featurizer__*``,
+        ``regressor__mlp__*`` and, in the default recipe, ``interpolation__*``.
 
     Raises
     ------

@@ -41,42 +41,45 @@ _BLOCK_VALUES = 2**24
 
 
 class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor):
-    """Predict photographs of a scene under lights that nobody photographed.
+    """Predict images of a scene under lights that were not photographed.
 
-    Encodes the photographs by `transformer`, fits `regressor` and an interpolation beside it from lights to encoded
-    photographs, and decodes what they predict. One sample is one light with its photograph, so that all of
-    scikit-learn's splitters hold out whole photographs.
+    `transformer` encodes the photographs. `regressor` and `interpolation` are fitted from lights to encoded
+    photographs, and the weighted mean of their predictions is decoded. One sample is one light with its photograph, so
+    that all splitters of scikit-learn hold out whole photographs.
 
     Parameters
     ----------
     regressor : estimator or None, default=None
         Regressor from lights to encoded photographs. None: the pipeline of
         :class:`~sklrelight.PixelLightFeaturizer` (step ``featurizer``) and :class:`~sklrelight.RelightingMLPRegressor`
-        (step ``mlp``). One of scikit-learn's regressors is given the photographs as rows of a table.
+        (step ``mlp``). A regressor of scikit-learn's is given the photographs as rows of a table.
 
     transformer : transformer or None, default=None
-        Encodes photographs; None: :class:`~sklrelight.LogExposureScaler`. For a pair of functions pass scikit-learn's
-        ``FunctionTransformer(func, inverse_func)``; without arguments that one leaves the photographs as they are.
+        Encoding of the photographs. None: :class:`~sklrelight.LogExposureScaler`. For a pair of functions, pass
+        scikit-learn's ``FunctionTransformer(func, inverse_func)``. ``FunctionTransformer()`` leaves the photographs as
+        they are.
 
     interpolation : estimator, "auto" or None, default="auto"
-        Model over the lights that predictions are averaged with, by weights that held-out photographs ask for (see
-        :class:`~sklrelight.blending.BlendedRegressor`). ``"auto"``:
-        :class:`~sklrelight.interpolation.StackedRBFInterpolation` beside the default `regressor`, None beside another.
+        Model over the lights. What it predicts is averaged with what `regressor` predicts, by weights that are measured
+        on held-out photographs (see :class:`~sklrelight.blending.BlendedRegressor`). ``"auto"``:
+        :class:`~sklrelight.interpolation.StackedRBFInterpolation` if `regressor` is None, else None.
 
     n_members : int or "auto", default="auto"
-        Number of copies of `regressor` whose mean is predicted, each fitted without some other photographs.
-        ``"auto"``: from 8 for 25 lights to 1 for 81 and more; 1 without an interpolation.
+        Number of copies of `regressor` whose mean is predicted. With an interpolation, each is fitted without some
+        photographs, which differ from copy to copy. ``"auto"``: from 8 for 25 lights to 1 for 81 lights or more; 1
+        without an interpolation.
 
     check_inverse : bool, default=True
-        Warn in `fit` if the transformer does not return to the photographs.
+        Whether `fit` warns if encoding and decoding the photographs does not return them.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds every part that draws random numbers, in place of the parts' own seeds. None: those hold.
+        Seed of every part that draws random numbers, in place of the parts' own seeds. None: each part uses its own.
 
     Attributes
     ----------
     regressor_ : BlendedRegressor
-        The fitted copies of `regressor` (``regressor_.members_``), the fitted interpolation, and their weights.
+        The fitted copies of `regressor` (``members_``), the fitted interpolation (``interpolation_``), and the weights
+        of the mean (``weights_``).
 
     transformer_ : transformer
         The fitted transformer.
@@ -88,21 +91,21 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         Weights of the pixels that `fit` was given.
 
     saturation_ : float or None
-        Radiance at and above which the photographs are clipped, as `fit` was told.
+        Radiance at and above which photographs are clipped, as given to `fit`.
 
     interrupted_ : bool
-        Whether Ctrl-C ended the last fit. The model then predicts with what the network had learnt until then.
+        Whether Ctrl-C ended the last fit. The model then predicts with what it had learnt until then.
 
     n_features_in_ : int
         Width of the lights.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Column names of the lights, where they had some that are all strings.
+        Column names of the lights. Defined only if all of them are strings.
 
     See Also
     --------
-    make_relighter : Named set-ups, with all their parts open to a search.
-    sklearn.compose.TransformedTargetRegressor : The parent.
+    make_relighter : Models by name, whose parts exist before `fit`.
+    sklearn.compose.TransformedTargetRegressor : The base class.
 
     Examples
     --------
@@ -159,18 +162,18 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             Lights: grid positions, 3-D positions, unit directions, sun positions, ...
 
         y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_lights, k) or (n_lights,)
-            A photograph for each light, linear radiance in any unit. An :class:`~sklrelight.ImageStack`, np.memmap,
-            h5py dataset or zarr array of photographs that would take more than 256 MB in float32 stays on disk, see
+            A photograph for each light, linear radiance in any unit. Photographs in an :class:`~sklrelight.ImageStack`,
+            np.memmap, h5py dataset or zarr array stay on disk if they would take more than 256 MB in float32, see
             Notes.
 
         pixel_weight : array-like of shape (H, W) or (1, H, W), or None, default=None
-            Weights of the pixels, such as a mask of bool or the solid angles of a panorama. Pixels of weight 0 reach no
-            fitted value, and are predicted as 0; they still have to be finite and not negative. A search takes weights
-            whose height is the number of lights for one weight a light and cuts them: give it those with an axis of
-            length 1 before the others, ``pixel_weight[None]``.
+            Weights of the pixels, such as a mask of bool or the solid angles of a panorama. Pixels of weight 0 have no
+            effect on the fit and are predicted as 0, but they have to be finite and not negative. If H equals the
+            number of lights, a search takes the weights for one weight of each light, and cuts them. Give it
+            ``pixel_weight[None]``, with an additional axis of length 1.
 
         saturation : float or None, default=None
-            Radiance at and above which the photographs are clipped: such values are left out of the loss, and of
+            Radiance at and above which the photographs are clipped. Such values are left out of the loss and of
             `score`.
 
         **fit_params : dict
@@ -184,21 +187,21 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         Raises
         ------
         ValueError
-            Before any work is done: if lights and photographs differ in number, there are less than two, they hold
-            NaN or infinities, a photograph is negative somewhere, or the dimensions are others; and in a search whose
-            `scoring` is a metric of scikit-learn's, which takes tables only.
+            Before any work is done: if lights and photographs differ in number, if there are fewer than two, if they
+            hold NaN or infinities, if a photograph has a negative value, if the dimensions are wrong, or in a search
+            whose `scoring` is a metric of scikit-learn's, because these take only tables.
         KeyboardInterrupt
-            On Ctrl-C. Once a network has been trained for a while, the model is fitted as far as that got, and
+            On Ctrl-C. If a network has already been trained for a while, the model is fitted as far as that got, and
             `interrupted_` is True.
 
         Notes
         -----
-        For photographs on disk, a fit takes memory for the features of all pixels, for a sample of the pixels under all
-        lights, and for blocks of bounded size, however many photographs there are. The transformer has to map each
-        value by itself, and has ``partial_fit`` or needs no data, or is a :class:`~sklrelight.LogExposureScaler`. An
-        interpolation is fitted to the sample, and the fitted model refers to the file, which `predict` needs unless
-        there is no interpolation. A regressor that does not know of stacks, unlike the default one, reads all
-        photographs into memory.
+        If the photographs stay on disk, memory holds the features of all pixels, a sample of the pixels under all
+        lights, and blocks of photographs of limited size, however many photographs there are. The transformer has to
+        map each value separately. It has to be a :class:`~sklrelight.LogExposureScaler`, to have ``partial_fit``, or to
+        need no fitting. An interpolation is fitted to the sample, and needs the file in `predict`. The default
+        regressor reads photographs from disk in blocks; a regressor that does not know :class:`~sklrelight.ImageStack`
+        reads all of them into memory.
         """
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
@@ -297,7 +300,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         return y if self.pixel_weight_ is None else y[:, self.pixel_weight_ > 0]
 
     def iter_predict(self, X):
-        """Predict photographs one by one, in constant memory whatever their number.
+        """Predict images one by one, in constant memory whatever their number.
 
         Parameters
         ----------
@@ -306,8 +309,8 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
 
         Yields
         ------
-        image : ndarray of shape (H, W, C), or of a single photograph as in `fit`
-            The photographs that `predict` returns, in their order.
+        image : ndarray of shape (H, W, C), or of the shape of one photograph in `fit`
+            The images that `predict` returns, in their order.
 
         Raises
         ------
@@ -334,7 +337,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         return (image.copy() for block in blocks for image in block)
 
     def predict(self, X):
-        """Predict photographs.
+        """Predict images.
 
         Parameters
         ----------
@@ -344,8 +347,8 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         Returns
         -------
         images : ndarray of shape (m, H, W, C), or as in `fit`
-            Linear radiance, in the units that `fit` saw. Computed some lights at a time: beside the result itself,
-            memory stays bounded.
+            Linear radiance, in the units that `fit` saw. They are computed some lights at a time, so that memory beside
+            the result itself is limited.
 
         Raises
         ------
@@ -381,8 +384,9 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
     def relight(self, X, intensities):
         """Predict the scene under a mixture of lights.
 
-        Light adds up, so the scene under several lights at once is the sum of the scenes under each. An environment is
-        a mixture of directions (:func:`sklrelight.datasets.environment_to_lights`), an area light one of its parts.
+        Light adds up, so the image of the scene under several lights is the sum of the images under each. An
+        environment is a mixture of directions (:func:`sklrelight.datasets.environment_to_lights`), and an area light is
+        a mixture of its parts.
 
         Parameters
         ----------
@@ -390,18 +394,19 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             Lights, in the units that `fit` saw.
 
         intensities : array-like of shape (m,) or (m, C)
-            How bright each light is, as a multiple of the ones that were photographed; with C columns, one for each
-            channel of the photographs, coloured.
+            Brightness of each light, as a multiple of the lights that were photographed. With C columns, one for each
+            channel of the photographs, the lights are coloured.
 
         Returns
         -------
-        image : ndarray of shape (H, W, C), or of a single photograph as in `fit`, float32
-            Linear radiance. Summed some lights at a time in float64: memory does not grow with their number.
+        image : ndarray of shape (H, W, C), or of the shape of one photograph in `fit`, float32
+            Linear radiance. It is summed in float64, some lights at a time, so that memory does not grow with their
+            number.
 
         Raises
         ------
         ValueError
-            If `intensities` does not fit the lights or the channels, or is not finite.
+            If the shape of `intensities` does not fit the lights or the channels, or a value is not finite.
 
         Examples
         --------
@@ -451,16 +456,17 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             Lights.
 
         y : array-like of shape (n_lights, H, W, C), or as in `fit`
-            Their photographs, linear radiance. Those on disk are read and predicted some at a time.
+            Photographs of these lights, linear radiance. If they are on disk, they are read and predicted some at a
+            time.
 
         sample_weight : array-like of shape (n_lights,) or None, default=None
             Weight of each photograph.
 
         pixel_weight : array-like of shape (H, W) or None, default=None
-            Weights of the pixels; by default those that `fit` was given.
+            Weights of the pixels. None: those that `fit` was given.
 
         saturation : float or None, default=None
-            Radiance at and above which values are left out; by default that of `fit`.
+            Radiance at and above which values are left out. None: that of `fit`.
 
         Returns
         -------
@@ -524,7 +530,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         return BlendedRegressor(self._get_pipeline(), interpolation, self.n_members, self.random_state)
 
     def get_metadata_routing(self):
-        """Get what is routed to this estimator and to its regressor.
+        """Describe which arguments this estimator and its regressor take beside X and y.
 
         Returns
         -------
@@ -571,7 +577,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
 
 
 class StreamedR2:
-    """Coefficient of determination over all values of photographs that are not in memory together.
+    """Coefficient of determination over photographs that are not in memory at the same time.
 
     Examples
     --------
@@ -592,7 +598,7 @@ class StreamedR2:
         Parameters
         ----------
         true, predicted : ndarray of one shape
-            Photograph, and what was predicted.
+            A photograph, and the predicted image.
 
         weights : ndarray of the same shape or None, default=None
             Weights of the values.
@@ -621,7 +627,7 @@ class StreamedR2:
 
     @property
     def value(self):
-        """R^2; for values without spread 1 where they are met, else 0, as in scikit-learn."""
+        """R^2. For values that are all equal it is 1 if the predictions equal them, else 0, as in scikit-learn."""
         if self.spread == 0:
             return float(self.error == 0)
         return float(1 - self.error / self.spread)
