@@ -41,45 +41,47 @@ _PRIOR = 0.02
 
 
 class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """Mean of an ensemble of regressors and of an interpolation, with weights measured on held-out photographs.
+    """Mean of an ensemble of regressors and an interpolation, with weights measured on held-out photographs.
 
-    Each member of the ensemble is fitted to all photographs but a few, other ones for each member, and so is a copy of
-    the interpolation. What both predict for these few is compared with the photographs: nothing of them has entered
-    either prediction, neither in training nor in a feature of a pixel. The weights of the least squared error are found
-    for each cluster of pixels that the interpolation distinguishes.
+    Each member of the ensemble is fitted without a few of the photographs, which differ from member to member. A copy
+    of the interpolation is fitted without the same photographs. The predictions of both are compared with these
+    photographs, which have entered neither of them: not in training, and not in the features of the pixels. The weights
+    with the least squared error are computed for each cluster of pixels that the interpolation distinguishes.
 
     Parameters
     ----------
     regressor : estimator
-        Regressor from lights to encoded photographs. A regressor of scikit-learn's, which takes tables, is given the
-        photographs as rows of a table.
+        Regressor from lights to encoded photographs. A regressor of scikit-learn's is given the photographs as rows of
+        a table.
 
     interpolation : estimator or None, default=None
         Model over the lights. None: the ensemble alone.
 
     n_members : int or "auto", default="auto"
-        Number of members of the ensemble. ``"auto"``: (105 / the number of lights)^1.5, rounded, from 1 to 8 and at
-        most a third of the number of lights; 1 without an interpolation.
+        Number of members of the ensemble. ``"auto"``: (105 / number of lights)^1.5, rounded, at least 1, at most
+        8, and at most a third of the number of lights; 1 without an interpolation.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds all parts, and picks the held-out lights. None: the parts' own seeds do; one member without an
-        interpolation keeps them.
+        Seed of all parts and of the choice of held-out lights. None: the first seed that one of the parts has. A single
+        member without an interpolation then keeps its own seeds.
 
     Attributes
     ----------
     members_ : list of estimators
-        The fitted members; fewer where Ctrl-C ended the fit.
+        The fitted members. There are fewer if Ctrl-C ended the fit.
 
     interpolation_ : estimator or None
         The interpolation, fitted to all photographs.
 
     weights_ : ndarray of shape (n_clusters,)
-        Weight of the ensemble in each cluster of pixels, in [0, 1]; the rest is the interpolation's. A single one where
-        the interpolation has no `clusters_`. 0 as long as they are not measured: a fit that is interrupted meanwhile,
-        or runs out of memory, leaves a model that predicts by the interpolation.
+        Weight of the ensemble in each cluster of pixels, in [0, 1]. The weight of the interpolation is 1 minus it.
+        There is a single weight if the interpolation has no `clusters_`. The weights are 0 until they are measured: if
+        the fit is interrupted or runs out of memory meanwhile, the model predicts by the interpolation alone. Only
+        defined with an interpolation.
 
     value_range_ : tuple of float
-        Least and greatest value of the photographs, which the interpolation is kept within.
+        Least and greatest value of the photographs, to which predictions of the interpolation are clipped. Only defined
+        with an interpolation.
 
     target_shape_ : tuple of int
         Shape of a photograph.
@@ -88,7 +90,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         Width of the lights.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Column names of the lights, where they had some that are all strings.
+        Column names of the lights. Defined only if all of them are strings.
 
     Examples
     --------
@@ -126,16 +128,16 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             Lights.
 
         y : ndarray of shape (n_lights, ...), or ImageStack
-            Encoded photographs. To those on disk, an interpolation is fitted on a sample of the pixels.
+            Encoded photographs. If they are on disk, the interpolation is fitted to a sample of the pixels.
 
         pixel_weight : ndarray of shape (H, W) or None, default=None
-            Weights of the pixels, passed on to what takes them.
+            Weights of the pixels, passed on to the parts that take them.
 
         saturation : float or None, default=None
-            Encoded value at and above which a target says nothing, passed on to what takes it.
+            Encoded value at and above which targets are clipped, passed on to the parts that take it.
 
         **fit_params : dict
-            Passed on to the regressor; what has an entry for each light, without those of held-out lights.
+            Passed on to the regressor. Values with an entry for each light are passed without those of held-out lights.
 
         Returns
         -------
@@ -145,7 +147,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         Raises
         ------
         KeyboardInterrupt
-            On Ctrl-C. If one member has got far enough to predict, the model is fitted with the members that have.
+            On Ctrl-C. The model is then fitted with the members that have got far enough to predict, if there are any.
         """
         with naming("X"):
             lights = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
@@ -201,7 +203,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         return self
 
     def predict(self, X):
-        """Predict encoded photographs.
+        """Predict encoded images.
 
         Parameters
         ----------
@@ -211,7 +213,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         Returns
         -------
         ndarray of shape (m, ...)
-            Encoded photographs.
+            Encoded images.
 
         Raises
         ------
@@ -410,12 +412,12 @@ def _takes_tables(estimator):
 
 
 def _predicts_though_interrupted(member):
-    """Whether a member predicts although Ctrl-C has ended its fit. A network can do that, and tells by an attribute."""
+    """Whether a member can predict although Ctrl-C has ended its fit. A network can, and says so by an attribute."""
     return getattr([*_parts(member).values()][-1], "interrupted_", False)
 
 
 def _predict_pixels(member, X, sample, target_shape):
-    """Predict the pixels of a sample, the others only where there is no way without."""
+    """Predict the pixels of a sample, without the others if the member allows it."""
     if isinstance(member, Pipeline):
         features = member[:-1].transform(X)
         if isinstance(features, PixelLightFeatures) and features.image_shape:
@@ -426,7 +428,7 @@ def _predict_pixels(member, X, sample, target_shape):
 
 
 def _moments(true, predicted, interpolated, pixel_weight, saturation):
-    """Sum, for each photograph and pixel, what the least squares of a weight consist of.
+    """Compute the sums from which least squares find a weight, for each photograph and pixel.
 
     Returns
     -------
@@ -448,10 +450,10 @@ def _moments(true, predicted, interpolated, pixel_weight, saturation):
 
 
 def _least_squares(moments, labels, n_clusters):
-    """Find the weights of the least error, relative to the interpolation's of each photograph.
+    """Find the weights with the least error, relative to the error of the interpolation in each photograph.
 
-    So photographs at the rim of the lights, which are hard to interpolate, do not decide for all. A cluster that tells
-    little has the weight that suits all: as much evidence as a fiftieth of the whole counts for that.
+    The relative error keeps photographs at the rim of the lights, which are hard to interpolate, from deciding alone.
+    The weight of a cluster is drawn to that of all clusters together, as if these added a fiftieth of their evidence.
     """
     error = np.array([error for _, _, error in moments])
     scale = 1 / (error + 1e-3 * error.mean()) if error.any() else np.ones(len(error))
