@@ -1,4 +1,4 @@
-"""What a fit does, with every "auto" resolved: :class:`TrainingConfig`."""
+"""Settings of a fit, with a value for every "auto": :class:`TrainingConfig`."""
 
 import math
 from dataclasses import dataclass, fields, replace
@@ -37,11 +37,11 @@ _REPAY_COMPILING = {"cpu": (2e14, 300), "cuda": (5e15, 10)}
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that the training of a network is told, beside its data and its callbacks.
+    """Settings of the training of one network.
 
     Most fields are the parameters of :class:`~sklrelight.RelightingMLPRegressor` of the same names, with a value in
-    place of each "auto". Where several networks share `max_observations` and `max_time`, these are the parts of one.
-    `n_planned` is the number of observations that it is trained on if nothing ends training early.
+    place of each "auto". If several networks share `max_observations` and `max_time`, the fields hold the part of one.
+    `n_planned` is the number of observations that the network is trained on if nothing ends training early.
 
     Examples
     --------
@@ -78,7 +78,7 @@ class TrainingConfig:
 
     @classmethod
     def resolve(cls, parameters, observations, seed, n_members=1, n_rounds=1):
-        """Resolve the parameters of a regressor for its data.
+        """Choose a value for each "auto" among the parameters of a regressor.
 
         Parameters
         ----------
@@ -86,7 +86,7 @@ class TrainingConfig:
             Parameters of the regressor by name.
 
         observations : Observations
-            All that it is fitted to, on the device of the fit.
+            All observations that the regressor is fitted to, on the device of the fit.
 
         seed : int
             Seed of the weights, the batches and the choice of validation lights.

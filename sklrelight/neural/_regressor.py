@@ -38,7 +38,7 @@ _IRRELEVANT = {"checkpoint", "verbose"}
 
 
 class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin, MultiOutputMixin, BaseEstimator):
-    """Multilayer perceptron from light and pixel to colour, trained by skorch.
+    """Multilayer perceptron that predicts the colour of a pixel under a light, trained by skorch.
 
     Parameters
     ----------
@@ -49,14 +49,14 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         Activation of the hidden layers.
 
     output_activation : str, default="identity"
-        Activation of the output, one of the above. A ReLU there can kill a channel for good.
+        Activation of the output, one of those above. With a ReLU, a channel can become 0 for good.
 
     light_pixel_products : bool, default=True
-        Whether each unit of the first hidden layer is also given the product of a function of the light and one of the
-        pixel, both linear and learnt. A plain table, which does not say what is which, has no such products.
+        Whether each unit of the first hidden layer is also given the product of a linear function of the light and a
+        linear function of the pixel, both learnt. A plain table does not tell light from pixel, and has no products.
 
     dropout : float, default=0.0
-        Share of hidden units dropped in training, in [0, 1).
+        Share of hidden units that are dropped in training, in [0, 1).
 
     normalization : {None, "batch", "layer"}, default=None
         Normalisation before each hidden activation.
@@ -68,35 +68,36 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         ``"muon"``: :class:`~sklrelight.neural.MuonAdamW`. ``"adam"``: Adam for all weights.
 
     learning_rate_init : float, default=4e-3
-        Learning rate at the start. Muon's own is ten times as large. The rate falls along a line to 0 over the whole
-        fit, by observations or by time, whichever is further on, unless one of the `callbacks` schedules it.
+        Learning rate at the start. Muon uses ten times as much. The rate falls linearly to 0 over `max_observations` or
+        `max_time`, whichever ends first, unless one of the `callbacks` schedules it.
 
     batch_size : int or "auto", default="auto"
-        Observations of a batch. ``"auto"``: 100,000 / the number of lights, from 1,000 to 5,000; 5,000 for a plain
-        table; or, where that is less, an eighth of the observations, but not less than 32.
+        Number of observations in a batch. ``"auto"``: 100,000 / the number of lights, but at least 1,000 and at most
+        5,000; 5,000 for a plain table. If an eighth of all observations is less than that, it is used instead, but at
+        least 32.
 
     window_size : int, default=1
-        1: batches of single pixels, drawn at random over all photographs. Larger: batches of whole windows of that
-        side, ``max(1, round(batch_size / window_size ** 2))`` of them.
+        Side of the windows that a batch consists of, in pixels. 1: single pixels, drawn at random from all photographs.
+        Larger: ``max(1, round(batch_size / window_size ** 2))`` square windows.
 
     scale_targets : bool, default=True
-        Whether the output starts from mean and standard deviation of the targets, rather than from 0 and 1.
+        Whether the output is scaled to the mean and the standard deviation of the targets, which the network then need
+        not learn.
 
     max_observations : int, "auto" or None, default="auto"
-        Number of observations after which training ends. It bounds the time of a fit whatever the capture's size, and
-        unlike a time it gives the same result everywhere. ``"auto"``: 4.5 million + 450 million / the number of lights,
-        from 9 to 18 million, which is about as long a fit, in larger batches; but each observation at most 100 times.
-        None: without end, for a fit that `max_time` or one of the `callbacks` ends. The members of an ensemble share
-        the number.
+        Number of observations after which training ends. It limits the time of a fit whatever the size of the capture,
+        and gives the same result on every run, which `max_time` does not. ``"auto"``: 4.5 million + 450 million / the
+        number of lights, but at least 9 and at most 18 million, and at most 100 times each observation. None: no limit,
+        for a fit that `max_time` or one of the `callbacks` ends. The members of an ensemble share the number.
 
     max_time : float or None, default=None
-        Seconds after which the fit ends, compilation included, if it has not ended before: with the batch that runs
-        then, and one pass over the validation lights. Members of an ensemble that are trained one after another share
-        the time. Other runs end elsewhere: use `max_observations` for a result that can be reproduced to the byte.
+        Number of seconds after which the fit ends, compilation included. The batch that runs then is finished, and the
+        validation loss is computed once. Members of an ensemble that are trained one after another share the time. Each
+        run ends at another observation: use `max_observations` for a result that can be reproduced.
 
     validation_fraction : float, default=0.0
-        Share of the lights (of the rows of a plain table), in [0, 1), held out of training for a validation loss. Whole
-        photographs are held out: rows of single pixels would leak.
+        Share of the lights (or of the rows of a plain table), in [0, 1), that are held out for a validation loss. Whole
+        photographs are held out, because single pixels would be too easy to predict from their neighbours.
 
     callbacks : list of skorch callbacks or of (name, callback) pairs, or None, default=None
         Callbacks of the training, such as :class:`~sklrelight.neural.BatchSizeStages` and
@@ -104,85 +105,87 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         ``callbacks__<name>__<parameter>`` in `set_params` and in a search.
 
     checkpoint : path-like or None, default=None
-        File that keeps how far the fit has come. If the fit is killed, or ends with Ctrl-C or an error, the next one
-        with the same parameters and data goes on from its last whole epoch, and ends like one that was never killed.
-        Each fit needs a file of its own, so that it is not for a search. See Notes.
+        File that stores the state of the fit after each epoch. If the fit is killed, or ends with Ctrl-C or an error,
+        the next fit with the same parameters and data continues from the last whole epoch, and ends like one that was
+        never killed. Each fit needs its own file, so a search cannot use one. See Notes.
 
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Number type of the hidden layers' products. ``"auto"``: bfloat16 where the device has units for it that are
-        faster (AMX, AVX512-bf16 other than Intel's, CUDA) and there are at least 131,072 observations, else float32.
+        Number type of the products in the hidden layers. ``"auto"``: bfloat16 if it is faster on the device (AMX,
+        AVX512-bf16 of other makers than Intel, CUDA) and there are at least 131,072 observations, else float32.
         Weights, loss and output are float32.
 
     compile : bool or "auto", default="auto"
-        Whether the step of training is compiled by torch. ``"auto"``: where the fit is long enough to repay that, by
-        the number of planned observations, the size of the network and `max_time`, and a compiler is there; without one
-        it runs uncompiled. True: always, and an error without a compiler. The fitted network is an ordinary one either
-        way.
+        Whether torch compiles the training step. ``"auto"``: if there is a compiler, and the fit is long enough to
+        repay the time of compiling, which depends on the number of planned observations, the size of the network and
+        `max_time`. True: always; it is an error if there is no compiler. The fitted network is the same kind of object
+        in both cases.
 
     device : str, default="auto"
-        ``"auto"`` takes CUDA where there is one, else the CPU; otherwise a torch device.
+        Torch device to train on. ``"auto"``: CUDA if there is one, else the CPU.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds the initial weights, the order of observations, dropout, and the choice of validation lights. An int gives
-        the same result each time, to the byte on the CPU with the same number of torch threads. torch's own generators
-        are neither used nor changed.
+        Seed of the initial weights, the order of observations, dropout, and the choice of validation lights. An int
+        gives the same result each time, to the byte on the CPU with the same number of torch threads. The global
+        generators of torch are neither used nor changed.
 
     verbose : int, default=0
-        1: a progress bar with loss, learning rate and batch size.
+        1: show a progress bar with loss, learning rate and batch size.
 
     Attributes
     ----------
     net_ : RelightingNet
-        The fitted skorch net, trimmed for prediction.
+        The fitted skorch net, without what only training needs.
 
     config_ : TrainingConfig
-        What the fit did, with a value for each parameter that was "auto".
+        Settings of the fit, with a value for each parameter that was "auto".
 
     history_ : skorch.history.History
-        A row for each epoch (the last one lacks its losses where Ctrl-C ended it): ``train_loss``, ``valid_loss`` (with
-        validation), ``event_lr``, ``dur`` (seconds), and what callbacks record.
+        A row for each epoch, with ``train_loss``, ``valid_loss`` (with validation), ``event_lr`` (learning rate),
+        ``dur`` (seconds), and the records of callbacks. An epoch that Ctrl-C ended lacks its losses.
 
     interrupted_ : bool
-        Whether Ctrl-C ended the fit. The estimator is fitted with the weights that it had reached, and the
-        KeyboardInterrupt goes on to the caller, so that a search ends as well.
+        Whether Ctrl-C ended the fit. The estimator is then fitted with the weights that it had reached. `fit` raises the
+        KeyboardInterrupt nevertheless, so that a search ends as well.
 
     n_observations_ : int
         Number of observations that training has seen.
 
     compiled_ : bool
-        Whether the step of training was compiled.
+        Whether the training step was compiled.
 
     target_shape_ : tuple of int
         Shape of a photograph's colours, or of a row's targets.
 
     target_range_ : tuple of float or None
-        Least and greatest value of the training photographs, which predicted ones are kept within: decoded, a small
-        overshoot of the logarithm would be a blinding spot. None for a plain table, which is not bounded.
+        Least and greatest value of the training photographs, to which predicted images are clipped, because a small
+        overshoot of an encoded value can be a bright spot once decoded. None for a plain table, whose predictions are
+        not clipped.
 
     n_features_in_ : int
         Number of features of an observation.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Column names, where the training table had some that are all strings.
+        Column names of a plain table. Defined only if all of them are strings.
 
     See Also
     --------
-    sklrelight.make_relighter : Puts scaler, featurizer and this regressor together.
+    sklrelight.make_relighter : Makes a model of an encoding, a featurizer and this regressor.
 
     Notes
     -----
-    Network, loss, windows and schedules are those of Colburn 2019 (github.com/alexcolburn/neural_relighting), with
-    other defaults; ``make_relighter(recipe="colburn2019")`` has the published ones. Muon, a rate that falls over a
-    budget of observations, and salient images reach a lower error in a small part of the time.
+    Network, loss, windows and schedules follow Colburn 2019 (github.com/alexcolburn/neural_relighting), but the
+    defaults differ; ``make_relighter("colburn2019")`` has the published ones. Muon, a learning rate that falls over a
+    limited number of observations, and salient images reach a lower error in a small part of the time.
 
     The file of `checkpoint` is written at the start and after every epoch. It holds weights, optimiser, callbacks,
-    batches, random states and history. It is written beside and renamed, has a checksum, and is read without running
-    any code in it. One that is damaged, in use by another fit, or of other data or parameters (`verbose` aside) is
-    refused and left as it is. It stays when the fit is over, and the next such fit takes the trained network from it;
-    `Relighter.fit` deletes it when the whole model is fitted. The members of an ensemble have a file each, whose name
-    ends in their number. The bytes at the end are the same with the same versions and number of torch threads. With a
-    `random_state` that is no int, the fit goes on with the seed that it began with; but where a featurizer's is None,
-    its features are other data each time. `max_time` counts what was spent before.
+    random states, history, and the position in the order of observations. A new file replaces the old one when it is
+    complete. It has a checksum, and no code from it is run. A file that is damaged, in use by another fit, or of other
+    data or parameters (except `verbose`) is refused and left as it is. The file remains when the fit is over, and the
+    next such fit takes the trained network from it; `Relighter.fit` deletes it when the whole model is fitted. Each
+    member of an ensemble has its own file, whose name ends in the number of the member. A fit that was killed gives the
+    same bytes as one that was not, with the same library versions and number of torch threads. If `random_state` is not
+    an int, the fit continues with the seed that it began with; but if the `random_state` of the featurizer is None, its
+    features differ from run to run, and the file is refused. `max_time` includes the time before the fit was killed.
 
     Examples
     --------
@@ -276,12 +279,12 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         self.verbose = verbose
 
     def get_params(self, deep=True):
-        """Get the parameters, those of callbacks included.
+        """Get the parameters, including those of callbacks.
 
         Parameters
         ----------
         deep : bool, default=True
-            Whether to add ``callbacks__<name>`` and ``callbacks__<name>__<parameter>``.
+            Whether to include ``callbacks__<name>`` and ``callbacks__<name>__<parameter>``.
 
         Returns
         -------
@@ -298,7 +301,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         return params
 
     def set_params(self, **params):
-        """Set parameters, those of callbacks included.
+        """Set parameters, including those of callbacks.
 
         Parameters
         ----------
@@ -339,11 +342,11 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
             Every pixel under every light, or a plain table.
 
         y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_samples, n_channels) or (n_samples,)
-            Encoded photographs, or the table's targets. An :class:`~sklrelight.ImageStack` stays on disk.
+            Encoded photographs, or the targets of a plain table. An :class:`~sklrelight.ImageStack` stays on disk.
 
         pixel_weight : array-like of shape (H, W) or None, default=None
-            Weights of the pixels in the loss. Those of weight 0 are never sampled; windows that reach over them are
-            drawn, and they have no weight there. Not for plain tables.
+            Weights of the pixels in the loss. Pixels of weight 0 are never drawn, except as parts of windows, where
+            they have no weight. Plain tables take no weights.
 
         saturation : float or None, default=None
             Encoded value at and above which a target is left out of the loss.
@@ -356,15 +359,15 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         Raises
         ------
         ValueError
-            Before any work is done: for data that are not finite, too large for float32 (beyond 1e12), do not fit
-            together or are less than two lights (rows), for parameters out of their range, and for a checkpoint that is
-            damaged, in use or of another fit. Afterwards: if training diverges.
+            Before any work is done: if data are not finite, too large for float32 (beyond 1e12), do not fit together,
+            or have fewer than two lights (rows), if a parameter is out of its range, or if the checkpoint is damaged,
+            in use or of another fit. Afterwards: if training diverges.
         OSError
             If the checkpoint cannot be written.
         RuntimeError
-            With ``compile=True``, where torch cannot compile.
+            If torch cannot compile, with ``compile=True``.
         KeyboardInterrupt
-            On Ctrl-C, after the estimator has become fitted as far as it got.
+            On Ctrl-C. The estimator is then fitted with the weights that it had reached.
         """
         ensemble = membership()
         clock_start = Clock()
@@ -426,7 +429,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         Returns
         -------
         y : ndarray of shape (n_lights, H, W, C), or as in `fit`, float32
-            Encoded photographs, or the table's targets.
+            Encoded images, or the targets of a plain table.
 
         Raises
         ------
@@ -449,7 +452,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         return encoded.reshape(len(features), *self.target_shape_)
 
     def remove_checkpoint(self, n_members=1):
-        """Delete the files of `checkpoint`, those of all members of an ensemble; done where there are none.
+        """Delete the checkpoint files of all members of an ensemble, if there are any.
 
         Parameters
         ----------
