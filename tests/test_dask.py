@@ -30,11 +30,8 @@ def cluster():
 
 
 def quick(n_observations):
-    return make_relighter(random_state=0).set_params(
-        regressor__mlp__hidden_layer_sizes=(32, 32),
-        regressor__mlp__max_observations=n_observations,
-        regressor__mlp__n_networks=1,
-    )
+    relighter = make_relighter(max_observations=n_observations, random_state=0)
+    return relighter.set_params(regressor__mlp__hidden_layer_sizes=(32, 32), n_members=1)
 
 
 def kill_one_at_work(client, killed):

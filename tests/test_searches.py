@@ -12,8 +12,10 @@ from joblib import Parallel, cpu_count, delayed
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold, RandomizedSearchCV
 
-from sklrelight import ImageStack, make_relighter, predict_to_stack, stack_inputs
+from sklrelight import ImageStack, make_relighter, predict_to_stack
 from sklrelight.datasets import make_scene
+from sklrelight.interpolation import StackedRBFInterpolation
+from sklrelight.stacks import _inputs
 
 SEARCH = Path(__file__).with_name("search_stack.py")
 
@@ -29,16 +31,17 @@ def stack(tmp_path, scene):
     return ImageStack(tmp_path / "stack.npy")
 
 
-def quick():
-    relighter = make_relighter(random_state=0)
-    return relighter.set_params(
-        regressor__mlp__hidden_layer_sizes=(16,), regressor__mlp__max_observations=3000, regressor__mlp__n_networks=1
-    )
+def quick(interpolation=None):
+    relighter = make_relighter(max_observations=3000, random_state=0)
+    return relighter.set_params(regressor__mlp__hidden_layer_sizes=(16,), interpolation=interpolation, n_members=1)
 
 
 GRID = {"regressor__mlp__luminance_weight": [0, 1], "regressor__featurizer__n_components": [0, 4]}
 SEARCHES = [
     lambda n_jobs: GridSearchCV(quick(), GRID, cv=KFold(3), n_jobs=n_jobs),
+    lambda n_jobs: GridSearchCV(
+        quick(StackedRBFInterpolation()), {"interpolation__n_clusters": [2]}, cv=KFold(3), n_jobs=n_jobs
+    ),
     lambda n_jobs: RandomizedSearchCV(quick(), GRID, n_iter=3, cv=KFold(3), random_state=0, n_jobs=n_jobs),
     lambda n_jobs: HalvingGridSearchCV(
         quick(), GRID, cv=KFold(3), resource="regressor__mlp__max_observations", max_resources=4000, n_jobs=n_jobs
@@ -47,7 +50,9 @@ SEARCHES = [
 ]
 
 
-@pytest.mark.parametrize("make", SEARCHES, ids=["grid", "randomized", "halving", "halving photographs"])
+@pytest.mark.parametrize(
+    "make", SEARCHES, ids=["grid", "interpolation", "randomized", "halving", "halving photographs"]
+)
 def test_searches_over_a_file_score_as_over_the_photographs(scene, stack, make):
     found = make(1).fit(scene.lights, stack)
     expected = make(1).fit(scene.lights, scene.images)
@@ -93,13 +98,14 @@ def test_workers_divide_torchs_threads_among_them(tmp_path):
 def test_many_lights_are_predicted_into_a_file(tmp_path, scene, suffix):
     if suffix == ".zarr":
         pytest.importorskip("zarr")
-    model = quick().fit(scene.lights, scene.images)
+    model = quick(StackedRBFInterpolation()).fit(scene.lights, scene.images)
     lights = scene.lights[:7] + 0.05
     predicted = predict_to_stack(model, lights, tmp_path / f"predicted{suffix}", n_jobs=2)
-    assert np.asarray(predicted).tobytes() == model.predict(lights).tobytes()
+    np.testing.assert_allclose(np.asarray(predicted), model.predict(lights), rtol=1e-5, atol=1e-7)
     assert [path.name for path in tmp_path.iterdir()] == [f"predicted{suffix}"]
     half = predict_to_stack(model, lights, tmp_path / f"half{suffix}", dtype="float16")
-    np.testing.assert_array_equal(np.asarray(half), model.predict(lights).astype(np.float16))
+    np.testing.assert_allclose(np.asarray(half), model.predict(lights), rtol=1e-3, atol=1e-6)
+    assert half.dtype == np.float16
 
 
 def test_a_failure_leaves_no_file(tmp_path, scene):
@@ -114,7 +120,7 @@ def test_a_failure_leaves_no_file(tmp_path, scene):
 
 def test_large_arrays_that_joblib_maps_are_fitted_as_in_memory(scene, monkeypatch):
     """A map of what was in memory goes the way of what is: the file is gone after the search."""
-    monkeypatch.setattr(stack_inputs, "_IN_MEMORY_VALUES", 10)
+    monkeypatch.setattr(_inputs, "_IN_MEMORY_VALUES", 10)
     fitted = Parallel(n_jobs=2, max_nbytes=1000, mmap_mode="r")(
         delayed(_fit)(scene.lights, scene.images) for _ in range(2)
     )
@@ -124,5 +130,5 @@ def test_large_arrays_that_joblib_maps_are_fitted_as_in_memory(scene, monkeypatc
 
 
 def _fit(lights, images):
-    stack_inputs._IN_MEMORY_VALUES = 10
+    _inputs._IN_MEMORY_VALUES = 10
     return quick().fit(lights, images)
