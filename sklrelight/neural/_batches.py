@@ -10,9 +10,9 @@ __all__ = ["Observations", "SequentialBatches", "TrainingBatches"]
 
 
 class Observations(Dataset):
-    """Pixels under lights, with the colours that were photographed.
+    """Observations: pixels under lights, with their photographed colours.
 
-    A plain table is the case of a single pixel without features of its own.
+    A plain table counts as many lights on a single pixel without features.
 
     Parameters
     ----------
@@ -23,19 +23,19 @@ class Observations(Dataset):
         Features of the pixels.
 
     targets : Tensor of shape (n_photographs, n_pixels, n_channels)
-        Encoded colours. Never copied, only gathered from.
+        Encoded colours. They are not copied.
 
     image_shape : tuple of int
         (H, W) with H * W = n_pixels, or () for a single pixel.
 
     rows : Tensor of int of shape (n_lights,) or None, default=None
-        Row of each light's photograph in `targets`. None: the same row as in `lights`.
+        Row in `targets` of the photograph of each light. None: the same row as in `lights`.
 
     pixel_weight : Tensor of shape (n_pixels,) or None, default=None
-        Weights of the pixels; all alike by default. Pixels of weight 0 are no observations.
+        Weights of the pixels. None: all have the same weight. Pixels of weight 0 are left out.
 
     saturation : float or None, default=None
-        Values at or above it have no weight.
+        Value at and above which colours have no weight.
     """
 
     def __init__(self, lights, pixels, targets, image_shape, rows=None, pixel_weight=None, saturation=None):
@@ -50,17 +50,17 @@ class Observations(Dataset):
         self.pixel_rows = torch.nonzero(inside).flatten()
 
     def subset(self, lights):
-        """Keep some lights.
+        """Pick the observations of some lights.
 
         Parameters
         ----------
         lights : Tensor of int
-            Their numbers.
+            Numbers of the lights.
 
         Returns
         -------
         Observations
-            It shares the pixels and the targets.
+            The observations, which share the pixels and the targets.
         """
         kept = self.lights[lights], self.pixels, self.targets, self.image_shape, self.rows[lights]
         return type(self)(*kept, self.pixel_weight, self.saturation)
@@ -72,7 +72,7 @@ class Observations(Dataset):
 
     @property
     def n_pixels(self):
-        """Number of pixels that have weight."""
+        """Number of pixels whose weight is not 0."""
         return len(self.pixel_rows)
 
     @property
@@ -89,12 +89,13 @@ class Observations(Dataset):
         return self.n_lights * self.n_pixels
 
     def target_moments(self):
-        """Mean and standard deviation of the colours that have weight.
+        """Compute the mean and the standard deviation of the colours whose weight is not 0.
 
         Returns
         -------
         mean, deviation : float
-            Summed photograph by photograph, in float64. Without spread, 1 for the deviation.
+            Mean and standard deviation, summed photograph by photograph in float64. If all colours are equal, the
+            deviation is given as 1.
         """
         count = total = squares = 0.0
         for row in self.rows.tolist():
@@ -113,7 +114,7 @@ class Observations(Dataset):
         return mean, math.sqrt(variance) if variance > 1e-12 * mean**2 else 1.0
 
     def features(self, light, pixel):
-        """Write the features of some observations out, as `batch` does."""
+        """Write out the features of some observations, as `batch` does."""
         return torch.cat([self.lights[light], self.pixels[pixel]], dim=-1)
 
     def colours(self, light, pixel):
@@ -122,23 +123,23 @@ class Observations(Dataset):
         return self.targets.flatten(0, 1)[self.rows[light] * len(self.pixels) + pixel]
 
     def batch(self, light, pixel, y=None):
-        """Write some observations out, with their weights where there are any.
+        """Write out some observations, with their weights if they differ.
 
         Parameters
         ----------
         light, pixel : Tensor of int of shape (n_observations,)
-            The light and the pixel of each.
+            Light and pixel of each observation.
 
         y : Tensor of shape (n_observations, n_channels) or None, default=None
-            Their colours, where they are known already.
+            Colours of the observations, if they are already known.
 
         Returns
         -------
         X : Tensor of shape (n_observations, n_features)
             Features of the light, then of the pixel.
 
-        y : Tensor of shape (n_observations, n_channels), or two of them
-            Encoded colours; and, if some values weigh more than others, the weights of the values.
+        y : Tensor of shape (n_observations, n_channels), or a pair of such tensors
+            Encoded colours, or encoded colours and the weights of their values.
         """
         X = self.features(light, pixel)
         y = self.colours(light, pixel) if y is None else y
@@ -155,29 +156,31 @@ class Observations(Dataset):
 
 
 class TrainingBatches:
-    """Random observations, in batches of single pixels or of whole windows.
+    """Random observations in batches of single pixels or of whole windows.
 
-    Single pixels come without replacement: an epoch holds each observation once. It runs in as many rounds as there
-    are lights; in a round each pixel comes up once, in random order, under a light of its own. So any stretch of the
-    epoch covers all pixels and all lights evenly, and the order costs memory for the pixels, not for the observations.
+    Single pixels are drawn without replacement: an epoch has each observation once. It consists of as many rounds as
+    there are lights. In a round, each pixel comes once, in random order and under one of the lights. Any part of an
+    epoch therefore covers all pixels and all lights evenly, and the order takes memory for the pixels only, not for all
+    observations.
 
-    Windows (`window_size` > 1) are drawn with replacement, a random light and a random place within the image each, as
-    many in an epoch as make up the same number of observations. They are there to show what single pixels gain
-    (Colburn 2019, section "Data sampling").
+    Windows (`window_size` > 1) are drawn with replacement, each under a random light and at a random place in the
+    image. An epoch has as many observations as with single pixels. Windows are there for comparison (Colburn 2019,
+    section "Data sampling").
 
     Parameters
     ----------
     observations : Observations
-        Where the batches are drawn from.
+        Observations to draw from.
 
     batch_size : int
-        Observations of a batch. May be changed from epoch to epoch; at most all observations are used.
+        Number of observations in a batch, which can be changed from epoch to epoch. If there are fewer observations, a
+        batch has all of them.
 
     window_size : int, default=1
-        Side of the windows. A batch then holds ``max(1, round(batch_size / window_size ** 2))`` of them.
+        Side of the windows in pixels. A batch has ``max(1, round(batch_size / window_size ** 2))`` windows.
 
     max_observations : int or None, default=None
-        Number of observations after which the batches end for good.
+        Number of observations after which there are no more batches.
 
     seed : int, default=0
         Seed of the order.
@@ -188,7 +191,7 @@ class TrainingBatches:
         Number of observations drawn so far, in all epochs.
 
     generator : torch.Generator
-        Draws the order, from where it is at the start of an epoch.
+        Generator of the order.
 
     Raises
     ------
@@ -227,7 +230,7 @@ class TrainingBatches:
 
     @property
     def epoch_length(self):
-        """Observations of an epoch at the present batch size: each once, or windows to fill as many or a few more."""
+        """Number of observations in an epoch: all, or, with windows, as many rounded up to whole batches."""
         n_observations = len(self.observations)
         if self.window_size == 1:
             return n_observations
@@ -235,7 +238,7 @@ class TrainingBatches:
 
     @property
     def batch_length(self):
-        """Observations of a batch that is full."""
+        """Number of observations in a full batch."""
         if self.window_size == 1:
             return min(self.batch_size, len(self.observations))
         return max(1, round(self.batch_size / self.window_size**2)) * self.window_size**2
@@ -293,15 +296,15 @@ class TrainingBatches:
 
 
 class SequentialBatches:
-    """All observations, light by light: what a validation loss is taken over.
+    """All observations, light by light, for a validation loss.
 
     Parameters
     ----------
     observations : Observations
-        Where the batches come from.
+        Observations to go through.
 
     batch_size : int
-        Observations of a batch.
+        Number of observations in a batch.
     """
 
     def __init__(self, observations, batch_size):

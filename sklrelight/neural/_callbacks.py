@@ -1,4 +1,4 @@
-"""skorch callbacks of a fit: batch-size stages, the two schedules of the learning rate, a progress bar."""
+"""Callbacks for skorch: batch-size stages, two schedules of the learning rate, a progress bar."""
 
 import math
 from copy import deepcopy
@@ -21,7 +21,7 @@ __all__ = [
 
 
 def named_callbacks(callbacks):
-    """Name callbacks as a search addresses them.
+    """Give each callback the name by which a search addresses it.
 
     Parameters
     ----------
@@ -31,7 +31,8 @@ def named_callbacks(callbacks):
     Returns
     -------
     list of (str, Callback)
-        A callback without a name has that of its class, with a number where there are several: as skorch has it.
+        Names and callbacks. A callback without a name gets that of its class, with a number if the class occurs several
+        times, as in skorch.
 
     Examples
     --------
@@ -50,23 +51,23 @@ def named_callbacks(callbacks):
 
 
 def stage_batch_size(batch_size, factor, stage):
-    """Work out the batch size of a stage.
+    """Compute the batch size of a stage.
 
     Parameters
     ----------
     batch_size : int
-        That of the first stage.
+        Batch size of the first stage.
 
     factor : float
-        From each stage to the next.
+        Factor from each stage to the next.
 
     stage : int
-        Counted from 0.
+        Number of the stage, from 0.
 
     Returns
     -------
     int
-        At least 1.
+        Batch size, at least 1.
 
     Examples
     --------
@@ -79,10 +80,11 @@ def stage_batch_size(batch_size, factor, stage):
 class BatchSizeStages(Callback):
     """Train in stages, each with a smaller batch than the one before, and end training after the last.
 
-    A stage ends after `max_epochs`, or, from the second stage on, after `patience` epochs in a row without a lower
-    loss than the stage's best. Weights, optimiser and learning rate carry over to the next stage; a plateau scheduler
-    starts counting anew. Training ends after the last stage, or at the end of any stage whose last loss is under
-    `target_loss`. The defaults are the schedule of Colburn 2019 (github.com/alexcolburn/neural_relighting).
+    A stage ends after `max_epochs`. From the second stage on, it also ends after `patience` epochs in a row whose loss
+    is not below the lowest of the stage. The next stage begins with the weights, the optimiser and the learning rate of
+    the last one, and a plateau scheduler starts counting anew. Training ends after the last stage, or after a stage
+    whose last loss is below `target_loss`. The defaults are the schedule of Colburn 2019
+    (github.com/alexcolburn/neural_relighting).
 
     Parameters
     ----------
@@ -104,23 +106,23 @@ class BatchSizeStages(Callback):
 
     restore_best : bool, default=False
         Whether each stage ends by going back to the weights with the lowest validation loss so far. Without validation
-        the last weights stay: the best training loss says nothing.
+        the last weights are kept.
 
     Attributes
     ----------
     stage_ : int
-        The running stage, from 0.
+        Number of the current stage, from 0.
 
     batch_size_ : int
-        Its batch size.
+        Batch size of the current stage.
 
     finished_ : bool
         Whether training is to end.
 
     Notes
     -----
-    `patience` and `target_loss` look at the validation loss, or at the training loss where no lights are held out for
-    validation. Each row of the history has ``stage``, ``batch_size`` and ``event_stage_end`` (bool).
+    `patience` and `target_loss` refer to the validation loss, or to the training loss if no lights are held out for
+    validation. Each row of the history gets ``stage``, ``batch_size`` and ``event_stage_end`` (bool).
 
     Examples
     --------
@@ -151,19 +153,19 @@ class BatchSizeStages(Callback):
         self.restore_best = restore_best
 
     def initialize(self):
-        """Forget an earlier run."""
+        """Reset the state of an earlier run."""
         self.best_loss_ = math.inf
         self.best_state_ = None
         self.finished_ = False
         return self
 
     def on_train_begin(self, net, **kwargs):
-        """Go before the first stage."""
+        """Have the first epoch begin the first stage."""
         self.stage_ = -1
         self.stage_over_ = True
 
     def on_epoch_begin(self, net, **kwargs):
-        """Begin the next stage where the last one is over, and record the stage and its batch size."""
+        """Begin the next stage if the last one is over, and record the stage and its batch size."""
         if self.stage_over_:
             self._begin_stage(net)
         net.history.record("stage", self.stage_)
@@ -183,7 +185,7 @@ class BatchSizeStages(Callback):
                 callback.on_train_begin(net)
 
     def on_epoch_end(self, net, **kwargs):
-        """Judge the epoch, and say whether the stage is over."""
+        """Decide whether the stage is over, and whether training is."""
         validated = "valid_loss" in net.history[-1]
         loss = net.history[-1, "valid_loss" if validated else "train_loss"]
         self.epoch_ += 1
@@ -205,7 +207,7 @@ class BatchSizeStages(Callback):
             self.finished_ = self.stage_ + 1 == self.n_stages or loss < self.target_loss
 
     def on_train_end(self, net, **kwargs):
-        """Keep the best weights, also where training was interrupted."""
+        """Go back to the best weights, even if training was interrupted."""
         self._restore(net)
         self.best_state_ = None
 
@@ -215,7 +217,7 @@ class BatchSizeStages(Callback):
 
 
 class PlateauLearningRate(LRScheduler):
-    """Reduce the learning rate when the training loss stops falling, as Keras does.
+    """Lower the learning rate when the training loss stops falling, as Keras does.
 
     Parameters
     ----------
@@ -223,16 +225,17 @@ class PlateauLearningRate(LRScheduler):
         Factor of the learning rate, in (0, 1).
 
     patience : int, default=2
-        Number of epochs without improvement at which the rate is reduced. They are counted anew in each stage of
+        Number of epochs without improvement after which the rate is lowered. They are counted anew in each stage of
         :class:`BatchSizeStages`.
 
     min_learning_rate : float, default=1e-7
-        Least learning rate.
+        Lowest learning rate.
 
     Notes
     -----
-    Keras, whose schedule Colburn 2019 used, reduces the rate at the `patience`-th bad epoch, torch at the one after it.
-    Keras counts an epoch as bad unless the loss fell by an absolute 1e-4. Both are as in Keras here.
+    Colburn 2019 used the schedule of Keras. Keras lowers the rate at the `patience`-th epoch without improvement, torch
+    one epoch later. For Keras, an epoch is an improvement only if the loss falls by more than 1e-4. This class does
+    both as Keras does.
     """
 
     _parameter_constraints: dict[str, list] = {
@@ -252,7 +255,7 @@ class PlateauLearningRate(LRScheduler):
 
     @property
     def kwargs(self):
-        """Arguments of torch's scheduler."""
+        """Arguments of the scheduler of torch."""
         return {
             "factor": self.factor,
             "patience": self.patience - 1,
@@ -264,19 +267,19 @@ class PlateauLearningRate(LRScheduler):
 
 
 class LinearDecay(Callback):
-    """Let the learning rate fall along a line to 0, by observations or by time, whichever is further on.
+    """Let the learning rate fall linearly to 0, over observations or time, whichever ends first.
 
     Parameters
     ----------
     n_observations : int or None, default=None
-        Number of observations at which it is 0. None: the budget of the fit.
+        Number of observations at which the rate is 0. None: that after which the fit ends.
     """
 
     def __init__(self, n_observations=None):
         self.n_observations = n_observations
 
     def on_train_begin(self, net, **kwargs):
-        """Remember the rates at the start."""
+        """Store the rates at the start."""
         self.rates_ = [group["lr"] for group in net.optimizer_.param_groups]
 
     def on_batch_begin(self, net, batch=None, training=False, **kwargs):
@@ -291,15 +294,15 @@ class LinearDecay(Callback):
 
 
 class TrainingProgress(Callback):
-    """A tqdm bar over the observations of a fit, with loss, learning rate and batch size.
+    """Show a progress bar over the observations of a fit, with loss, learning rate and batch size.
 
     Parameters
     ----------
     total : int or None, default=None
-        Number of observations of the whole fit, where it is known.
+        Number of observations of the whole fit, if it is known.
 
     loss_every : int, default=50
-        Number of batches between two updates of the loss: reading it waits for the device.
+        Number of batches between two updates of the loss. Each update waits for the device.
     """
 
     def __init__(self, total=None, loss_every=50):
@@ -312,7 +315,7 @@ class TrainingProgress(Callback):
         self.n_batches_ = 0
 
     def on_epoch_begin(self, net, **kwargs):
-        """Count what a fit that goes on from a checkpoint has seen before."""
+        """Count the observations before a fit was continued from a checkpoint."""
         self.bar_.n = net.training_batches_.n_drawn
         self.bar_.refresh()
 

@@ -97,7 +97,7 @@ class TrainingConfig:
         Returns
         -------
         TrainingConfig
-            With a value for each "auto".
+            The settings.
         """
         names = {field.name for field in fields(cls)}
         config = cls(**{name: value for name, value in parameters.items() if name in names}, seed=seed)
@@ -119,7 +119,7 @@ class TrainingConfig:
 
 
 def choose_max_observations(n_lights):
-    """Say how many observations a fit is to see, for about the same time whatever the number of lights.
+    """Choose the number of observations of a fit, so that fits take about as long whatever the number of lights.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def choose_max_observations(n_lights):
     Returns
     -------
     int
-        From 18 million at 33 lights and less to 9 million at 100 and more.
+        From 18 million for 33 lights or fewer to 9 million for 100 or more.
 
     Examples
     --------
@@ -141,7 +141,7 @@ def choose_max_observations(n_lights):
 
 
 def count_validation_lights(n_lights, fraction):
-    """Say how many lights are held out for validation.
+    """Count the lights that are held out for validation.
 
     Parameters
     ----------
@@ -149,12 +149,12 @@ def count_validation_lights(n_lights, fraction):
         Number of lights.
 
     fraction : float
-        Share of them, in [0, 1).
+        Share of the lights to hold out, in [0, 1).
 
     Returns
     -------
     int
-        0 for 0; else at least 1, and so few that one is left to train on.
+        0 for a share of 0. Otherwise at least one light is held out, and at least one is left to train on.
     """
     return min(max(1, round(fraction * n_lights)), n_lights - 1) if fraction else 0
 
@@ -177,7 +177,7 @@ def _share_observations(config, observations, n_members):
 
 
 def _plan_observations(config, callbacks, observations):
-    """Count the observations of all stages, or those of the budget where there are fewer."""
+    """Count the observations of all stages, or those of `max_observations` if these are fewer."""
     n_valid = count_validation_lights(observations.n_lights, config.validation_fraction)
     n_epoch = (observations.n_lights - n_valid) * observations.n_pixels
     stages = [callback for _, callback in named_callbacks(callbacks) if isinstance(callback, BatchSizeStages)]
@@ -195,7 +195,7 @@ def _choose_precision(config, observations):
 
 
 def _choose_compile(config, observations):
-    """Decide whether to compile, by what is planned and allowed and not by any timing."""
+    """Decide whether to compile, by what is planned and allowed and not by a measured time."""
     if config.compile != "auto":
         return bool(config.compile)
     widths = [observations.n_features, *config.hidden_layer_sizes, observations.n_channels]
@@ -208,12 +208,12 @@ def _choose_compile(config, observations):
 
 
 def resolve_device(device):
-    """Turn a `device` parameter into a device that is there.
+    """Turn the parameter `device` into a device that exists.
 
     Parameters
     ----------
     device : str
-        ``"auto"``: CUDA where there is one, else the CPU. Otherwise a name that torch knows.
+        A name that torch knows, or ``"auto"``: CUDA if there is one, else the CPU.
 
     Returns
     -------
@@ -237,7 +237,7 @@ def resolve_device(device):
 
 
 def has_bfloat16_units(device):
-    """Whether bfloat16 products are faster than float32 ones.
+    """Tell whether a device computes products in bfloat16 faster than in float32.
 
     Parameters
     ----------
@@ -247,8 +247,9 @@ def has_bfloat16_units(device):
     Returns
     -------
     bool
-        On the CPU, whether it reports AMX, or AVX512-bf16 without being Intel's: those compute it at the rate of
-        float32, and lose by the conversions. On CUDA, whether the card computes bfloat16 itself.
+        On the CPU, True if it reports AMX, or if it reports AVX512-bf16 and is not made by Intel: Intel's AVX512-bf16
+        is as fast as float32, and the conversions take additional time. On CUDA, True if the card has units for
+        bfloat16.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)

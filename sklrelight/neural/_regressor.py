@@ -144,8 +144,8 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         ``dur`` (seconds), and the records of callbacks. An epoch that Ctrl-C ended lacks its losses.
 
     interrupted_ : bool
-        Whether Ctrl-C ended the fit. The estimator is then fitted with the weights that it had reached. `fit` raises the
-        KeyboardInterrupt nevertheless, so that a search ends as well.
+        Whether Ctrl-C ended the fit. The estimator is then fitted with the weights that it had reached. `fit` still
+        raises the KeyboardInterrupt, so that a search ends as well.
 
     n_observations_ : int
         Number of observations that training has seen.
@@ -292,7 +292,8 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
             Values by name.
         """
         params = super().get_params(deep=deep)
-        if deep and self.callbacks:
+        # Before `fit` has refused it, it may be anything.
+        if deep and isinstance(self.callbacks, list | tuple):
             for name, callback in named_callbacks(self.callbacks):
                 params[f"callbacks__{name}"] = callback
                 if hasattr(callback, "get_params"):
