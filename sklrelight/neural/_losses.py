@@ -1,7 +1,7 @@
-"""The loss of a batch of observations: one function per term, unreduced, and their weighted sum.
+"""The loss of a batch of observations: a function for each term, not reduced, and their weighted sum.
 
-All take predictions and targets of shape (n_observations, n_channels), encoded to about [0, 1]. Sources: Colburn 2019
-(github.com/alexcolburn/neural_relighting), section "Loss".
+All functions take predictions and targets of shape (n_observations, n_channels), encoded to about [0, 1]. Source:
+Colburn 2019 (github.com/alexcolburn/neural_relighting), section "Loss".
 """
 
 import torch
@@ -25,7 +25,7 @@ _BLACK = 1e-6
 
 
 def squared_error(prediction, target):
-    """Squared difference.
+    """Compute the squared difference.
 
     Parameters
     ----------
@@ -41,12 +41,12 @@ def squared_error(prediction, target):
 
 
 def luminance(colour):
-    r"""Perceived brightness, the root of the weighted squares of the channels.
+    r"""Compute the perceived brightness, the root of the weighted squares of the channels.
 
     Parameters
     ----------
     colour : Tensor of shape (n_observations, n_channels)
-        Encoded colours. Three channels are R, G and B; any other number weigh alike.
+        Encoded colours. Three channels are R, G and B. Any other number of channels have equal weights.
 
     Returns
     -------
@@ -65,9 +65,9 @@ def luminance(colour):
 
 
 def squared_luminance_error(prediction, target):
-    """Squared difference of the luminances.
+    """Compute the squared difference of the luminances.
 
-    It ties the channels together: a channel that has died to zero is still pulled by the others' error.
+    It depends on all channels together, so that the error of one channel also moves the others.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def squared_luminance_error(prediction, target):
 
 
 def relative_squared_error(prediction, target, weight=None):
-    """Squared difference over the mean square of the batch's targets.
+    """Compute the squared difference over the mean square of the targets of the batch.
 
     The root of its mean is the relative error of the batch, ``sqrt(sum((y - p)^2) / sum(y^2))``.
 
@@ -93,31 +93,31 @@ def relative_squared_error(prediction, target, weight=None):
         Encoded colours.
 
     weight : Tensor of shape (n_observations, n_channels) or None, default=None
-        Weights of the values in the mean square; all alike by default.
+        Weights of the values in the mean square. None: equal weights.
 
     Returns
     -------
     Tensor of shape (n_observations, n_channels)
-        Not negative. A batch with a mean square under 1e-6 counts as one of 1e-6.
+        Not negative. A mean square below 1e-6 is replaced by 1e-6.
     """
     return squared_error(prediction, target) / weighted_mean(torch.square(target), weight).clamp(min=_BLACK)
 
 
 def weighted_mean(values, weight=None):
-    """Mean of a batch.
+    """Compute the weighted mean of the values of a batch.
 
     Parameters
     ----------
     values : Tensor of any shape
-        What a term gives.
+        Values of a term.
 
     weight : Tensor of the same shape or None, default=None
-        Not negative; all alike by default.
+        Weights, not negative. None: equal weights.
 
     Returns
     -------
     Tensor of shape ()
-        ``sum(w v) / sum(w)``, or 0 where nothing has weight.
+        ``sum(w v) / sum(w)``, or 0 if all weights are 0.
     """
     if weight is None:
         return values.mean()
@@ -127,15 +127,16 @@ def weighted_mean(values, weight=None):
 
 
 class CompositeLoss(nn.Module):
-    """Mean squared error, plus weighted terms: mean squared luminance error and relative error.
+    """Mean squared error, plus a weighted luminance error and a weighted relative error.
 
     Parameters
     ----------
     luminance_weight : float, default=0.0
-        Weight of the mean of :func:`squared_luminance_error`, beside 1 for that of :func:`squared_error`.
+        Weight of the mean squared difference of the luminances. The mean squared error has the weight 1. The luminance
+        of a colour is ``sqrt(0.299 R^2 + 0.587 G^2 + 0.114 B^2)``.
 
     relative_weight : float, default=0.0
-        Weight of the root of the mean of :func:`relative_squared_error`.
+        Weight of the relative error of the batch, ``sqrt(sum((y - p)^2) / sum(y^2))``.
 
     Examples
     --------
@@ -151,7 +152,7 @@ class CompositeLoss(nn.Module):
         self.relative_weight = relative_weight
 
     def forward(self, prediction, target, weight=None):
-        """Reduce a batch to its loss.
+        """Compute the loss of a batch.
 
         Parameters
         ----------
@@ -159,13 +160,13 @@ class CompositeLoss(nn.Module):
             Encoded colours.
 
         weight : Tensor of shape (n_observations, n_channels) or None, default=None
-            Weights of the values, not negative; all alike by default. A luminance weighs as much as the least of its
-            channels: where one is saturated, it is not known.
+            Weights of the values, not negative. None: equal weights. A luminance has the least weight of its channels,
+            because it is unknown if one of them is saturated.
 
         Returns
         -------
         Tensor of shape ()
-            0 where the two are equal; its gradient is finite everywhere.
+            The loss, which is 0 if predictions and targets are equal. Its gradient is finite everywhere.
         """
         loss = weighted_mean(squared_error(prediction, target), weight)
         if self.luminance_weight:

@@ -1,4 +1,4 @@
-"""The network: from the features of an observation, by products of light and pixel and dense layers, to its colour."""
+"""The network, which computes the colour of an observation from its features."""
 
 from itertools import pairwise
 from typing import Any
@@ -31,7 +31,7 @@ ACTIVATIONS = {
 
 
 class _BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation that takes a batch of one, which an epoch may end with, by the running statistics."""
+    """Batch normalisation that also takes a batch of one, which can end an epoch, by the running statistics."""
 
     def forward(self, input):
         if self.training and len(input) == 1:
@@ -56,7 +56,7 @@ class _Rescale(nn.Module):
 class _AddProduct(torch.autograd.Function):
     """Add the product of the second and the last third of the columns to the first third.
 
-    Its derivatives are written into one table, rather than put together from three.
+    The derivatives are written into one table, which is faster than joining three.
     """
 
     @staticmethod
@@ -77,7 +77,7 @@ class _AddProduct(torch.autograd.Function):
 
 
 class Dropout(nn.Module):
-    """Dropout that draws from a generator of its own, so that fits in several threads do not disturb each other."""
+    """Dropout with its own generator, so that fits in several threads do not disturb each other."""
 
     def __init__(self, share, seed):
         super().__init__()
@@ -100,7 +100,7 @@ class Dropout(nn.Module):
 
 
 class _Dense(nn.Linear):
-    """A dense layer in float32 whose initial weights come from a given generator, never from torch's global one."""
+    """A dense layer in float32 whose initial weights come from a given generator instead of torch's global one."""
 
     def __init__(self, n_inputs, n_outputs):
         super().__init__(n_inputs, n_outputs, dtype=torch.float32)
@@ -123,9 +123,9 @@ class _FirstLayer(_Dense):
 
 
 class _LightPixelLayer(_FirstLayer):
-    """A dense layer that adds to each unit the product of a function of the light and one of the pixel, both linear.
+    """A dense layer that adds to each unit the product of a linear function of the light and one of the pixel.
 
-    The first half of its outputs are the dense layer's, the second half the functions that are multiplied.
+    The first half of the rows of its weights belongs to the dense layer, the second half to the two functions.
     """
 
     def __init__(self, n_light_features, n_features, n_outputs):
@@ -158,12 +158,12 @@ NORMALIZATIONS = {"batch": _BatchNorm, "layer": nn.LayerNorm}
 
 
 class RelightingMLP(nn.Module):
-    """Dense layers, each followed by normalisation, activation and dropout, and a dense output.
+    """Dense layers, each followed by normalisation, activation and dropout, and a dense output layer.
 
     Parameters
     ----------
     n_features : int
-        Width of an observation: the light's features followed by the pixel's.
+        Number of features of an observation: those of the light, followed by those of the pixel.
 
     n_outputs : int
         Number of channels.
@@ -172,34 +172,35 @@ class RelightingMLP(nn.Module):
         Width of each hidden layer.
 
     activation, output_activation : str
-        Keys of ``ACTIVATIONS``: after each hidden layer, and after the output.
+        Names of the activations after each hidden layer and after the output layer, as in
+        :class:`~sklrelight.RelightingMLPRegressor`.
 
     dropout : float
-        Share of a hidden layer's units that are dropped in training.
+        Share of the units of a hidden layer that are dropped in training.
 
-    normalization : str or None
-        Key of ``NORMALIZATIONS``.
+    normalization : {None, "batch", "layer"}
+        Normalisation before each hidden activation.
 
     half_precision : bool
-        Compute the hidden layers in bfloat16 (the weights stay float32). The output layer is always computed in
-        float32: 8 bits of mantissa would show as bands in an image.
+        Whether hidden layers are computed in bfloat16. The weights are float32 in any case, and so is the output layer,
+        because 8 bits of mantissa would show as bands in an image.
 
     output_offset, output_scale : float, default=0.0, 1.0
-        The output layer's values are multiplied by the one and moved by the other before its activation: with the mean
-        and the standard deviation of the targets, it need not learn them, and its weights keep the size that the
-        learning rate is made for.
+        Mean and standard deviation of the targets. The values of the output layer are multiplied by the scale, and the
+        offset is added, before the activation. The network then need not learn them, and its weights stay in the range
+        that suits the learning rate.
 
     n_light_features : int or None, default=None
-        The first so many features are the light's, and each unit of the first hidden layer is given the product of a
-        linear function of the light and one of the pixel, too. Shading is made of such products, as of a normal with
-        the light's direction, which dense layers have to piece together. None: dense layers alone.
+        Number of features of the light. Each unit of the first hidden layer is also given the product of a linear
+        function of the light and one of the pixel. Shading is such a product, of a surface normal and the direction of
+        the light, which dense layers could only approximate. None: no products.
 
     seed : int, default=0
-        Seed of the initial weights and of what dropout drops.
+        Seed of the initial weights and of dropout.
 
     Notes
     -----
-    Weights start as Glorot uniform, biases as 0: Keras's defaults, which Colburn 2019 used.
+    Initial weights are Glorot uniform and initial biases 0. These are the defaults of Keras, which Colburn 2019 used.
 
     Examples
     --------
@@ -251,12 +252,12 @@ class RelightingMLP(nn.Module):
                 layer.draw_weights(generator)
 
     def forward(self, X):
-        """Predict observations.
+        """Predict the colours of observations.
 
         Parameters
         ----------
         X : Tensor of shape (n_observations, n_features)
-            Features, light first.
+            Features of the light, then of the pixel.
 
         Returns
         -------
@@ -270,7 +271,7 @@ class RelightingMLP(nn.Module):
     def forward_product(self, lights, pixels):
         """Predict every pixel under every light.
 
-        What the first layer makes of the lights, and of the pixels, is computed once each.
+        The parts of the first layer that depend on the light alone or on the pixel alone are computed once each.
 
         Parameters
         ----------
@@ -289,7 +290,7 @@ class RelightingMLP(nn.Module):
 
     @torch.inference_mode()
     def predict_product(self, lights, pixels):
-        """Predict every pixel under every light, by blocks.
+        """Predict every pixel under every light, in blocks of limited size.
 
         Parameters
         ----------
@@ -341,7 +342,7 @@ class RelightingMLP(nn.Module):
             return nn.functional.linear(pixels, weight[:, weight.shape[1] - pixels.shape[1] :])
 
     def _forward_parts(self, light_part, pixel_part):
-        """Go on from the first layer's two parts."""
+        """Compute the network from the two parts of the first layer on."""
         first = self._first()
         joined = first.join(light_part[:, None], pixel_part)
         values = joined.flatten(0, 1)
@@ -365,7 +366,7 @@ def _activation(name):
 
 
 def as_tensor(table, device):
-    """Hand a table to torch, without a copy where that is possible.
+    """Turn a table into a tensor, without a copy if possible.
 
     Parameters
     ----------
@@ -378,6 +379,7 @@ def as_tensor(table, device):
     Returns
     -------
     Tensor of the shape of table, float32
-        Shares its memory on the CPU. Read-only arrays, as mapped ones often are, are copied: torch has no such thing.
+        On the CPU it shares the memory of `table`. Read-only arrays, such as memory-mapped ones, are copied, because
+        tensors are always writable.
     """
     return torch.from_numpy(np.require(table, np.float32, ["C", "W"])).to(device)

@@ -1,4 +1,4 @@
-"""The skorch net: its loop over batches that are gathered on the device, and what ends it."""
+"""The skorch net: its loop over batches that are gathered on the device, and the conditions that end it."""
 
 import math
 import sys
@@ -21,15 +21,15 @@ _compiling = threading.Lock()
 
 
 class Clock:
-    """Tells how much of the time of a fit is over, and whether it is to end before.
+    """Measure how much of the time of a fit is over, and know whether the fit has been stopped.
 
     Parameters
     ----------
     max_time : float or None, default=None
-        Number of seconds from now on; None: without end.
+        Number of seconds from now on. None: no limit.
 
     stop : threading.Event or None, default=None
-        Set when the fit is to end with the batch that runs, as by Ctrl-C.
+        Event that is set to end the fit after the current batch, for example by Ctrl-C.
     """
 
     def __init__(self, max_time=None, stop=None):
@@ -39,7 +39,7 @@ class Clock:
 
     @property
     def elapsed(self):
-        """Seconds since the start; setting it counts time that was spent before."""
+        """Number of seconds since the start. It can be set, to include time that was spent before."""
         return time.perf_counter() - self.start
 
     @elapsed.setter
@@ -48,7 +48,7 @@ class Clock:
 
     @property
     def progress(self):
-        """Share of the time that is over, from 0; not bounded above."""
+        """Share of the time that is over, from 0 and without an upper limit."""
         return self.elapsed / self.max_time
 
     @property
@@ -60,9 +60,9 @@ class Clock:
 class RelightingNet(NeuralNet):
     """A skorch net that trains on :class:`~sklrelight.neural.Observations`.
 
-    It differs from its parent where that one costs speed or loses information: losses are summed on the device and
-    read once an epoch, and the history has a row for the running batch alone; training goes on until the batches or the
-    time are exhausted or a callback has ``finished_``; Ctrl-C is remembered in `interrupted_`.
+    It differs from skorch's net where that is slower or hides information. Losses are summed on the device and read
+    once in each epoch, and the history has a row for the current batch only. Training continues until the batches or
+    the time are exhausted or a callback has a true ``finished_``. Ctrl-C is recorded in `interrupted_`.
 
     Parameters
     ----------
@@ -70,24 +70,24 @@ class RelightingNet(NeuralNet):
         As in :class:`skorch.NeuralNet`.
 
     clock : Clock or None, default=None
-        Ends training with the batch during which its time runs out or it is stopped.
+        Clock that ends training after the batch during which its time runs out or it is stopped.
 
     compile_step : bool or "auto", default=False
-        Whether to compile the forward pass and the loss. ``"auto"``: uncompiled where that fails.
+        Whether to compile the forward pass and the loss. ``"auto"``: compile them unless that fails.
 
     Attributes
     ----------
     compiled_ : bool
-        Whether they have been compiled.
+        Whether the forward pass and the loss have been compiled.
 
     batch_size_ : int
-        Running batch size, which callbacks may change: the training batches read it at the start of each epoch.
+        Current batch size. Callbacks can change it, and the training batches read it at the start of each epoch.
 
     training_batches_ : TrainingBatches
-        The batches, which know how many observations have been drawn.
+        The batches of the training, which count the observations.
 
     n_observations_ : int
-        Number of observations that it has been trained on, once the fit has ended.
+        Number of observations that the net was trained on, once the fit has ended.
 
     interrupted_ : bool
         Whether a KeyboardInterrupt ended training.
@@ -133,11 +133,11 @@ class RelightingNet(NeuralNet):
         return super().initialize()
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
-        """Make the batches before any callback asks for them."""
+        """Make the batches before any callback needs them."""
         self.training_batches_ = self.get_iterator(self.get_dataset(X, y), training=True)
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
-        """Train until it is over."""
+        """Train until the batches, the time or the stages are exhausted."""
         self.check_training_readiness()
         train, valid = self.get_split_datasets(X, y)
         valid_batches = None if valid is None else self.get_iterator(valid, training=False)
@@ -161,7 +161,7 @@ class RelightingNet(NeuralNet):
         return self
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Go through the batches once and record their mean loss and their number."""
+        """Go through the batches once, and record their mean loss and their number."""
         if iterator is None:
             return
         # Summed on the device, so that nothing waits for it before the end.
@@ -190,9 +190,9 @@ class RelightingNet(NeuralNet):
         return finished or self.training_batches_.exhausted or self.clock.progress >= 1
 
     def train_step_single(self, batch, **fit_params):
-        """Compute the loss of a batch and its gradients, compiled where that is wanted.
+        """Compute the loss of a batch and its gradients, compiled if that is wanted.
 
-        A batch that is not full, such as ends an epoch, runs uncompiled: for each new size, torch would compile anew.
+        A batch that is not full, as at the end of an epoch, runs uncompiled, because torch compiles anew for each size.
         """
         full = len(batch[0]) == self.training_batches_.batch_length
         if not self.compile_step_ or not full:
@@ -223,16 +223,16 @@ class RelightingNet(NeuralNet):
         return {"loss": loss, "y_pred": None}
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
-        """Compare with the colours alone, or with colours and their weights."""
+        """Compute the loss for colours alone, or for colours and their weights."""
         target, weight = y_true if isinstance(y_true, tuple) else (y_true, None)
         return self.criterion_(y_pred, target, weight)
 
     def on_batch_begin(self, net, batch=None, training=False, **kwargs):
-        """Keep the row of the running batch alone: a fit has tens of thousands."""
+        """Keep only the row of the current batch in the history, because a fit has tens of thousands."""
         self.history_[-1]["batches"][:] = [{}]
 
     def trim_for_prediction(self):
-        """Drop what only training needs: optimiser, callbacks, batches. The history stays."""
+        """Drop optimiser, callbacks and batches, which only training needs. The history stays."""
         history = History(self.history_)
         super().trim_for_prediction()
         self.history_ = history
@@ -242,18 +242,18 @@ class RelightingNet(NeuralNet):
 
 
 def compiled_loss(device):
-    """Have forward pass and loss compiled at the first call.
+    """Make a function that computes the loss, and that torch compiles at its first call.
 
     Parameters
     ----------
     device : torch device or str
-        On CUDA the compiled kernels are replayed as a graph, so that none is launched singly.
+        Device of the net. On CUDA, the compiled kernels are replayed as a graph instead of being launched one by one.
 
     Returns
     -------
     callable
-        From module, criterion, features, targets and weights or None to the loss. What is compiled belongs to this
-        callable alone, and goes with it.
+        Function from module, criterion, features, targets, and weights or None to the loss. The compiled code belongs
+        to this function and is deleted with it.
     """
     options: dict[str, Any] = {"isolate_recompiles": True}
     if torch.device(device).type == "cuda":

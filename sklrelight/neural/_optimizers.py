@@ -1,4 +1,4 @@
-"""Muon for the hidden matrices and AdamW for the rest, as one optimiser."""
+"""Muon for the hidden matrices and AdamW for all other weights, as one optimiser."""
 
 import math
 from itertools import chain, groupby
@@ -9,27 +9,26 @@ __all__ = ["MuonAdamW"]
 
 
 class MuonAdamW(torch.optim.Optimizer):
-    """Train the inner weight matrices by Muon, everything else by AdamW.
+    """Train the inner weight matrices by Muon and all other weights by AdamW.
 
-    Muon [1]_ orthogonalises each step of a matrix, so that all of its directions learn at one pace. It is meant for
-    matrices between hidden layers; the first and the last matrix, biases and scales are left to AdamW.
+    Muon [1]_ orthogonalises each step of a matrix, so that all of its directions learn at the same rate. It is meant
+    for matrices between hidden layers. AdamW trains the first and the last matrix, biases and scales.
 
     Parameters
     ----------
     params : iterable of Parameter or dict
-        All parameters of a network, in its order: the first and the last matrix among them are its input and output.
-        Groups with a learning rate of their own, as torch's optimisers take them, are left to AdamW.
+        All parameters of a network in its order, so that the first and the last matrix are its input and output. AdamW
+        trains groups that have their own learning rate, as torch's optimisers take them.
 
     lr : float, default=2e-3
         Learning rate of AdamW.
 
     muon_factor : float, default=10
-        Learning rate of Muon, as a multiple of `lr`. Its steps have the norm of an orthogonal matrix, whatever the
-        gradient's.
+        Learning rate of Muon, as a multiple of `lr`. Its steps have the norm of an orthogonal matrix, whatever the norm
+        of the gradient.
 
     half_precision : bool, default=True
-        Whether steps are orthogonalised in bfloat16. Where that is no faster than float32, it is half of a small
-        batch's time.
+        Whether steps are orthogonalised in bfloat16. On devices without units for it, float32 is faster.
 
     References
     ----------
@@ -71,12 +70,12 @@ class MuonAdamW(torch.optim.Optimizer):
         Parameters
         ----------
         closure : callable or None
-            Computes the gradients and returns the loss.
+            Function that computes the gradients and returns the loss.
 
         Returns
         -------
         Tensor or None
-            What the closure returned.
+            Loss that the closure returned.
         """
         loss = None
         if closure is not None:
@@ -96,12 +95,12 @@ class MuonAdamW(torch.optim.Optimizer):
         Returns
         -------
         dict
-            To be passed to `load_state_dict`.
+            State for `load_state_dict`.
         """
         return {"optimizers": [optimizer.state_dict() for optimizer in self._optimizers]}
 
     def load_state_dict(self, state_dict):
-        """Restore what `state_dict` collected.
+        """Restore a state that `state_dict` collected.
 
         Parameters
         ----------
