@@ -1,4 +1,4 @@
-"""What a fit keeps in a file so that, when it is killed, the next one goes on: :class:`FitCheckpoint`."""
+"""The state of a fit in a file, from which the next fit continues if this one is killed: :class:`FitCheckpoint`."""
 
 import hashlib
 import io
@@ -28,33 +28,33 @@ _BLOCK = 512
 
 
 class FitCheckpoint:
-    """The file of a fit, and what it says of an earlier one. One fit at a time has it.
+    """The checkpoint file of a fit, with the state of an earlier fit. Only one fit at a time can use it.
 
     Parameters
     ----------
     path : path-like
-        The file. Its folder must exist.
+        Path of the file, in a folder that exists.
 
     fingerprint : dict of str
-        Tells the fit from others (`fit_fingerprint`).
+        Description of the fit, which differs from that of other fits (`fit_fingerprint`).
 
     Attributes
     ----------
     state : dict
-        State of the earlier fit; empty where there is no file.
+        State of the earlier fit. It is empty if there is no file.
 
     Raises
     ------
     ValueError
-        If the file is damaged, no checkpoint, of another fit, or in use by another fit.
+        If the file is damaged, not a checkpoint, of another fit, or in use by another fit.
     OSError
         If the file or its lock cannot be read or written.
 
     Notes
     -----
-    The file holds a line with the name of the format, the SHA-256 digest of the rest, and the rest: fingerprint and
-    state as torch saves them. It is loaded with ``weights_only=True``, which runs no code out of a file. The lock is a
-    file beside it, which the system frees when the process ends, however that happens.
+    The file consists of a line with the name of the format, the SHA-256 digest of the rest, and the rest: fingerprint
+    and state as torch saves them. It is loaded with ``weights_only=True``, which runs no code from the file. The lock
+    is a second file in the same folder, which the system releases when the process ends, in whatever way.
     """
 
     def __init__(self, path, fingerprint):
@@ -110,14 +110,14 @@ class FitCheckpoint:
             )
 
     def write(self, state):
-        """Write the state, in place of an earlier one.
+        """Write the state in place of an earlier one.
 
-        Whenever the process or the machine stops, there is a whole file under the name: the earlier one or this one.
+        Whenever the process or the machine stops, the file is complete: it is either the earlier one or the new one.
 
         Parameters
         ----------
         state : dict
-            Tensors, numbers and strings in dicts and lists.
+            State, of tensors, numbers and strings in dicts and lists.
 
         Raises
         ------
@@ -142,7 +142,7 @@ class FitCheckpoint:
         self.state = state
 
     def close(self):
-        """Let other fits have the file."""
+        """Release the file to other fits."""
         # Before it is released: afterwards, it may be another fit's. Windows deletes no open file, but does so then.
         with suppress(OSError):
             os.unlink(self._lock.lock_file)
@@ -150,13 +150,13 @@ class FitCheckpoint:
 
     @staticmethod
     def remove(path):
-        """Delete the file, and what a process may have left that was killed while it wrote."""
+        """Delete the file, and the part of a file that a process may have left if it was killed while it wrote."""
         path.unlink(missing_ok=True)
         _part(path).unlink(missing_ok=True)
 
 
 class EpochCheckpoint(Callback):
-    """Write a checkpoint after each epoch, and go on from one. It has to be the last callback of a net.
+    """Write a checkpoint after each epoch, and continue from one. It has to be the last callback of a net.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ class EpochCheckpoint(Callback):
         The file.
 
     seed : int
-        Seed of the fit, which another one would draw anew.
+        Seed of the fit, with which a continued fit goes on.
     """
 
     def __init__(self, checkpoint, seed):
@@ -172,7 +172,7 @@ class EpochCheckpoint(Callback):
         self.seed = seed
 
     def on_train_begin(self, net, **kwargs):
-        """Put the state of the earlier fit back, or write the first state."""
+        """Restore the state of the earlier fit, or write the first state."""
         state = self.checkpoint.state
         if "module" not in state:
             # That the file cannot be written is to be known before hours of training.
@@ -231,7 +231,7 @@ def _dropouts(net):
 
 
 def _state_of(callback):
-    """Collect what a callback has learnt: numbers, texts, tensors by name, and states of what has one."""
+    """Collect the fitted attributes of a callback: numbers, strings, tensors by name, and states of objects."""
     state = {}
     for name, value in vars(callback).items():
         # A class, such as the policy of a scheduler, is none of what is learnt.
@@ -247,7 +247,7 @@ def _state_of(callback):
 
 
 def fit_fingerprint(parameters, arrays, **others):
-    """Describe what a fit depends on.
+    """Describe everything that the result of a fit depends on.
 
     Parameters
     ----------
@@ -263,7 +263,8 @@ def fit_fingerprint(parameters, arrays, **others):
     Returns
     -------
     dict of str
-        A text for each name. Two of them differ where fits do; but a random generator counts as any other one.
+        A text for each name. The texts of two fits differ if the fits do, except that all random generators have the
+        same text.
 
     Examples
     --------
@@ -286,18 +287,18 @@ def _describe(value):
 
 
 def array_digest(array):
-    """Tell an array from another one, many times faster than a cryptographic digest of its values would.
+    """Describe an array by a short text, many times faster than by a cryptographic digest of its values.
 
     Parameters
     ----------
     array : ndarray
-        Of numbers.
+        Array of numbers.
 
     Returns
     -------
     str
-        Shape, type, and the digest of the sums of all blocks of 4 KiB and of the sums across blocks, which are taken
-        over words of 8 bytes, modulo 2^64.
+        Type, shape, and the digest of sums within blocks of 4 KiB and of sums across blocks. The sums are taken over
+        words of 8 bytes, modulo 2^64.
 
     Examples
     --------

@@ -25,12 +25,12 @@ _MEASURED_VISITS = 2**14
 
 
 class StackObservations(Observations):
-    """Pixels under lights, whose colours are read from an :class:`~sklrelight.ImageStack` when they are wanted.
+    """Observations whose colours are read from an :class:`~sklrelight.ImageStack` when they are needed.
 
     Parameters
     ----------
     lights, pixels, image_shape, rows, pixel_weight, saturation
-        As of :class:`~sklrelight.neural.Observations`.
+        As in :class:`~sklrelight.neural.Observations`.
 
     targets : ImageStack
         Encoded photographs.
@@ -42,12 +42,12 @@ class StackObservations(Observations):
         return self.targets.n_channels
 
     def colours(self, light, pixel):
-        """Read the colours of some observations: fast where they come light by light.
+        """Read the colours of some observations. This is fast if they are ordered by light.
 
         Parameters
         ----------
         light, pixel : Tensor of int of shape (n_observations,)
-            The light and the pixel of each.
+            Light and pixel of each observation.
 
         Returns
         -------
@@ -64,12 +64,13 @@ class StackObservations(Observations):
         return torch.from_numpy(values).to(self.lights.device).reshape(*light.shape, self.n_channels)
 
     def target_moments(self):
-        """Mean and standard deviation of the colours that have weight, estimated from a sample of them.
+        """Estimate the mean and the standard deviation of the colours whose weight is not 0, from a sample of them.
 
         Returns
         -------
         mean, deviation : float
-            Of 65,536 observations that are spread evenly. Without spread, 1 for the deviation.
+            Mean and standard deviation of about 65,536 observations that are spread evenly. If all colours are equal,
+            the deviation is given as 1.
         """
         tiles = Tiles(self)
         n_all = self.n_lights * tiles.n_places * tiles.n_visits
@@ -87,23 +88,23 @@ class StackObservations(Observations):
         return float(values.mean()), float(values.std())
 
     def random_batches(self, batch_length, limit, generator):
-        """Draw an epoch from a buffer, see :class:`ShuffleBuffer`.
+        """Draw the batches of an epoch from a :class:`ShuffleBuffer`.
 
         Parameters
         ----------
         batch_length : int
-            Observations of a batch.
+            Number of observations in a batch.
 
         limit : float
-            No more batches are wanted than reach so many observations.
+            Number of observations with which the epoch ends, rounded up to whole batches.
 
         generator : torch.Generator
-            Of what is drawn, on the CPU.
+            Generator of the order, on the CPU.
 
         Yields
         ------
         X, y : Tensor
-            As `batch`.
+            Batches, as from `batch`.
         """
         for light, pixel, y in ShuffleBuffer(self, batch_length, generator, limit):
             device = self.lights.device
@@ -111,20 +112,20 @@ class StackObservations(Observations):
 
 
 class Tiles:
-    """Stretches of pixels of single photographs, of which each visit reads an equal part.
+    """Tiles: stretches of pixels of one photograph, from which each visit reads an equal part.
 
     Parameters
     ----------
     observations : StackObservations
-        Of which photographs.
+        Observations of the photographs.
 
     Attributes
     ----------
     n_places : int
-        Stretches of a photograph that hold an observation.
+        Number of stretches of a photograph that contain an observation.
 
     n_visits : int
-        After so many visits, each pixel of a tile has come up once.
+        Number of visits after which each pixel of a tile has been read once.
     """
 
     def __init__(self, observations):
@@ -158,12 +159,12 @@ class Tiles:
         Parameters
         ----------
         light, place, visit : ndarray of int of shape (n,)
-            Which tile, and which part of it.
+            Light and place of each tile, and the part of it to read.
 
         Returns
         -------
         light, pixel : ndarray of int of shape (n_observations,)
-            Of each observation.
+            Light and pixel of each observation.
 
         values : ndarray of shape (n_observations, n_channels), float32
             Encoded colours.
@@ -181,31 +182,31 @@ class Tiles:
 
 
 class ShuffleBuffer:
-    """Random observations of photographs on disk, each once an epoch.
+    """Random observations of photographs on disk, each once in an epoch.
 
-    A visit reads one pixel in 61 of a tile, a stretch of pixels of one photograph, evenly spaced: 67 observations for
-    some pages of the disk. Visits come in the order of :class:`~sklrelight.neural.TrainingBatches`, with tiles for
-    pixels: in each round all places of the image once, each under a light of its own. So the half million observations
-    in the buffer, from 7,800 tiles, cover the image and the lights evenly. Batches are drawn from all of the buffer.
-    When half of it is used up the next half, which has been read meanwhile by another thread, takes its place. What is
-    drawn depends on the generator alone, not on the thread.
+    A visit reads every 61st pixel of a tile, which is a stretch of pixels of one photograph: 67 observations for some
+    pages of the disk. The visits are ordered like the pixels in :class:`~sklrelight.neural.TrainingBatches`: in each
+    round, every place in the image is visited once, under one of the lights. The half million observations in the
+    buffer, from 7,800 tiles, therefore cover the image and the lights evenly. Batches are drawn from the whole buffer.
+    When half of it has been drawn, it is replaced by observations that another thread has read meanwhile. The order
+    depends on the generator alone, not on the thread.
 
     Parameters
     ----------
     observations : StackObservations
-        What to draw from.
+        Observations to draw from.
 
     batch_length : int
-        Observations of a batch.
+        Number of observations in a batch.
 
     generator : torch.Generator
-        Of what is drawn, on the CPU.
+        Generator of the order, on the CPU.
 
     limit : float, default=inf
-        Nothing is read beyond the batch that reaches it.
+        Number of observations with which the epoch ends, rounded up to whole batches.
 
     buffered : int or None, default=None
-        Observations in the buffer; None: 524,288. At least two batches.
+        Number of observations in the buffer, which holds at least two batches. None: 524,288.
     """
 
     def __init__(self, observations, batch_length, generator, limit=math.inf, buffered=None):

@@ -1,4 +1,4 @@
-"""From a config to the net that is trained, and the members of an ensemble, trained side by side."""
+"""From a config to the net that is trained, and the members of an ensemble, which are fitted side by side."""
 
 import ctypes
 import math
@@ -35,21 +35,21 @@ def split_lights(observations, fraction, seed):
     Parameters
     ----------
     observations : Observations
-        All there are.
+        All observations.
 
     fraction : float
-        Share of the lights to hold out, in [0, 1). Above 0, at least one light is held out and one is kept.
+        Share of the lights to hold out, in [0, 1). If it is above 0, at least one light is held out and one is kept.
 
     seed : int
-        Seed of their choice.
+        Seed of the choice.
 
     Returns
     -------
     train : Observations
-        The lights to train on.
+        Observations to train on.
 
     valid : Observations or None
-        The others, if any.
+        Observations of the held-out lights, if there are any.
     """
     n_lights = observations.n_lights
     n_valid = count_validation_lights(n_lights, fraction)
@@ -60,26 +60,26 @@ def split_lights(observations, fraction, seed):
 
 
 def make_net(config, callbacks, train, valid=None):
-    """Build the net that a fit trains.
+    """Make the net that a fit trains.
 
     Parameters
     ----------
     config : TrainingConfig
-        What the fit does.
+        Settings of the fit.
 
     callbacks : list or None
-        Callbacks of the user's, which are cloned.
+        Callbacks of the user, which are cloned.
 
     train : Observations
-        What it will be trained on.
+        Observations to train on.
 
     valid : Observations or None, default=None
-        What its validation loss is taken over.
+        Observations for the validation loss.
 
     Returns
     -------
     RelightingNet
-        Not yet initialised.
+        The net, not yet initialised.
     """
     own = [(name, clone(callback, safe=False)) for name, callback in named_callbacks(callbacks)]
     if not any(isinstance(callback, LRScheduler) for _, callback in own):
@@ -123,7 +123,7 @@ def make_net(config, callbacks, train, valid=None):
 
 @dataclass(frozen=True)
 class Membership:
-    """What a fit is told of the ensemble that it is for.
+    """The place of a fit in an ensemble.
 
     Attributes
     ----------
@@ -131,13 +131,13 @@ class Membership:
         Number of the member, from 0.
 
     n_members : int
-        Number of members, which share the budget of observations.
+        Number of members, which share `max_observations`.
 
     n_rounds : int
-        Number of members that are fitted one after another, and share the time.
+        Number of members that are fitted one after another, and share `max_time`.
 
     stop : threading.Event
-        Set when the members are to end at once: Ctrl-C reaches the main thread alone.
+        Event that is set to end all members, because Ctrl-C reaches the main thread only.
     """
 
     number: int = 0
@@ -150,23 +150,24 @@ _membership: ContextVar[Membership | None] = ContextVar("membership", default=No
 
 
 def membership():
-    """Return the running fit's :class:`Membership`, that of an ensemble of one outside of any."""
+    """Return the :class:`Membership` of the current fit. A fit outside of an ensemble is the only member of one."""
     return _membership.get() or Membership()
 
 
 def fit_side_by_side(fits, n_workers=None):
-    """Make several fits, on the CPU each in a thread with cores of its own.
+    """Make several fits at the same time, on the CPU each in a thread with its own part of torch's threads.
 
-    Two steps of training at a time, on a core each, are faster than one on both. What comes out does not depend on it,
-    but for the number of torch's threads, by which products are rounded.
+    Two training steps at a time, each on one core, are faster than one step on both cores. The results do not depend on
+    the other fits, but on the number of torch's threads, because products are rounded differently.
 
     Parameters
     ----------
     fits : list of callable
-        Each makes one fit. Estimators of this package within know by :func:`membership` which one they are.
+        Functions that make one fit each. The estimators of this package that they fit share `max_observations` and
+        `max_time`, as the members of an ensemble.
 
     n_workers : int or None, default=None
-        Number of fits at a time. None: as many as torch has threads; 1 on CUDA.
+        Number of fits at a time. None: as many as torch has threads, or 1 on CUDA.
 
     Raises
     ------
@@ -231,12 +232,12 @@ _memory_users: list[None] = []
 
 @contextmanager
 def freed_memory_kept():
-    """Let the C library keep what is freed, until the end of the outermost such block.
+    """Let the C library keep freed memory until the outermost of these blocks ends.
 
-    Each step of training allocates the same tens of megabytes. Handed back to the system and asked for again, as glibc
-    does with blocks of such sizes, they come as new pages that have to be mapped and zeroed one by one, at a tenth to a
-    fifth of the step's time. Afterwards what is free is given back, and glibc has the thresholds at which its own
-    adaptation ends. Elsewhere than on glibc, nothing is done. No result depends on it.
+    Each training step allocates the same tens of megabytes. By default, glibc returns blocks of this size to the system
+    and requests them again. The system then has to map and zero new pages, which takes a tenth to a fifth of the time of
+    a step. When the outermost block ends, free memory is returned, and glibc gets the thresholds that its own
+    adaptation would reach. With other C libraries, nothing is done. No result depends on it.
     """
     libc: Any = None
     with suppress(OSError, TypeError):
