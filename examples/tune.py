@@ -65,6 +65,8 @@ def search(lights, stack, n_jobs):
         resource="regressor__mlp__max_observations",
         max_resources=OBSERVATIONS,
         min_resources=OBSERVATIONS // 9,
+        # To predict the training photographs as well would take longer than all of the fits.
+        return_train_score=False,
         random_state=0,
         n_jobs=n_jobs,
     ).fit(lights, stack)
