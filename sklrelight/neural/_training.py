@@ -235,8 +235,8 @@ def freed_memory_kept():
     """Let the C library keep freed memory until the outermost of these blocks ends.
 
     Each training step allocates the same tens of megabytes. By default, glibc returns blocks of this size to the system
-    and requests them again. The system then has to map and zero new pages, which takes a tenth to a fifth of the time of
-    a step. When the outermost block ends, free memory is returned, and glibc gets the thresholds that its own
+    and requests them again. The system then has to map and zero new pages, which takes a tenth to a fifth of the time
+    of a step. When the outermost block ends, free memory is returned, and glibc gets the thresholds that its own
     adaptation would reach. With other C libraries, nothing is done. No result depends on it.
     """
     libc: Any = None

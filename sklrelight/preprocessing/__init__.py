@@ -1,4 +1,4 @@
-"""From photographs and lights to what a model is fitted to: encoding, and features of pixels and lights."""
+"""Preparation of photographs and lights for a model: encoding, and features of pixels and lights."""
 
 from ._exposure import LogExposureScaler
 from ._features import PixelLightFeatures, PixelLightFeaturizer

@@ -1,4 +1,4 @@
-"""The encoding of radiance that a network learns well: :class:`LogExposureScaler`."""
+"""An encoding of radiance that networks learn well: :class:`LogExposureScaler`."""
 
 from numbers import Real
 
@@ -20,23 +20,25 @@ _METERED_VALUES = 2**20
 class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     r"""Spread high dynamic range radiance evenly over [0, 1].
 
-    Most values of a calibrated HDR photograph lie in a small part of its range. They are scaled to [0, 1], exposed,
-    bent by a logarithm or a power, and scaled to [0, 1] again, so that dark and bright regions weigh alike in a loss.
+    Most values of a calibrated HDR photograph lie in a small part of its range. They are scaled to [0, 1], multiplied
+    by an exposure, bent by a logarithm or a power, and scaled to [0, 1] again. Dark and bright regions then have about
+    the same weight in a loss.
 
     Parameters
     ----------
     exposure : float or "auto", default="auto"
-        Exposure compensation in stops, in [-30, 30]: the scaled radiance is multiplied by ``2 ** exposure``. With
-        ``curve="log"`` a larger exposure favours the dark values. With ``curve="power"`` it cancels out in the second
-        scaling. ``"auto"`` meters the scene: the median of what is not black is exposed to 2, so that it comes to lie
-        on the bend of the logarithm, whatever the highlights.
+        Exposure in stops, in [-30, 30]: the scaled radiance is multiplied by ``2 ** exposure``. With ``curve="log"``, a
+        larger exposure spreads the dark values further. With ``curve="power"`` it has no effect, because the second
+        scaling undoes it. ``"auto"`` brings the median of the values that are not black to 2, where the logarithm
+        bends, whatever the highlights are.
 
     gamma : float, default=2.2
-        Exponent of ``curve="power"``, in [1, 10]: values are raised to ``1 / gamma``. Without effect on
+        Exponent for ``curve="power"``, in [1, 10]: values are raised to ``1 / gamma``. It has no effect with
         ``curve="log"``.
 
     curve : {"log", "power"}, default="log"
-        ``"log"`` is the transform that the text of [1]_ describes, ``"power"`` the one in its published code.
+        Curve that bends the values. ``"log"`` is the transform in the text of [1]_, ``"power"`` that in its published
+        code.
 
     Attributes
     ----------
@@ -50,14 +52,14 @@ class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixi
         The greatest value of the training data.
 
     n_features_in_ : int
-        Width of the training data, where they are a table.
+        Number of columns of the training data. Defined only if they are a table.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Column names, where the training data had some that are all strings.
+        Column names of the training data. Defined only if they are a table and all names are strings.
 
     See Also
     --------
-    sklrelight.Relighter : Applies the scaler to the photographs and its inverse to what is predicted.
+    sklrelight.Relighter : Applies the scaler to the photographs and its inverse to the predictions.
 
     Notes
     -----
@@ -65,14 +67,15 @@ class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixi
 
     .. math:: \text{encoded}(x) = \frac{c(2^e u)}{c(2^e)}, \qquad c(v) = \log(1 + v) \quad\text{or}\quad v^{1/\gamma}.
 
-    The minimum and the maximum are taken over the whole of the training data, not by column, so that ratios between
-    pixels and between channels are kept. Values outside the training range are encoded by the same formula (below the
-    minimum by the curve's odd extension, :math:`-c(-v)`), so a highlight brighter than any seen in training survives
-    the round trip. Radiance is never negative: ``inverse_transform`` returns 0 for whatever would be.
+    The minimum and the maximum are taken over all training data, not over each column, so that ratios between pixels
+    and between channels are kept. Values outside of the training range are encoded by the same formula, below the
+    minimum by the odd extension of the curve, :math:`-c(-v)`. Encoding and decoding therefore returns a highlight that
+    is brighter than any in training. Radiance is never negative: ``inverse_transform`` returns 0 instead of a negative
+    value.
 
-    float32 and float64 keep their type; everything else is computed in float32. In float32 the round trip is exact to
-    5e-6 relative over ten decades, up to 10,000 times the training maximum. Values below the training minimum keep the
-    minimum's absolute precision.
+    float32 and float64 keep their type. Other types are computed in float32. In float32, encoding and decoding changes
+    values by at most 5e-6 of their size over ten decades, up to 10,000 times the training maximum. Below the training
+    minimum, the error is at most as large as at the minimum.
 
     References
     ----------
@@ -110,7 +113,7 @@ class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixi
         Parameters
         ----------
         X : array-like of shape (n_samples, ...), or ImageStack
-            Radiance, linear, finite and not negative; any number of dimensions from 2 on.
+            Linear radiance, finite and not negative, with at least two dimensions.
 
         y : None
             Ignored.
@@ -144,7 +147,7 @@ class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixi
         Returns
         -------
         encoded : ndarray of the shape of X, float32 or float64
-            In [0, 1] for values within the training range.
+            Encoded values, in [0, 1] for radiance within the training range.
 
         Raises
         ------
@@ -171,7 +174,7 @@ class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixi
         Returns
         -------
         radiance : ndarray of the shape of X, float32 or float64
-            In the units that `fit` saw, never negative and always finite.
+            Radiance in the units that `fit` saw, never negative and always finite.
 
         Raises
         ------
@@ -231,7 +234,7 @@ class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixi
 
     @staticmethod
     def _apply_oddly(function, values):
-        """Apply a function of non-negative numbers in place, extended to negative ones by -f(-v)."""
+        """Apply a function of non-negative numbers in place, and -f(-v) to negative ones."""
         if values.min() >= 0:
             function(values)
             return

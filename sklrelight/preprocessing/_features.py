@@ -1,4 +1,4 @@
-"""What a network is told of an observation: the light, the pixel's position, the pixel's salient images."""
+"""Features of an observation: its light, the position of its pixel, and the salient images of the pixel."""
 
 from numbers import Integral
 
@@ -33,23 +33,24 @@ _BRIGHTNESS_VALUES = 2**17
 class PixelLightFeatures:
     """The lazy product of a table of lights and a table of pixels.
 
-    Each observation, one pixel under one light, has the light's columns followed by the pixel's. All observations of
-    a capture fill gigabytes, the two tables hardly anything, so the product is only ever taken for what is asked.
-    A row is a light: ``len`` is the number of lights, and indexing picks lights and stays lazy.
+    An observation is one pixel under one light, and has the columns of the light followed by those of the pixel. All
+    observations of a capture would fill gigabytes, while the two tables are small. Observations are therefore written
+    out only when they are needed. A row is a light: ``len`` is the number of lights, and indexing picks lights without
+    writing anything out.
 
     Parameters
     ----------
     lights : ndarray of shape (n_lights, n_light_features)
-        One row a light.
+        Table with a row for each light.
 
     pixels : ndarray of shape (n_pixels, n_pixel_features)
-        One row a pixel, in row-major order of the image.
+        Table with a row for each pixel, in row-major order of the image.
 
     image_shape : tuple of int
         (H, W) with H * W = n_pixels, or () for a single pixel.
 
     is_part : bool, default=False
-        Whether the pixels are only some of an image's.
+        Whether the table has only some pixels of an image.
 
     Examples
     --------
@@ -97,27 +98,27 @@ class PixelLightFeatures:
         return PixelLightFeatures(lights, self.pixels, self.image_shape, self.is_part)
 
     def of_pixels(self, pixels):
-        """Keep some pixels.
+        """Pick some pixels.
 
         Parameters
         ----------
-        pixels : ndarray of int of shape (n_kept,)
-            Which ones.
+        pixels : ndarray of int of shape (n_picked,)
+            Numbers of the pixels.
 
         Returns
         -------
         PixelLightFeatures
-            Their features, as of images of the shape (n_kept, 1).
+            Features of these pixels, as if they were images of the shape (n_picked, 1).
         """
         return PixelLightFeatures(self.lights, self.pixels[pixels], (len(pixels), 1), is_part=True)
 
     def to_table(self):
-        """Write all observations out.
+        """Write out all observations.
 
         Returns
         -------
         table : ndarray of shape (n_lights * n_pixels, n_features)
-            Light by light, and pixel by pixel within a light. Mind its size.
+            The observations light by light, and within a light pixel by pixel. The table can be very large.
         """
         n_lights, n_pixels, _ = self.shape
         return np.hstack([np.repeat(self.lights, n_pixels, axis=0), np.tile(self.pixels, (n_lights, 1))])
@@ -135,34 +136,36 @@ class PixelLightFeatures:
 class PixelLightFeaturizer(
     DocumentedEstimator, VersionedState, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):  # type: ignore[call-arg]
-    """Describe each pixel and each light to a network.
+    """Compute features of each pixel and each light for a network.
 
-    The features of an observation are its light, the position of its pixel, and the pixel's *salient images*: its
-    colour in the mean of the training photographs and, for `n_components` > 0, its coefficients in the principal
-    components of them. The latter tell apart pixels of like colour that shade differently. With `brightness_powers`, it
-    has the mean of the training lights too, weighted by how bright they make the pixel: where its highlight comes from.
+    The features of an observation are its light, the position of its pixel, and the *salient images* of the pixel: its
+    colour in the mean of the training photographs and, for `n_components` > 0, its coefficients in their principal
+    components. The coefficients distinguish pixels that have similar colours but change differently with the light.
+    `brightness_powers` adds the mean of the training lights, weighted by the brightness of the pixel under each light,
+    which shows from where a highlight comes.
 
     Parameters
     ----------
     n_components : int, default=5
-        Number of principal components, at most; there are never more than the training photographs allow. 0 leaves
-        the mean image alone, the features of [1]_.
+        Largest number of principal components. There are fewer if the training photographs do not have as many. With
+        0, the only salient image is the mean, as in [1]_.
 
     brightness_powers : tuple of float, default=(5.0,)
-        For each, above 0, the mean of the lights that is weighted by this power of the pixel's brightness, over the
-        darkest value of all pixels: the larger, the nearer to the brightest light. None are needed for the features
-        of [1]_: an empty tuple.
+        Powers of brightness, above 0. For each of them, the features get the mean of the training lights, weighted by
+        this power of the brightness of the pixel above the darkest value of all pixels. The larger the power, the
+        nearer is the mean to the brightest light. With an empty tuple there are no such features, as in [1]_.
 
     scaling : {"standard", "unit"}, default="standard"
-        ``"standard"``: lights, mean image, components and mean lights have mean 0 and variance 1, column by column;
-        pixel coordinates are x to the right and y up, in [-1, 1] over the longer side. ``"unit"``, as published with
-        [1]_: lights in [0, 1] (left as they are when the training lights lie there already, otherwise mapped by their
-        extent, axis by axis); the pixel's row and column in [0, 1), each over its own extent; the mean image as it is.
-        In both, a column of lights that varies by less than 1e-5 of its values counts as constant, and is only shifted.
+        Scaling of the features. ``"standard"``: lights, mean image, components and mean lights have mean 0 and variance
+        1 in each column, and pixel coordinates are x to the right and y up, in [-1, 1] over the longer side.
+        ``"unit"``, as published with [1]_: lights are in [0, 1] (unchanged if all training lights are there already,
+        otherwise mapped by the range of each column), pixel coordinates are row and column in [0, 1), and the mean
+        image is unchanged. In both, a column of lights that varies by less than 1e-5 of its values counts as constant,
+        and is only shifted.
 
     random_state : int, RandomState instance or None, default=None
-        Picks the pixels that the principal components are estimated from, where there are more than 4,096, and starts
-        the randomised solver.
+        Seed of the randomised solver for principal components, and of the choice of the 4,096 pixels that they are
+        estimated from if there are more.
 
     Attributes
     ----------
@@ -176,29 +179,29 @@ class PixelLightFeaturizer(
         Number of principal components in use.
 
     brightness_powers_ : ndarray of shape (n_powers,)
-        The powers of brightness in use.
+        Powers of brightness in use.
 
     light_scaler_ : transformer or None
-        scikit-learn's StandardScaler or MinMaxScaler, fitted on the training lights; None where they stay as given.
+        scikit-learn's StandardScaler or MinMaxScaler, fitted to the training lights. None if lights are not changed.
 
     n_features_in_ : int
         Width of the lights.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Column names of the lights, where they had some that are all strings.
+        Column names of the lights. Defined only if all of them are strings.
 
     See Also
     --------
-    PixelLightFeatures : What `transform` returns.
+    PixelLightFeatures : Result of `transform`.
 
     Notes
     -----
-    The principal components are those of the table with a row a pixel and a column for each training photograph's
-    channel (salient images as in Ren et al. [2]_, chosen by variance). Only training photographs enter: `fit` is
-    called with them alone, and `transform` sees lights only.
+    The principal components are those of a table with a row for each pixel and a column for each channel of each
+    training photograph. They are salient images as in Ren et al. [2]_, chosen by variance. Held-out photographs cannot
+    enter the features, because `transform` takes lights only.
 
-    The features stay what they are under ``set_config(transform_output="pandas")``; `set_output` refuses, for they are
-    no table.
+    The features are not a table. ``set_config(transform_output="pandas")`` does not change them, and `set_output`
+    raises an error.
 
     References
     ----------
@@ -240,13 +243,13 @@ class PixelLightFeaturizer(
         Parameters
         ----------
         X : array-like of shape (n_lights, n_light_features)
-            The lights of the training photographs.
+            Lights of the training photographs.
 
         y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_lights, k) or (n_lights,), or ImageStack
-            The training photographs, encoded.
+            Encoded training photographs.
 
         pixel_weight : array-like of shape (H, W) or None, default=None
-            Pixels of weight 0 are left out of scales and principal components.
+            Weights of the pixels. Pixels of weight 0 are left out when scales and principal components are computed.
 
         Returns
         -------
@@ -256,7 +259,7 @@ class PixelLightFeaturizer(
         Raises
         ------
         ValueError
-            If lights and photographs differ in number, hold NaN or infinities, or have other dimensions.
+            If lights and photographs differ in number, hold NaN or infinities, or have wrong dimensions.
         """
         if y is None:
             raise ValueError(
@@ -314,7 +317,7 @@ class PixelLightFeaturizer(
         return self
 
     def transform(self, X):
-        """Describe every pixel under the given lights.
+        """Compute the features of every pixel under the given lights.
 
         Parameters
         ----------
@@ -324,7 +327,7 @@ class PixelLightFeaturizer(
         Returns
         -------
         features : PixelLightFeatures
-            Of shape (n_lights, n_pixels, n_features), lazy.
+            Lazy features of shape (n_lights, n_pixels, n_features).
 
         Raises
         ------
@@ -346,12 +349,13 @@ class PixelLightFeaturizer(
         Parameters
         ----------
         input_features : array-like of str or None, default=None
-            Names of the lights' columns; by default those seen in `fit`, else light0, light1, ...
+            Names of the columns of the lights. None: the names seen in `fit`, or light0, light1, ...
 
         Returns
         -------
         names : ndarray of str
-            Light columns, pixel coordinates, mean image, components, mean lights by powers of brightness.
+            Names of the columns of the lights, the pixel coordinates, the mean image, the principal components, and the
+            mean lights for each power of brightness.
         """
         check_is_fitted(self)
         if input_features is None:
@@ -386,12 +390,12 @@ class PixelLightFeaturizer(
         rows, columns = (axis.ravel() for axis in np.mgrid[:height, :width])
         if self.scaling == "unit":
             return np.column_stack([rows / height, columns / width])
-        # Of pixel centres, so that the picture's borders are at -1 and 1 over the longer side.
+        # Coordinates of pixel centres: the borders of the image are at -1 and 1 over the longer side.
         half = max(height, width) / 2
         return np.column_stack([(columns + 0.5 - width / 2) / half, (height / 2 - rows - 0.5) / half])
 
     def _principal_components(self, values, rows, inside):
-        """Coefficients of each pixel, of variance 1, in the principal components of the photographs.
+        """Compute the coefficients of each pixel in the principal components of the photographs.
 
         Parameters
         ----------
@@ -399,15 +403,15 @@ class PixelLightFeaturizer(
             The encoded photographs.
 
         rows : slice or ndarray of int
-            The photographs to take the components of.
+            Photographs from which the components are computed.
 
         inside : ndarray of int
-            The pixels to take the components of.
+            Pixels from which the components are computed.
 
         Returns
         -------
         coefficients : ndarray of shape (n_pixels, n_components_)
-            Components without variance are left out.
+            Coefficients, scaled to variance 1. Components without variance are left out.
         """
         n_pixels = values.shape[1]
         n_values = len(np.arange(len(values))[rows]) * values.shape[2]
@@ -426,7 +430,7 @@ class PixelLightFeaturizer(
         return StandardScaler().fit(coefficients[inside]).transform(coefficients)
 
     def _salient_images(self, stack, inside, bright_lights):
-        """Mean image and coefficients, as for photographs in memory but in one pass over a stack on disk.
+        """Compute the mean image and the coefficients in one pass over photographs on disk.
 
         Parameters
         ----------
@@ -434,10 +438,10 @@ class PixelLightFeaturizer(
             The encoded photographs.
 
         inside : ndarray of int
-            The pixels that they are the components of.
+            Pixels from which the components are computed.
 
-        bright_lights : BrightLights
-            Gains what is read.
+        bright_lights : _BrightLights
+            Means of the lights, to which the photographs are added.
 
         Returns
         -------
@@ -445,7 +449,7 @@ class PixelLightFeaturizer(
             Mean image.
 
         coefficients : ndarray of shape (n_pixels, n_components_)
-            As of `_principal_components`.
+            Coefficients, as from `_principal_components`.
         """
         n_lights, n_pixels, n_channels = len(stack), stack.n_pixels, stack.n_channels
 
@@ -470,18 +474,18 @@ class PixelLightFeaturizer(
         return mean, StandardScaler(copy=False).fit(some).transform(coefficients)
 
     def _principal_axes(self, rows, inside, n_values):
-        """Mean of some pixels' values under all lights, and principal axes, of shape (n_components_, n_values).
+        """Compute the mean and the principal axes, of shape (n_components_, n_values), of the values of pixels.
 
         Parameters
         ----------
         rows : callable
-            From indices of pixels, rising, to their values, of shape (n, n_values).
+            Function from numbers of pixels, in rising order, to their values, of shape (n, n_values).
 
         inside : ndarray of int
-            The pixels to choose from.
+            Pixels to choose from.
 
         n_values : int
-            Values of a pixel: one for each light and channel.
+            Number of values of a pixel, one for each light and channel.
         """
         n_components = min(self.n_components, n_values, len(inside) - 1)
         if n_components <= 0:
@@ -510,7 +514,7 @@ class PixelLightFeaturizer(
 
 
 def _extent(photographs, inside):
-    """Least and greatest value, of some pixels where they are named."""
+    """Find the least and the greatest value of the pixels `inside`, or of all pixels if it is None."""
     counted = photographs if inside is None else (photograph[inside] for photograph in photographs)
     extents = [(photograph.min(), photograph.max()) for photograph in counted]
     return min(least for least, _ in extents), max(greatest for _, greatest in extents)
@@ -519,22 +523,21 @@ def _extent(photographs, inside):
 class _BrightLights:
     """Means of the lights, weighted by powers of how bright they make a pixel.
 
-    A pixel with a highlight is brightest where it mirrors the light to the camera. This mean tells where that is, which
-    sums of photographs do not.
+    A pixel with a highlight is brightest under the light that it mirrors to the camera. This mean is near that light.
 
     Parameters
     ----------
     powers : ndarray of shape (n_powers,)
-        Above 0. The larger, the nearer to the brightest light alone.
+        Powers, above 0. The larger a power, the nearer is the mean to the brightest light.
 
     lights : ndarray of shape (n_lights, n_light_features)
-        Those of the photographs.
+        Lights of the photographs.
 
     n_pixels : int
-        Of a photograph.
+        Number of pixels of a photograph.
 
     extent : tuple of float
-        Darkest and brightest value of all photographs. Brightness is measured from the darkest one on.
+        Darkest and brightest value of all photographs. Brightness is measured from the darkest value on.
 
     Examples
     --------
@@ -559,10 +562,10 @@ class _BrightLights:
         Parameters
         ----------
         rows, pixels : slice
-            Which ones.
+            Photographs and pixels to add.
 
         values : ndarray of shape (n_rows, n_pixels, n_channels)
-            Their colours.
+            Colours of these pixels.
         """
         if not len(self._powers):
             return
@@ -575,12 +578,12 @@ class _BrightLights:
             sums[pixels] += weights.T @ self._lights[rows]
 
     def means(self):
-        """Give the means, those of all lights for pixels that are dark under each.
+        """Compute the means. For a pixel that is dark under every light, it is the mean of all lights.
 
         Returns
         -------
         ndarray of shape (n_pixels, n_powers * n_light_features)
-            Power by power.
+            Means, power by power.
         """
         lit = self._totals > np.finfo(float).tiny
         means = np.where(lit[:, :, None], self._sums / np.where(lit, self._totals, 1)[:, :, None], self._lights.mean(0))
