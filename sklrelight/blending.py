@@ -7,8 +7,8 @@ import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, has_fit_parameter, validate_data
 
 from .interpolation._equations import Points
 from .interpolation._streamed import StreamedInterpolation, sample_pixels
@@ -149,9 +149,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         KeyboardInterrupt
             On Ctrl-C. The model is then fitted with the members that have got far enough to predict, if there are any.
         """
-        with naming("X"):
-            lights = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
-        X = X if hasattr(X, "iloc") else lights
+        X, lights, y = self._check_training(X, y)
         rng = check_random_state(self._seed())
         for name in ("members_", "interpolation_", "weights_"):
             self.__dict__.pop(name, None)
@@ -249,6 +247,20 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
 
     def _predict_member(self, member, X):
         return member.predict(X).reshape(-1, *self.target_shape_)
+
+    def _check_training(self, X, y):
+        """Return the lights as they are passed on, the lights as numbers, and the photographs."""
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        with naming("X"):
+            lights = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
+        X = X if hasattr(X, "iloc") else lights
+        if not isinstance(y, ImageStack):
+            with naming("y"):
+                y = check_array(y, dtype="numeric", ensure_2d=False, allow_nd=True, input_name="y")
+        with naming("X, y"):
+            check_consistent_length(X, y)
+        return X, lights, y
 
     def _seed(self):
         """Return the seed of all: this model's own, else the first that a part has."""
