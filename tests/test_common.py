@@ -1,9 +1,11 @@
 """scikit-learn's own checks, for every public estimator."""
 
 import pytest
+from sklearn.linear_model import Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklrelight import LogExposureScaler, PixelLightFeaturizer, Relighter, RelightingMLPRegressor, make_relighter
+from sklrelight.blending import BlendedRegressor
 from sklrelight.interpolation import (
     HemisphericalHarmonics,
     LinearInterpolation,
@@ -14,7 +16,7 @@ from sklrelight.interpolation import (
 )
 
 # Enough to learn the checks' toy data; the default is meant for photographs.
-QUICK = {"hidden_layer_sizes": (64, 64), "max_epochs": 20}
+QUICK = {"hidden_layer_sizes": (64,), "max_observations": 2000}
 
 FLOAT32_OUTPUT = "predictions are float32, like the network; the check wants float64"
 # The checks' toy lights have 10 columns in some, 2 to 5 in others.
@@ -72,8 +74,8 @@ EXPECTED_FAILURES = {
 }
 
 
-def quick_relighter(recipe="default", random_state=0):
-    relighter = make_relighter(recipe, random_state=random_state)
+def quick_relighter():
+    relighter = make_relighter(random_state=0).set_params(n_members=2)
     return relighter.set_params(**{f"regressor__mlp__{name}": value for name, value in QUICK.items()})
 
 
@@ -85,7 +87,7 @@ def quick_relighter(recipe="default", random_state=0):
         PixelLightFeaturizer(n_components=0, scaling="unit"),
         NearestPhotograph(),
         RBFInterpolation(),
-        RBFInterpolation(kernel="auto", smoothing="auto", n_dimensions="auto"),
+        RBFInterpolation("gaussian", smoothing=0.1),
         StackedRBFInterpolation(random_state=0),
         LinearInterpolation(),
         PolynomialTextureMap(),
@@ -93,6 +95,8 @@ def quick_relighter(recipe="default", random_state=0):
         RelightingMLPRegressor(**QUICK, random_state=0),
         Relighter(NearestPhotograph()),
         Relighter(RBFInterpolation()),
+        Relighter(Ridge(), interpolation=NearestPhotograph()),
+        BlendedRegressor(Ridge(), RBFInterpolation(), random_state=0),
         quick_relighter(),
     ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator).__name__, {}),
