@@ -561,8 +561,8 @@ class TestDigest:
 
 STAGES = {
     "hidden_layer_sizes": (32, 32),
-    "batch_size": 500,
-    "stages": {"n_stages": 3, "max_epochs": 3, "patience": None},
+    "batch_size": 1000,
+    "stages": {"n_stages": 2, "max_epochs": 4, "patience": None},
     "learning_rate_init": 0.02,
     "dropout": 0.1,
     "validation_fraction": 0.1,
@@ -599,8 +599,8 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_a_process_that_is_killed_goes_on_to_the_same_bytes(tmp_path, on_disk):
     whole, folder = (prepare(tmp_path / name, on_disk=on_disk) for name in ("whole", "killed"))
     rng = np.random.default_rng()
-    # A random batch, and while a random one of the next files is written. An epoch has 32 batches or more.
-    moments = [("batch", int(rng.integers(1, 70))), ("half", int(rng.integers(2, 4))), ("rename", 1), ("batch", 50)]
+    # A random batch, and while a random one of the next files is written. An epoch has 17 batches or more.
+    moments = [("batch", int(rng.integers(1, 35))), ("half", int(rng.integers(2, 4))), ("rename", 1), ("batch", 25)]
     print(moments)
     codes, _ = attempt((whole, None, 0), *((folder, *moment) for moment in moments), (folder, None, 0))
     assert codes == (0, -9, -9, -9, -9, 0)

@@ -83,6 +83,7 @@ def test_the_fitted_network_is_an_ordinary_one(table, compiled):
     np.testing.assert_array_equal(loaded.predict(table[0]), compiled.predict(table[0]))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_stages_and_last_batches_are_compiled_no_more_than_twice(table):
     counters = torch._dynamo.utils.counters
