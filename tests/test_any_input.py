@@ -6,15 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
+from sklearn.linear_model import Ridge
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import Pipeline
 
-from sklrelight import (
-    LogExposureScaler,
-    PixelLightFeaturizer,
-    Relighter,
-    RelightingMLPRegressor,
-    make_relighter,
-    metrics,
-)
+from sklrelight import LogExposureScaler, PixelLightFeaturizer, Relighter, RelightingMLPRegressor, metrics
 from sklrelight.interpolation import (
     HemisphericalHarmonics,
     LinearInterpolation,
@@ -23,12 +19,13 @@ from sklrelight.interpolation import (
     RBFInterpolation,
     StackedRBFInterpolation,
 )
+from sklrelight.neural import BatchSizeStages, PlateauLearningRate
 
 pick = st.sampled_from
 # Each has values that are in order several times, so that most cases get past the parameters.
-KERNELS = ["auto", "thin_plate_spline", "cubic", "quintic", "linear", "multiquadric", "gaussian", "box"]
+KERNELS = ["thin_plate_spline", "cubic", "quintic", "linear", "multiquadric", "gaussian", "box"]
 EPSILON = pick(["auto"] * 4 + [0.1, 1, 1e3, 0, np.nan])
-SMOOTHING = pick([0.0] * 3 + ["auto"] * 3 + [1e-3, 1, 1e6, -1, np.inf])
+SMOOTHING = pick([0.0] * 4 + [1e-3, 1, 1e6, -1, np.inf])
 INTERPOLATIONS = st.one_of(
     st.builds(NearestPhotograph),
     st.builds(
@@ -36,9 +33,9 @@ INTERPOLATIONS = st.one_of(
         pick(KERNELS),
         epsilon=EPSILON,
         smoothing=SMOOTHING,
-        n_dimensions=pick([None] * 4 + ["auto", "auto", 1, 2, 3, 0, 1.0]),
+        n_dimensions=pick([None] * 4 + [1, 2, 3, 0, 1.0]),
     ),
-    st.builds(StackedRBFInterpolation, pick([1, 2, 3, 16, 0]), random_state=pick([0, 1, -1])),
+    st.builds(StackedRBFInterpolation, pick([1, 2, 3, 16, 0]), random_state=pick([0, 0, 1, -1])),
     st.builds(LinearInterpolation),
     st.builds(PolynomialTextureMap),
     st.builds(HemisphericalHarmonics, pick([0, 1, 2, 3, 9, -1])),
@@ -50,40 +47,62 @@ SCALERS = st.builds(
     pick(["log", "log", "power", "power", "line"]),
 )
 FEATURIZERS = st.builds(
-    PixelLightFeaturizer, pick([0, 1, 2, 12, 100, -1]), pick(["standard", "unit"]), pick([0, 0, 0, "x"])
+    PixelLightFeaturizer,
+    pick([0, 1, 2, 12, 100, -1]),
+    brightness_powers=pick([(5.0,), (5.0,), (), (0.1, 30), (0,), "high"]),
+    scaling=pick(["standard", "standard", "unit", "unit", "box"]),
+    random_state=pick([0, 0, 0, "x"]),
+)
+CALLBACKS = st.one_of(
+    pick([None, None, None, [], [3], "plateau"]),
+    st.builds(
+        lambda *stages: [BatchSizeStages(*stages), PlateauLearningRate()],
+        pick([1, 2, 2, 0]),
+        pick([0.5, 0.5, 2.0, 0.0]),
+        pick([1, 2, 2, 0]),
+    ),
 )
 MLPS = st.builds(
     RelightingMLPRegressor,
     pick([(4,)] * 4 + [(4, 3), (), 4, (0,)]),
     activation=pick(["relu", "prelu", "silu", "sigmoid", "step"]),
     output_activation=pick(["identity"] * 4 + ["relu", "tanh"]),
+    light_pixel_products=pick([True, True, False]),
     dropout=pick([0.0, 0.0, 0.0, 0.5, 1.0]),
     normalization=pick([None, None, "batch", "layer", "group"]),
     luminance_weight=pick([0.0, 1.0, 1.0, -1.0]),
     optimizer=pick(["muon", "muon", "adam", "sgd"]),
     learning_rate_init=pick([2e-3] * 5 + [1e-30, 1e3, 0]),
-    learning_rate=pick(["linear", "plateau", "constant"]),
     batch_size=pick(["auto", 1, 16, 16, 10**9, 0]),
-    n_stages=pick([1, 1, 2]),
     window_size=pick([1, 1, 1, 2, 9]),
-    max_epochs=pick([1, 2]),
-    n_networks=pick([1, 1, "auto", 2, 0]),
-    interpolation=st.one_of(pick([None, None, None, "auto", "best"]), INTERPOLATIONS),
     scale_targets=pick([True, True, False]),
     max_observations=pick([20, 20, 20, 1, 0]),
     validation_fraction=pick([0.0, 0.0, 0.3, 1.0]),
+    callbacks=CALLBACKS,
     precision=pick(["auto", "auto", "bfloat16"]),
     random_state=pick([0]),
 )
+BESIDE = {
+    "interpolation": st.one_of(pick([None, None, None, "auto", "best"]), INTERPOLATIONS),
+    "n_members": pick([1, 1, "auto", 2, 0]),
+    "random_state": pick([0, 0, 0, None, -1]),
+}
+TABLES = st.one_of(st.builds(Ridge), st.builds(KNeighborsRegressor, pick([1, 2])))
 RELIGHTERS = st.one_of(
-    st.builds(Relighter, INTERPOLATIONS, transformer=st.one_of(st.none(), SCALERS)),
     st.builds(
-        lambda scaler, featurizer, mlp: make_relighter().set_params(
-            transformer=scaler, regressor__featurizer=featurizer, regressor__mlp=mlp
+        Relighter,
+        st.one_of(INTERPOLATIONS, INTERPOLATIONS, TABLES),
+        transformer=st.one_of(st.none(), SCALERS),
+        **BESIDE,
+    ),
+    st.builds(
+        lambda scaler, featurizer, mlp, **beside: Relighter(
+            Pipeline([("featurizer", featurizer), ("mlp", mlp)]), transformer=scaler, **beside
         ),
         SCALERS,
         FEATURIZERS,
         MLPS,
+        **BESIDE,
     ),
 )
 # Networks take ten times as long as all the rest.
