@@ -18,7 +18,7 @@ from sklrelight.plotting import (
     TrainingCurveDisplay,
     WindowDistributionDisplay,
 )
-from sklrelight.plotting._axes import new_axes
+from sklrelight.plotting._axes import open_axes
 
 mpl.use("agg")
 
@@ -202,7 +202,7 @@ class TestLightError:
         images = scene.images
         with pytest.raises(ValueError, match="wanted two of the 3 columns"):
             LightErrorDisplay.from_predictions(scene.lights, images, images, columns=(0, 3))
-        with pytest.raises(ValueError, match="24 lights, 25 photographs"):
+        with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[24, 25, 25\]"):
             LightErrorDisplay.from_predictions(scene.lights[1:], images, images)
 
 
@@ -252,7 +252,7 @@ class TestContactSheet:
     def test_what_is_no_stack_is_refused(self, scene):
         with pytest.raises(ValueError, match="expected"):
             ContactSheetDisplay.from_predictions(scene.images[0, :, :, 0])
-        with pytest.raises(ValueError, match="24 lights and 25 images"):
+        with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[24, 25\]"):
             ContactSheetDisplay.from_predictions(scene.images, scene.lights[1:])
 
 
@@ -290,10 +290,10 @@ def test_all_are_opaque_on_any_page(scene, relighter):
 
 def test_a_style_keeps_its_own_background():
     with mpl.rc_context({"figure.facecolor": "#fdf6e3"}):
-        assert mpl.colors.to_hex(new_axes(size=(2, 2))[0].figure.get_facecolor()) == "#fdf6e3"
+        assert mpl.colors.to_hex(open_axes(None, 1, "for a test", size=(2, 2))[0].get_facecolor()) == "#fdf6e3"
 
 
 def test_without_matplotlib_the_message_has_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"pip install 'sklrelight\[plot\]'"):
-        new_axes(size=(2, 2))
+        open_axes(None, 1, "for a test", size=(2, 2))

@@ -6,7 +6,7 @@ from sklearn.utils import check_array
 from ..interpolation._directions import are_directions
 from ..utils import import_extra
 
-__all__ = ["BLUE", "GREEN", "ORANGE", "LightMap", "check_axes", "new_axes", "show_image", "text_color", "tone_map"]
+__all__ = ["BLUE", "GREEN", "ORANGE", "LightMap", "open_axes", "show_image", "text_color", "tone_map"]
 
 # Colour-blind people can tell them apart, and their lightness can be read on white and on black.
 BLUE = "#2e86c1"
@@ -14,42 +14,14 @@ ORANGE = "#d9680b"
 GREEN = "#0b9a6f"
 
 
-def new_axes(n_rows=1, n_columns=1, *, size, **options):
-    """Open a figure that can be read on a light and on a dark page.
+def open_axes(ax, n_axes, what, *, size, n_columns=1, **options):
+    """Open a figure that can be read on a light and on a dark page, or check the axes that a user passed.
 
     Parameters
     ----------
-    n_rows, n_columns : int, default=1
-        Number of rows and columns of axes.
-
-    size : (float, float)
-        Width and height of the figure in inches.
-
-    **options : dict
-        Further arguments of ``matplotlib.pyplot.subplots``.
-
-    Returns
-    -------
-    ndarray of Axes, of shape (n_rows * n_columns,)
-        Axes of a figure with an opaque background: that of matplotlib's style, or, where the style has a transparent
-        one, white or nearly black, so that the text can be read on any page.
-    """
-    plt = import_extra("matplotlib.pyplot", "plot", "To draw")
-    figure, axes = plt.subplots(n_rows, n_columns, figsize=size, layout="constrained", squeeze=False, **options)
-    if figure.get_facecolor()[3] < 1:
-        colors = import_extra("matplotlib.colors", "plot", "To draw")
-        writes_bright = np.mean(colors.to_rgb(text_color())) > 0.5
-        figure.set_facecolor("#14181e" if writes_bright else "white")
-    return axes.ravel()
-
-
-def check_axes(ax, n_axes, what):
-    """Check the number of axes that a user passed.
-
-    Parameters
-    ----------
-    ax : Axes or array-like of Axes
-        Axes as passed.
+    ax : Axes, array-like of Axes, or None
+        Axes as passed. None: a new figure is opened, with an opaque background: that of matplotlib's style, or, where
+        the style has a transparent one, white or nearly black, so that the text can be read on any page.
 
     n_axes : int
         Number of axes wanted.
@@ -57,9 +29,21 @@ def check_axes(ax, n_axes, what):
     what : str
         What they are for, to complete the message.
 
+    size : (float, float)
+        Width and height of a new figure in inches.
+
+    n_columns : int, default=1
+        Number of axes side by side in a new figure.
+
+    **options : dict
+        Further arguments of ``matplotlib.pyplot.subplots``.
+
     Returns
     -------
-    ndarray of shape (n_axes,)
+    figure : Figure
+        The figure that holds the axes.
+
+    axes : ndarray of shape (n_axes,)
         The axes.
 
     Raises
@@ -67,10 +51,21 @@ def check_axes(ax, n_axes, what):
     ValueError
         If there are more or fewer.
     """
-    axes = np.ravel(ax)
-    if len(axes) != n_axes:
-        raise ValueError(f"ax must hold {n_axes} axes, {what}; got {len(axes)}")
-    return axes
+    if ax is not None:
+        axes = np.ravel(ax)
+        if len(axes) != n_axes:
+            raise ValueError(f"ax must hold {n_axes} axes, {what}; got {len(axes)}")
+        return axes[0].figure, axes
+    plt = import_extra("matplotlib.pyplot", "plot", "To draw")
+    grid = -(-n_axes // n_columns), n_columns
+    figure, axes = plt.subplots(*grid, figsize=size, layout="constrained", squeeze=False, **options)
+    if figure.get_facecolor()[3] < 1:
+        colors = import_extra("matplotlib.colors", "plot", "To draw")
+        writes_bright = np.mean(colors.to_rgb(text_color())) > 0.5
+        figure.set_facecolor("#14181e" if writes_bright else "white")
+    for empty in axes.flat[n_axes:]:
+        empty.remove()
+    return figure, axes.ravel()[:n_axes]
 
 
 def show_image(axis, image, title):

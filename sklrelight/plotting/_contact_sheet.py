@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
+from sklearn.utils.validation import check_consistent_length
 
 from ..metrics import DISPLAY_GAMMA, display_white
-from ._axes import BLUE, ORANGE, LightMap, check_axes, new_axes, show_image, tone_map
+from ._axes import BLUE, ORANGE, LightMap, open_axes, show_image, tone_map
 
 __all__ = ["ContactSheetDisplay"]
 
@@ -110,8 +111,7 @@ class ContactSheetDisplay:
             raise ValueError(
                 f"images of shape {tuple(images.shape)}: expected (n, H, W, 3) or (n, H, W), none of them 0"
             )
-        if lights is not None and len(lights) != len(images):
-            raise ValueError(f"inconsistent numbers of samples: {len(lights)} lights and {len(images)} images")
+        check_consistent_length(lights, images)
         chosen = _spread(len(images), n_images)
         shown = np.asarray(images[chosen], dtype=np.float32)
         light_map = points = None
@@ -178,16 +178,10 @@ class ContactSheetDisplay:
         """
         n_images = len(self.images)
         height, width = self.images.shape[1:3]
-        if ax is None:
-            n_columns = n_images if n_images <= 4 else max(2, round(math.sqrt(2.2 * n_images * height / width)))
-            n_rows = -(-n_images // n_columns)
-            cell = 12 / max(n_columns, 4)
-            ax = new_axes(n_rows, n_columns, size=(cell * n_columns, n_rows * (cell * height / width + 0.25)))
-            for empty in ax[n_images:]:
-                empty.remove()
-            ax = ax[:n_images]
-        self.axes_ = check_axes(ax, n_images, "one a photograph")
-        self.figure_ = self.axes_[0].figure
+        n_columns = n_images if n_images <= 4 else max(2, round(math.sqrt(2.2 * n_images * height / width)))
+        cell = 12 / max(n_columns, 4)
+        size = cell * n_columns, -(-n_images // n_columns) * (cell * height / width + 0.25)
+        self.figure_, self.axes_ = open_axes(ax, n_images, "one a photograph", size=size, n_columns=n_columns)
         toned = tone_map(np.clip(self.images, 0, None), white=self.white, exposure=exposure, gamma=gamma)
         for index, axis in enumerate(self.axes_):
             show_image(axis, toned[index], self.titles[index])

@@ -1,9 +1,10 @@
 """The error of a model at each light: :class:`LightErrorDisplay`."""
 
 import numpy as np
+from sklearn.utils.validation import check_consistent_length
 
 from ..metrics import relative_error
-from ._axes import LightMap, check_axes, new_axes, text_color
+from ._axes import LightMap, open_axes, text_color
 
 __all__ = ["LightErrorDisplay"]
 
@@ -117,11 +118,7 @@ class LightErrorDisplay:
         >>> import matplotlib.pyplot as plt
         >>> plt.close(display.figure_)
         """
-        if not len(lights) == len(original) == len(predicted):
-            raise ValueError(
-                f"inconsistent numbers of samples: {len(lights)} lights, {len(original)} photographs and"
-                f" {len(predicted)} predicted ones"
-            )
+        check_consistent_length(lights, original, predicted)
         errors = [
             relative_error(true[None], guess[None], white=white, pixel_weight=pixel_weight)
             for true, guess in zip(np.asarray(original), np.asarray(predicted), strict=True)
@@ -188,9 +185,7 @@ class LightErrorDisplay:
         ValueError
             If `ax` is more than one axes.
         """
-        if ax is None:
-            ax = new_axes(size=(6.4, 5.0))
-        (axis,) = check_axes(ax, 1, "for the map")
+        self.figure_, (axis,) = open_axes(ax, 1, "for the map", size=(6.4, 5.0))
         color = text_color()
         self.light_map.outline(axis, color)
         if self.training_points is not None:
@@ -221,6 +216,6 @@ class LightErrorDisplay:
         if self.training_points is not None:
             # Below the map, where it hides no light.
             axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=8, frameon=False)
-        self.axes_, self.figure_ = axis, axis.figure
-        self.colorbar_ = axis.figure.colorbar(points, ax=axis, label=f"relative error ({self.domain})", shrink=0.9)
+        self.axes_ = axis
+        self.colorbar_ = self.figure_.colorbar(points, ax=axis, label=f"relative error ({self.domain})", shrink=0.9)
         return self

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..metrics import DISPLAY_GAMMA, display_white, encode_display, relative_error
-from ._axes import check_axes, new_axes, show_image, tone_map
+from ._axes import open_axes, show_image, tone_map
 
 __all__ = ["RelightingDisplay"]
 
@@ -175,12 +175,10 @@ class RelightingDisplay:
         ValueError
             If `ax` does not hold three axes.
         """
-        if ax is None:
-            height, width = self.original.shape[:2]
-            # Three images side by side, and room for three lines of title.
-            ax = new_axes(1, 3, size=(12, 4 * height / width + 0.65))
-        self.axes_ = check_axes(ax, 3, "for predicted, original and difference")
-        self.figure_ = self.axes_[0].figure
+        height, width = self.original.shape[:2]
+        # Three images side by side, and room for three lines of title.
+        size, what = (12, 4 * height / width + 0.65), "for predicted, original and difference"
+        self.figure_, self.axes_ = open_axes(ax, 3, what, size=size, n_columns=3)
         gamma = self.encoding_gamma if gamma is None else gamma
         predicted, original = (
             tone_map(np.clip(image, 0, None) ** self.encoding_gamma, white=self.white, exposure=exposure, gamma=gamma)

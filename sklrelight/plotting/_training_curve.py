@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ._axes import BLUE, ORANGE, check_axes, new_axes, text_color
+from ._axes import BLUE, ORANGE, open_axes, text_color
 
 __all__ = ["TrainingCurveDisplay"]
 
@@ -153,10 +153,9 @@ class TrainingCurveDisplay:
         ValueError
             If `ax` does not hold two axes.
         """
-        if ax is None:
-            ax = new_axes(2, 1, size=(7.5, 4.8), sharex=True, height_ratios=(3, 1))
-        losses, rates = self.axes_ = check_axes(ax, 2, "for losses and learning rate")
-        self.figure_ = losses.figure
+        options = {"size": (7.5, 4.8), "sharex": True, "height_ratios": (3, 1)}
+        self.figure_, self.axes_ = open_axes(ax, 2, "for losses and learning rate", **options)
+        losses, rates = self.axes_
         epochs = np.arange(1, len(self.train_loss) + 1)
         losses.plot(epochs, self.train_loss, "o-", color=BLUE, markersize=3.5, label="training")
         if self.valid_loss is not None:

@@ -6,7 +6,7 @@ from sklearn.utils import check_random_state
 
 from ..neural import Observations, TrainingBatches
 from ..preprocessing import PixelLightFeatures
-from ._axes import BLUE, GREEN, ORANGE, check_axes, new_axes, text_color
+from ._axes import BLUE, GREEN, ORANGE, open_axes, text_color
 
 __all__ = ["WindowDistributionDisplay"]
 
@@ -33,8 +33,8 @@ class WindowDistributionDisplay:
     names : list of str
         Name of each quantity.
 
-    n_observations : dict of int to int
-        Number of observations in the batch of each window size.
+    batch_size : int
+        Number of observations in a batch. Batches of whole windows differ from it a little.
 
     Attributes
     ----------
@@ -53,12 +53,12 @@ class WindowDistributionDisplay:
     The histograms are those of Colburn 2019, section "Data sampling" (github.com/alexcolburn/neural_relighting).
     """
 
-    def __init__(self, *, edges, whole, batches, names, n_observations):
+    def __init__(self, *, edges, whole, batches, names, batch_size):
         self.edges = edges
         self.whole = whole
         self.batches = batches
         self.names = names
-        self.n_observations = n_observations
+        self.batch_size = batch_size
         self.overlaps = {
             size: [float(np.minimum(part, all_).sum()) for part, all_ in zip(shares, whole, strict=True)]
             for size, shares in batches.items()
@@ -148,7 +148,7 @@ class WindowDistributionDisplay:
             for column in columns
         ]
         quantities = [*tables, targets[..., channel]]
-        edges = [_edges(values, n_bins) for values in quantities]
+        edges = [np.histogram_bin_edges(values, n_bins) for values in quantities]
         observations = Observations(
             lights=torch.as_tensor(features.lights),
             pixels=torch.as_tensor(features.pixels),
@@ -156,11 +156,10 @@ class WindowDistributionDisplay:
             image_shape=features.image_shape,
         )
         seed = check_random_state(random_state).randint(2**31 - 1)
-        batches, n_observations = {}, {}
+        batches = {}
         for size in window_sizes:
             X, y = next(iter(TrainingBatches(observations, batch_size, window_size=size, seed=seed)))
             batches[size] = _shares([*X[:, list(columns)].T.numpy(), y[:, channel].numpy()], edges)
-            n_observations[size] = len(y)
         shown = [f"feature {column}" + (f": {names[column]}" if names is not None else "") for column in columns]
         target = "target" if targets.shape[2] == 1 else f"target, channel {channel}"
         return cls(
@@ -168,7 +167,7 @@ class WindowDistributionDisplay:
             whole=_shares(quantities, edges),
             batches=batches,
             names=[*shown, f"{target} (as trained on)"],
-            n_observations=n_observations,
+            batch_size=batch_size,
         ).plot(ax)
 
     @classmethod
@@ -240,10 +239,9 @@ class WindowDistributionDisplay:
             If `ax` does not hold one axes for each quantity.
         """
         n_quantities = len(self.names)
-        if ax is None:
-            ax = new_axes(1, n_quantities, size=(4.2 * n_quantities, 3.6))
-        axes = self.axes_ = check_axes(ax, n_quantities, "one a quantity")
-        self.figure_ = axes[0].figure
+        size = 4.2 * n_quantities, 3.6
+        self.figure_, axes = open_axes(ax, n_quantities, "one a quantity", size=size, n_columns=n_quantities)
+        self.axes_ = axes
         for index, axis in enumerate(axes):
             edges = self.edges[index]
             axis.stairs(100 * self.whole[index], edges, fill=True, color=text_color(), alpha=0.2, label="all data")
@@ -257,18 +255,9 @@ class WindowDistributionDisplay:
             axis.set_ylim(0, axis.get_ylim()[1] * 1.45)
             axis.legend(fontsize=8, framealpha=0.85, loc="upper right")
         axes[0].set_ylabel("% of the observations")
-        # Batches of whole windows differ a little in size.
-        n_about = float(f"{np.median([*self.n_observations.values()]):.2g}")
-        self.figure_.suptitle(f"what one batch of about {n_about:,.0f} observations shows of the data", fontsize=10)
+        title = f"what one batch of about {self.batch_size:,} observations shows of the data"
+        self.figure_.suptitle(title, fontsize=10)
         return self
-
-
-def _edges(values, n_bins):
-    """Edges of bins that cover some values."""
-    least, greatest = float(values.min()), float(values.max())
-    if least == greatest:
-        least, greatest = least - 0.5, greatest + 0.5
-    return np.linspace(least, greatest, n_bins + 1)
 
 
 def _shares(quantities, edges):
