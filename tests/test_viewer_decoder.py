@@ -117,7 +117,6 @@ def test_it_is_near_a_networks_predictions_of_lights_that_it_did_not_see():
     within = predicted < 2.5 * decoder.white
     error = np.abs(decoder.predict(scene.lights[test]) - predicted)[within].mean()
     assert error < 0.02 * decoder.white
-    assert decoder.flops_per_pixel() * 1000 < 10e6
 
 
 def test_more_is_asked_more_is_stored():
@@ -187,15 +186,6 @@ def test_large_images_are_reduced():
     assert difference.max() < 0.2
 
 
-def test_the_operations_are_counted():
-    decoder = distill(Known((20, 30, 3)), lights=directions(20), n_lights=24, psnr=30)
-    k, (n, c) = len(decoder.codes), (24, 3)
-    for lights in (1, 2):
-        # By hand: 2 operations a code, channel and light; powers; and what is computed once for an image.
-        least = lights * (2 * k * c + 2 * (n + 4) * (k + 1) * c / 600)
-        assert least < decoder.flops_per_pixel(lights) < least + lights * 40 * c + 40 * c + lights * n * 60 / 600
-
-
 # ---- what is refused
 
 
@@ -211,7 +201,7 @@ def test_what_is_no_fitted_model_of_photographs_is_refused(tmp_path):
     for parameters in ({"white": 0}, {"white": "grey"}, {"psnr": 0}, {"n_lights": 1}, {"max_size": 4096}):
         with pytest.raises(ValueError, match=next(iter(parameters))):
             distill(Known((5, 6, 3)), lights=lights, **parameters)
-    with pytest.raises(ValueError, match="lights of shape"):
+    with pytest.raises(ValueError, match="lights contains NaN"):
         distill(Known((5, 6, 3)), lights=np.full((3, 3), np.nan))
 
 

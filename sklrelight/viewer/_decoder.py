@@ -12,9 +12,6 @@ from ._surface import LightSurface
 
 __all__ = ["Decoder", "interpolate", "interpolation_weights"]
 
-# Operations of a power: a logarithm, a product and an exponential.
-_POWER_FLOPS = 30
-
 
 @dataclass(frozen=True)
 class Decoder:
@@ -82,46 +79,6 @@ class Decoder:
         """Height and width of the images."""
         return self.codes.shape[1:]
 
-    def flops_per_pixel(self, n_lights=1):
-        """Count the floating-point operations for one pixel of an image.
-
-        Parameters
-        ----------
-        n_lights : int, default=1
-            Number of lights that are on at the same time.
-
-        Returns
-        -------
-        float
-            Number of operations: 1 for a product or a sum, 30 for a power. Those that are needed once for an image are
-            spread over its pixels.
-        """
-        n_nodes, n_axes = self.nodes.shape
-        n_channels = self.weights.shape[2]
-        once = n_nodes * (3 * n_axes + _POWER_FLOPS) + 2 * self.weights.size
-        # The sum over codes, the power that decodes it, the colour of the light and the sum over lights.
-        each = n_channels * (2 * len(self.codes) + 1 + _POWER_FLOPS + 2)
-        # The exposure, the power that encodes for the display, and both limits.
-        shown = n_channels * (1 + _POWER_FLOPS + 2)
-        return n_lights * (each + once / np.prod(self.image_shape)) + shown
-
-    def factors(self, lights):
-        """Compute the factors of the codes, which depend on the light alone.
-
-        Parameters
-        ----------
-        lights : array-like of shape (m, d)
-            Lights in the units of the capture.
-
-        Returns
-        -------
-        ndarray of shape (m, n_codes + 1, C), float64
-            Factors of a constant and of each code / 255.
-        """
-        lights = check_array(lights, dtype=np.float64, input_name="lights")
-        nodes = self.surface.to_nodes(self.surface.to_surface(lights))
-        return interpolate(nodes, self.nodes, self.weights)
-
     def encoded(self, lights):
         """Predict encoded images.
 
@@ -135,7 +92,10 @@ class Decoder:
         ndarray of shape (m, H, W, C), float32
             Encoded as by :func:`~sklrelight.metrics.encode_display`; not negative.
         """
-        factors = self.factors(lights).astype(np.float32)
+        lights = check_array(lights, dtype=np.float64, input_name="lights")
+        points = self.surface.to_nodes(self.surface.to_surface(lights))
+        # Factors of a constant and of each code / 255, which depend on the light alone.
+        factors = interpolate(points, self.nodes, self.weights).astype(np.float32)
         codes = self.codes.reshape(len(self.codes), -1).T.astype(np.float32) / 255
         images = np.empty((len(factors), *self.image_shape, factors.shape[2]), np.float32)
         for image, factor in zip(images, factors, strict=True):

@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy.stats import entropy
-from sklearn.utils import gen_batches
+from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
@@ -151,10 +151,7 @@ def _training_lights(relighter, lights):
         lights = getattr(relighter, "lights_", None)
         if lights is None:
             raise ValueError(f"this {type(relighter).__name__} does not know the lights it was fitted to: pass lights=")
-    lights = np.asarray(lights, np.float64)
-    if lights.ndim != 2 or not len(lights) or not np.isfinite(lights).all():
-        raise ValueError(f"lights of shape {lights.shape}: wanted (n_lights, d), one at least, and finite")
-    return lights
+    return check_array(lights, dtype=np.float64, input_name="lights")
 
 
 def _check_parameters(white, psnr, n_lights, max_size):

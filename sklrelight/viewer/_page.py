@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import re
 import zlib
 from importlib import metadata
 from importlib.resources import files
@@ -198,13 +199,8 @@ def _make(relighter, lights, images, title, distillation):
         "codes": _base64(planes),
         "scripts": "\n".join(_read(name) for name in _SCRIPTS),
     }
-    # The template is cut before anything is put in: a part may hold what looks like a mark of the template.
-    pieces = _read("page.html").split("{{")
-    page = [pieces[0]]
-    for piece in pieces[1:]:
-        name, rest = piece.split("}}", 1)
-        page += [parts[name], rest]
-    return decoder, "".join(page)
+    # In one pass: a part may hold what looks like a mark of the template.
+    return decoder, re.sub(r"{{(\w+)}}", lambda mark: parts[mark[1]], _read("page.html"))
 
 
 def pack_codes(codes):

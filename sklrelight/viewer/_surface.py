@@ -5,7 +5,7 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from scipy.spatial import ConvexHull, QhullError
+from scipy.spatial import ConvexHull, Delaunay, QhullError
 from scipy.stats import qmc
 
 from ..interpolation._directions import are_directions, normalize
@@ -204,10 +204,7 @@ class LightSurface:
             return border
         low, high = self.hull.min(axis=0), self.hull.max(axis=0)
         points = low + (high - low) * qmc.Halton(2, scramble=False).random(_N_CANDIDATES)
-        edges = np.diff(corners, axis=0)
-        offsets = points[:, None] - corners[:-1]
-        inside = (edges[:, 0] * offsets[..., 1] - edges[:, 1] * offsets[..., 0] >= 0).all(axis=1)
-        return np.vstack([points[inside], border])
+        return np.vstack([points[Delaunay(self.hull).find_simplex(points) >= 0], border])
 
 
 def farthest_points(nodes, n_points):
