@@ -136,7 +136,7 @@ def test_harmonics_are_orthonormal_over_the_hemisphere():
     z, phi = (grid.ravel() for grid in np.meshgrid(height, azimuth, indexing="ij"))
     lights = np.column_stack([np.sqrt(1 - z**2) * np.cos(phi), np.sqrt(1 - z**2) * np.sin(phi), z])
     solid_angles = np.repeat(node_weights / 2, 16) * 2 * np.pi / 16
-    harmonics = HemisphericalHarmonics(order=3).fit(lights, np.zeros(len(lights)))._basis(lights)
+    harmonics = HemisphericalHarmonics(order=3).fit(lights, np.zeros(len(lights)))._weights(lights)
     np.testing.assert_allclose(harmonics.T @ (solid_angles[:, None] * harmonics), np.eye(16), atol=1e-10)
 
 
@@ -144,7 +144,7 @@ def test_first_harmonics_are_those_of_the_paper():
     # Written out for cos(theta) = z; SciPy's Legendre functions have the sign (-1)^m.
     light = np.array([[0.48, 0.36, 0.8]])
     z, phi = 0.8, np.arctan2(0.36, 0.48)
-    harmonics = HemisphericalHarmonics(order=1).fit(light, [1.0])._basis(light)[0]
+    harmonics = HemisphericalHarmonics(order=1).fit(light, [1.0])._weights(light)[0]
     slope = np.sqrt(3 / (2 * np.pi)) * 2 * np.sqrt(z - z**2)
     expected = [
         1 / np.sqrt(2 * np.pi),
@@ -159,7 +159,7 @@ def test_first_harmonics_are_those_of_the_paper():
 def test_what_harmonics_span_is_reproduced(rng, order, n_coefficients):
     lights, asked = directions(rng, 60), directions(rng, 10)
     coefficients = rng.normal(size=(n_coefficients, 3))
-    basis = HemisphericalHarmonics(order=order).fit(lights, np.zeros(60))._basis
+    basis = HemisphericalHarmonics(order=order).fit(lights, np.zeros(60))._weights
     model = HemisphericalHarmonics(order=order).fit(lights, basis(lights) @ coefficients)
     np.testing.assert_allclose(model.coefficients_, coefficients, atol=1e-8)
     np.testing.assert_allclose(model.predict(asked), basis(asked) @ coefficients, atol=1e-8)

@@ -229,7 +229,7 @@ def test_masked_pixels_reach_no_error(rng):
     assert masked.leave_one_out_error_ == pytest.approx(clean.leave_one_out_error_)
     assert RBFInterpolation().fit(lights, junk).leave_one_out_error_ > 2 * masked.leave_one_out_error_
     relit = Relighter(RBFInterpolation(), check_inverse=False).fit(lights, junk, pixel_weight=mask)
-    assert relit.regressor_.leave_one_out_error_ < 0.5
+    assert relit.regressor_.members_[0].leave_one_out_error_ < 0.5
     assert not relit.predict(lights)[:, ~mask].any()
 
 

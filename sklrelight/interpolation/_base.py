@@ -5,7 +5,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from ..utils import DocumentedEstimator, VersionedState, check_finite, check_magnitude, naming
+from ..utils import DocumentedEstimator, VersionedState, check_finite, check_lights, check_magnitude, naming
 
 __all__ = ["LightRegressor", "combine"]
 
@@ -16,6 +16,9 @@ _BLOCK_VALUES = 2**24
 class LightRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Base class of the models over the lights. It checks what `fit` is given.
 
+    A subclass defines `_weights`, which computes what the fitted photographs or coefficients are weighted with to
+    predict photographs for lights that have been checked, or its own `predict`.
+
     Attributes
     ----------
     n_features_in_ : int
@@ -25,13 +28,33 @@ class LightRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Regr
         Column names of the lights. Defined only if all of them are strings.
     """
 
-    # Name of the attribute that `fit` sets last.
-    _fitted_attribute = "images_"
+    # Name of the attribute that `fit` sets last, of which predictions are weighted sums.
+    _summed = "images_"
 
     def __sklearn_is_fitted__(self):
         # scikit-learn would take any attribute that ends in an underscore for a sign, and a `fit` that refuses its
         # arguments may leave `n_features_in_` behind.
-        return hasattr(self, self._fitted_attribute)
+        return hasattr(self, self._summed)
+
+    def predict(self, X):
+        """Predict photographs.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_light_features)
+            Lights.
+
+        Returns
+        -------
+        images : ndarray of shape (m, ...)
+            Predicted photographs: float32 if the training photographs are float32 or float16, else float64.
+
+        Raises
+        ------
+        ValueError
+            If the lights have another width than in `fit`, or are not finite.
+        """
+        return combine(self._weights(check_lights(self, X)), getattr(self, self._summed))
 
     def _check_training(self, X, y):
         """Return the lights in float64, and the photographs in their own type."""

@@ -18,10 +18,10 @@ class BasisRegressor(LightRegressor):
     """Base class of the models that keep a few coefficients for each pixel instead of the photographs.
 
     A subclass defines `_fit_coordinates`, which checks the training lights and determines their coordinates, and
-    `_basis`, which evaluates the basis functions at lights.
+    `_weights`, which evaluates the basis functions at lights.
     """
 
-    _fitted_attribute = "coefficients_"
+    _summed = "coefficients_"
 
     def fit(self, X, y):
         """Fit the coefficients of each value of the photographs.
@@ -47,29 +47,9 @@ class BasisRegressor(LightRegressor):
         """
         X, y = self._check_training(X, y)
         self._fit_coordinates(X)
-        self._solution = _least_squares(self._basis(X))
+        self._solution = _least_squares(self._weights(X))
         self.coefficients_ = combine(self._solution, y)
         return self
-
-    def predict(self, X):
-        """Evaluate the model.
-
-        Parameters
-        ----------
-        X : array-like of shape (m, n_light_features)
-            Lights.
-
-        Returns
-        -------
-        images : ndarray of shape (m, ...)
-            Predicted photographs: float32 if the training photographs are float32 or float16, else float64.
-
-        Raises
-        ------
-        ValueError
-            If the lights have another width than in `fit`, or are not finite.
-        """
-        return combine(self._basis(check_lights(self, X, self._fitted_attribute)), self.coefficients_)
 
     def weights(self, X):
         """Compute the weights of the training photographs in predicted ones.
@@ -84,7 +64,7 @@ class BasisRegressor(LightRegressor):
         weights : ndarray of shape (m, n_lights)
             The weights, of any sign.
         """
-        return self._basis(check_lights(self, X, self._fitted_attribute)) @ self._solution
+        return self._weights(check_lights(self, X)) @ self._solution
 
 
 def _least_squares(basis):
@@ -167,7 +147,7 @@ class PolynomialTextureMap(BasisRegressor):
         self.directions_, self.center_, self.axes_ = False, subspace.center, np.zeros((2, width))
         self.axes_[: subspace.rank] = subspace.axes / (np.abs(points).max() if points.size else 1)
 
-    def _basis(self, X):
+    def _weights(self, X):
         if self.directions_:
             X = normalize(X)
         u, v = ((X - self.center_) @ self.axes_.T).T
@@ -274,7 +254,7 @@ class HemisphericalHarmonics(BasisRegressor):
             check_above_horizon(normalize(X), type(self).__name__)
         self._order = self.order
 
-    def _basis(self, X):
+    def _weights(self, X):
         height = normalize(X)[:, 2] if X.shape[1] == 3 else np.sqrt((1 - np.square(X).sum(axis=1)).clip(0))
         height = height.clip(0, 1)
         azimuth = np.arctan2(X[:, 1], X[:, 0])

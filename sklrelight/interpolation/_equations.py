@@ -1,13 +1,13 @@
 """The lights as points in the space that they span, and the equations of radial basis functions at these points."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import eigh, qr, solve_triangular
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
+from sklearn.cluster import DBSCAN
 from sklearn.utils import gen_batches
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "Polynomial",
     "inner_products",
     "leave_one_out_matrix",
-    "residual_matrix",
 ]
 
 # Share of the extent of the lights up to which differences count as rounding, of float32 or of printed digits.
@@ -130,14 +129,15 @@ class MergedLights:
 
     groups : ndarray of shape (n,), int
         Index of the merged light to which each light belongs.
-
-    counts : ndarray of shape (n_merged,), int
-        Number of lights in each merged light.
     """
 
     points: np.ndarray
     groups: np.ndarray
-    counts: np.ndarray
+
+    @cached_property
+    def counts(self):
+        """Number of lights in each merged light."""
+        return np.bincount(self.groups)
 
     @classmethod
     def of(cls, points, distance):
@@ -159,17 +159,14 @@ class MergedLights:
         Examples
         --------
         >>> MergedLights.of(np.array([[3.0], [1.0], [3.0]]), 1e-9).groups
-        array([0, 1, 0], dtype=int32)
+        array([0, 1, 0])
         """
-        n = len(points)
         if points.shape[1] == 0:
-            groups = np.zeros(n, np.int32)
+            groups = np.zeros(len(points), int)
         else:
-            pairs = KDTree(points).query_pairs(distance, output_type="ndarray")
-            graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-            groups = connected_components(graph, directed=False)[1]
-        merged = cls(points, groups, np.bincount(groups))
-        return merged if merged.is_trivial else cls(merged.average(points), groups, merged.counts)
+            # With a single light as the core of a cluster, clusters are chains of equal lights.
+            groups = DBSCAN(distance, min_samples=1).fit_predict(points)
+        return cls(cls(points, groups).average(points), groups)
 
     @property
     def is_trivial(self):
@@ -343,19 +340,17 @@ class Equations:
         """Compute rows of the upper left block, of shape (n, n), of the inverse of A, multiplied by `scale`."""
         return (self._vectors[rows] / (self._eigenvalues + smoothing / self.scale)) @ self._vectors.T
 
-    def solution(self, smoothing):
-        """Compute the matrix from photographs to coefficients, of shape (n + rank, n).
-
-        The first n coefficients are those of the kernel values divided by `scale`, the others those of the polynomial.
-        """
+    def residuals(self, smoothing):
+        """Compute the matrix of shape (n, n) from photographs to their leave-one-out errors."""
         dual = self.dual(smoothing)
-        return np.vstack([dual, solve_triangular(self._triangular, self._range.T - self._range_values @ dual)])
+        diagonal = dual.diagonal()
+        return dual / np.where(diagonal == 0, 1, diagonal)[:, None]
 
     def weights(self, lights, smoothings):
         """Compute the weights of the n photographs in predicted ones: for each smoothing, an array of shape (m, n).
 
-        They equal the product of kernel values and polynomial with `solution`, but no matrix of shape (n, n) has to be
-        stored for each smoothing.
+        They equal the product of kernel values and polynomial with the solution of the equations, but no matrix of
+        shape (n, n) has to be stored for each smoothing.
         """
         points = self.points.subspace.project(lights[:, : self.points.n_dimensions])
         values = KERNELS[self.kernel](cdist(points, self.points.merged.points) * self.epsilon) / self.scale
@@ -363,12 +358,6 @@ class Equations:
         rotated = (values - polynomial @ self._range_values) @ self._vectors
         fitted = polynomial @ self._range.T
         return [fitted + (rotated / (self._eigenvalues + s / self.scale)) @ self._vectors.T for s in smoothings]
-
-
-def residual_matrix(dual):
-    """Compute the matrix of shape (n, n) from photographs to their leave-one-out errors."""
-    diagonal = dual.diagonal()
-    return dual / np.where(diagonal == 0, 1, diagonal)[:, None]
 
 
 def inner_products(images, value_weight):

@@ -5,9 +5,9 @@ from scipy.sparse import csr_array
 from scipy.spatial import Delaunay, KDTree, QhullError
 
 from ..utils import check_lights
-from ._base import LightRegressor, combine
+from ._base import LightRegressor
 from ._directions import are_directions, check_above_horizon, normalize
-from ._equations import ROUNDING, AffineSubspace, MergedLights
+from ._equations import ROUNDING, Points
 
 __all__ = ["LinearInterpolation"]
 
@@ -94,38 +94,18 @@ class LinearInterpolation(LightRegressor):
             X = normalize(X)
             check_above_horizon(X, type(self).__name__)
             X = X[:, :2]
-        subspace = AffineSubspace.of(X)
+        points = Points(X)
+        subspace, merged = points.subspace, points.merged
         if subspace.rank > _MAX_RANK:
             raise ValueError(
                 f"the lights X span {subspace.rank} dimensions; LinearInterpolation triangulates up to {_MAX_RANK},"
                 " because a triangulation takes seconds in 7 dimensions and minutes in 10: use RBFInterpolation"
             )
-        merged = MergedLights.of(subspace.project(X), ROUNDING * subspace.spread)
         self.directions_, self.subspace_ = directions, subspace
         self.lights_, self.light_groups_ = merged.points, merged.groups
         self.triangulation_ = self._triangulate(merged.points) if subspace.rank > 1 else None
         self.images_ = merged.average(y)
         return self
-
-    def predict(self, X):
-        """Interpolate photographs.
-
-        Parameters
-        ----------
-        X : array-like of shape (m, n_light_features)
-            Lights.
-
-        Returns
-        -------
-        images : ndarray of shape (m, ...)
-            Predicted photographs: float32 if the training photographs are float32 or float16, else float64.
-
-        Raises
-        ------
-        ValueError
-            If the lights have another width than in `fit`, or are not finite.
-        """
-        return combine(self._merged_weights(X), self.images_)
 
     def weights(self, X):
         """Compute the weights of the training photographs in predicted ones.
@@ -140,11 +120,10 @@ class LinearInterpolation(LightRegressor):
         weights : ndarray of shape (m, n_lights)
             The weights. They are not negative, and their sum is 1 for each light.
         """
-        weights = self._merged_weights(X).toarray()
+        weights = self._weights(check_lights(self, X)).toarray()
         return (weights / np.bincount(self.light_groups_))[:, self.light_groups_]
 
-    def _merged_weights(self, X):
-        X = check_lights(self, X)
+    def _weights(self, X):
         points = self.subspace_.project(normalize(X)[:, :2] if self.directions_ else X)
         if self.triangulation_ is not None:
             corners, shares = self._in_triangles(self.triangulation_, points)

@@ -80,8 +80,7 @@ class NearestPhotograph(LightRegressor):
         ValueError
             If the lights have another width than in `fit`, or are not finite.
         """
-        nearest = self._nearest(X)
-        return self.images_[nearest]
+        return self.images_[self._nearest(X)]
 
     def weights(self, X):
         """Compute the weights of the training photographs in predicted ones.
@@ -96,9 +95,7 @@ class NearestPhotograph(LightRegressor):
         weights : ndarray of shape (m, n_lights)
             1 for the nearest light, 0 for the others.
         """
-        nearest = self._nearest(X)
-        return np.eye(len(self.images_))[nearest]
+        return np.eye(len(self.images_))[self._nearest(X)]
 
     def _nearest(self, X):
-        X = check_lights(self, X)
-        return self.neighbors_.kneighbors(X, return_distance=False)[:, 0]
+        return self.neighbors_.kneighbors(check_lights(self, X), return_distance=False)[:, 0]

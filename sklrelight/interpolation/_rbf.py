@@ -3,13 +3,12 @@
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.spatial.distance import cdist
 from sklearn.utils.validation import check_is_fitted
 
 from ..utils import check_lights, check_pixel_weight
 from ..utils._sklearn_compat import Interval, StrOptions, fit_context
 from ._base import LightRegressor, combine
-from ._equations import KERNELS, SCALE_INVARIANT, Equations, Points, inner_products, residual_matrix
+from ._equations import KERNELS, SCALE_INVARIANT, Equations, Points, inner_products
 
 __all__ = ["RBFInterpolation"]
 
@@ -180,39 +179,12 @@ class RBFInterpolation(LightRegressor):
                 f" in float64 for these {len(points.merged.points)} lights: take a larger smoothing, a larger epsilon"
                 " if the kernel has a width, or another kernel"
             )
-        solution = equations.solution(smoothing)
         # Only means are kept of the photographs of equal lights, so their scatter has to be measured now.
         scatter, images = _scatter(points.merged, y, value_weight), points.merged.average(y)
-        self.kernel_, self.epsilon_, self.smoothing_ = self.kernel, epsilon, smoothing
-        self.n_dimensions_ = points.n_dimensions
-        self.subspace_ = points.subspace
-        self.lights_, self.light_groups_ = points.merged.points, points.merged.groups
-        self._polynomial = equations.polynomial
-        self._kernel_scale = equations.scale
-        self._solution, self._defined = solution, equations.defined
-        self._value_weight, self._scatter = value_weight, scatter
+        self._take_equations(equations)
+        self.smoothing_, self._value_weight, self._scatter = smoothing, value_weight, scatter
         self.images_ = images
         return self
-
-    def predict(self, X):
-        """Interpolate photographs.
-
-        Parameters
-        ----------
-        X : array-like of shape (m, n_light_features)
-            Lights.
-
-        Returns
-        -------
-        images : ndarray of shape (m, ...)
-            Predicted photographs: float32 if the training photographs are float32 or float16, else float64.
-
-        Raises
-        ------
-        ValueError
-            If the lights have another width than in `fit`, or are not finite.
-        """
-        return combine(self._merged_weights(X), self.images_)
 
     def weights(self, X):
         """Compute the weights of the training photographs in predicted ones.
@@ -227,7 +199,7 @@ class RBFInterpolation(LightRegressor):
         weights : ndarray of shape (m, n_lights)
             The weights, of which some are negative. Their sum is 1 for each light.
         """
-        weights = self._merged_weights(X)
+        weights = self._weights(check_lights(self, X))
         return (weights / np.bincount(self.light_groups_))[:, self.light_groups_]
 
     def leave_one_out(self):
@@ -240,19 +212,19 @@ class RBFInterpolation(LightRegressor):
             fitted to the other lights; NaN if these do not determine the polynomial.
         """
         check_is_fitted(self)
-        dual = self._solution[: len(self.lights_)]
-        images = combine(np.eye(len(dual)) - residual_matrix(dual), self.images_)
-        images[~self._defined] = np.nan
+        residuals = self._equations.residuals(self.smoothing_)
+        images = combine(np.eye(len(residuals)) - residuals, self.images_)
+        images[~self._equations.defined] = np.nan
         return images if len(images) == len(self.light_groups_) else images[self.light_groups_]
 
     @property
     def leave_one_out_errors_(self):
         """Squared leave-one-out error of each merged light."""
         check_is_fitted(self)
-        residuals = residual_matrix(self._solution[: len(self.lights_)])
+        residuals = self._equations.residuals(self.smoothing_)
         errors = np.einsum("ij,ij->i", residuals @ inner_products(self.images_, self._value_weight), residuals)
         errors = np.bincount(self.light_groups_) * errors.clip(0) + self._scatter
-        errors[~self._defined] = np.nan
+        errors[~self._equations.defined] = np.nan
         return errors
 
     @property
@@ -260,14 +232,17 @@ class RBFInterpolation(LightRegressor):
         """Relative leave-one-out error over all lights."""
         errors = self.leave_one_out_errors_
         energies = np.bincount(self.light_groups_) * _energies(self.images_, self._value_weight) + self._scatter
-        energy = energies[self._defined].sum()
-        return float(np.sqrt(errors[self._defined].sum() / energy)) if energy > 0 else np.nan
+        energy = energies[self._equations.defined].sum()
+        return float(np.sqrt(np.nansum(errors) / energy)) if energy > 0 else np.nan
 
-    def _merged_weights(self, X):
-        X = check_lights(self, X)
-        points = self.subspace_.project(X[:, : self.n_dimensions_])
-        values = KERNELS[self.kernel_](cdist(points, self.lights_) * self.epsilon_) / self._kernel_scale
-        return np.hstack([values, self._polynomial(points)]) @ self._solution
+    def _take_equations(self, equations):
+        points = equations.points
+        self._equations, self.kernel_, self.epsilon_ = equations, equations.kernel, equations.epsilon
+        self.n_dimensions_, self.subspace_ = points.n_dimensions, points.subspace
+        self.lights_, self.light_groups_ = points.merged.points, points.merged.groups
+
+    def _weights(self, X):
+        return self._equations.weights(X, [self.smoothing_])[0]
 
 
 def _energies(images, value_weight):

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.optimize import nnls
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
 from sklearn.utils import check_random_state, gen_batches
 
 from ..utils import check_finite, check_lights, check_pixel_weight, safe_unit
@@ -229,11 +230,13 @@ class StackedRBFInterpolation(LightRegressor):
         ]
         self.stacking_weights_ = np.stack(stacking_weights)
         self.value_range_ = value_range
-        # The equations of candidates without weight would only make the model larger.
-        self._equations = [
-            equations if self.stacking_weights_[:, :, index].any() else None
-            for index, (equations, _) in enumerate(candidates)
-        ]
+        # Equations, each with the candidates that solve them for some smoothing. Those of candidates without weight
+        # would only make the model larger.
+        used: dict[int, tuple[Equations, list[int]]] = {}
+        for index in np.flatnonzero(self.stacking_weights_.any(axis=(0, 1))).tolist():
+            equations = candidates[index][0]
+            used.setdefault(id(equations), (equations, []))[1].append(index)
+        self._equations = list(used.values())
         self.images_ = y
         return self
 
@@ -280,26 +283,15 @@ class StackedRBFInterpolation(LightRegressor):
         """
         X = check_lights(self, X)
         weights = np.zeros((*self.stacking_weights_.shape[:2], len(X), len(self.images_)))
-        for equations, used in self._used_equations():
+        for equations, used in self._equations:
             merged = equations.points.merged
             smoothings = [self.candidates_[index]["smoothing"] for index in used]
             for index, own in zip(used, equations.weights(X, smoothings), strict=True):
                 # This is the product with `merged.averaging`, a matrix that is large for many lights.
-                self._add_candidate(weights, index, (own * (1 / merged.counts))[:, merged.groups])
+                own_of_all = (own * (1 / merged.counts))[:, merged.groups]
+                for cluster, curve in np.argwhere(self.stacking_weights_[:, :, index]):
+                    weights[cluster, curve] += self.stacking_weights_[cluster, curve, index] * own_of_all
         return weights
-
-    def _used_equations(self):
-        """List the equations, each with the indices of the candidates that solve them for some smoothing."""
-        used: dict[int, tuple[Equations, list[int]]] = {}
-        for index, equations in enumerate(self._equations):
-            if equations is not None:
-                used.setdefault(id(equations), (equations, []))[1].append(index)
-        return list(used.values())
-
-    def _add_candidate(self, weights, index, own):
-        """Add a candidate's weights of the photographs to those of all means in which it takes part."""
-        for cluster, curve in np.argwhere(self.stacking_weights_[:, :, index]):
-            weights[cluster, curve] += self.stacking_weights_[cluster, curve, index] * own
 
 
 def mix(parts, labels, weights, shares, value_range, dtype):
@@ -455,15 +447,11 @@ def _cluster_pixels(columns, weighted, n_clusters, random):
     sample = features(random.permutation(weighted)[:_CLUSTERED_PIXELS])
     if (sample == sample[0]).all():
         return np.zeros(n_pixels, np.int32)
-    n_components = min(_N_COMPONENTS, *sample.shape)
-    reduction = PCA(n_components, svd_solver="covariance_eigh") if sample.shape[1] > n_components else None
-    if reduction is not None:
-        sample = reduction.fit_transform(sample)
-    clustering = MiniBatchKMeans(n_clusters, n_init=1, random_state=random).fit(sample)
+    reduction = PCA(min(_N_COMPONENTS, *sample.shape), svd_solver="covariance_eigh")
+    clustering = make_pipeline(reduction, MiniBatchKMeans(n_clusters, n_init=1, random_state=random)).fit(sample)
     labels = np.empty(n_pixels, np.int32)
     for block in gen_batches(n_pixels, max(1, _BLOCK_VALUES // (len(lights) * n_channels))):
-        some = features(np.arange(n_pixels)[block])
-        labels[block] = clustering.predict(some if reduction is None else reduction.transform(some))
+        labels[block] = clustering.predict(features(np.arange(n_pixels)[block]))
     return labels
 
 

@@ -121,7 +121,7 @@ class StreamedInterpolation:
             if has_clusters:
                 images[:, pixels] = mix(parts, labels[pixels], weights, shares, model.value_range_, np.float32)
             else:
-                images[:, pixels] = sum(_weighted_sums(weights[:, rows], values) for rows, values in parts)
+                images[:, pixels] = sum(np.tensordot(weights[:, rows], values, 1) for rows, values in parts)
         return images.reshape(len(lights), *stack.shape[1:])
 
     def _find_clusters(self, random_state):
@@ -138,8 +138,3 @@ class StreamedInterpolation:
             table = self.stack.read(rows, pixels).swapaxes(0, 1).reshape(-1, len(means[0]))
             clusters[pixels] = found[pairwise_distances_argmin(table, np.array(means))]
         return clusters
-
-
-def _weighted_sums(weights, values):
-    """Sum photographs of shape (n, n_pixels, n_channels) with weights of shape (m, n)."""
-    return (weights @ values.reshape(len(values), -1)).reshape(len(weights), *values.shape[1:])

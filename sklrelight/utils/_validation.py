@@ -123,7 +123,7 @@ def check_finite(predicted):
         )
 
 
-def check_lights(model, X, fitted_attribute="images_"):
+def check_lights(model, X):
     """Check the lights for which a fitted model is to predict photographs.
 
     Parameters
@@ -133,9 +133,6 @@ def check_lights(model, X, fitted_attribute="images_"):
 
     X : array-like of shape (m, n_light_features)
         Lights.
-
-    fitted_attribute : str, default="images_"
-        Attribute that tells whether the model is fitted.
 
     Returns
     -------
@@ -150,7 +147,7 @@ def check_lights(model, X, fitted_attribute="images_"):
     ValueError
         If the lights have another width than in `fit`, are not finite or exceed 1e50 in magnitude.
     """
-    check_is_fitted(model, fitted_attribute)
+    check_is_fitted(model)
     with naming("X"):
         X = validate_data(model, X, dtype=np.float64, reset=False)
     check_magnitude(X, "X")
