@@ -20,6 +20,7 @@ from sklrelight.interpolation import (
     RBFInterpolation,
     StackedRBFInterpolation,
 )
+from sklrelight.interpolation._equations import Equations
 
 LOAD_AND_PREDICT = """
 import sys
@@ -65,8 +66,9 @@ def needed_bytes(relighter):
             parts.append(member)
     for part in parts:
         arrays = [getattr(part, name, None) for name in ("images_", "coefficients_", "_solution", "clusters_")]
-        # The equations of a mean of interpolations: two matrices of the number of lights for each kernel.
-        different = {id(e): e for e in getattr(part, "_equations", []) if e is not None}.values()
+        # The equations: two matrices of the number of lights for each kernel. A mean of interpolations has several.
+        equations = getattr(part, "_equations", [])
+        different = [equations] if isinstance(equations, Equations) else [own for own, _ in equations]
         arrays += [array for e in different for array in (e._vectors, e._range, e._range_values)]
         needed += sum(array.nbytes for array in arrays if array is not None)
     return needed

@@ -412,7 +412,11 @@ NESTED = json.loads("[" * 300 + "]" * 300)
         (lie(*BLEND, "weights_", value=None), "there is not a weight for each cluster"),
         (lie(*BLEND, "weights_", value="A"), "no order in memory"),
         (lie(*STACKED_STATE, "candidates_", value=lambda c: c * 2), "n_candidates is"),
-        (lie(*STACKED_STATE, "_equations", "numbers", 0, value=1000), "equations that there are not"),
+        (lie(*STACKED_STATE, "_equations", 0, 1, 0, value=1000), "out of its range"),
+        (
+            lie(*STACKED_STATE, "_equations", 0, 1, value=lambda indices: indices * 2),
+            "without equations, or with several",
+        ),
         (lie(*STEPS, 0, 0, value="a__b"), "there are steps of the names"),
         (lie(*STEPS, 0, 0, value="mlp"), "there are steps of the names"),
         (lie(*STEPS, value=lambda steps: steps[:1]), "the steps are neither"),

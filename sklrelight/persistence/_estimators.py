@@ -6,6 +6,7 @@ from numbers import Real
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .. import interpolation
 from ..interpolation._streamed import StreamedInterpolation
 from ..utils._sklearn_compat import validate_parameter_constraints
 from ._schema import Kind, Record, check, take_fields
@@ -20,14 +21,7 @@ _NUMBERS = [np.dtype(character).name for character in "?bBhHiIqQefd"]
 # Paths on the machine that fitted the model concern nobody else, and have no part in predicting.
 _LEFT_OUT = {"checkpoint", "memory"}
 
-INTERPOLATIONS = (
-    "HemisphericalHarmonics",
-    "LinearInterpolation",
-    "NearestPhotograph",
-    "PolynomialTextureMap",
-    "RBFInterpolation",
-    "StackedRBFInterpolation",
-)
+INTERPOLATIONS = tuple(interpolation.__all__)
 STEPS = ("PixelLightFeaturizer", "RelightingMLPRegressor", *INTERPOLATIONS)
 REGRESSORS = ("Pipeline", "RelightingMLPRegressor", *INTERPOLATIONS)
 # Classes of the estimators that a parameter of some name may hold.

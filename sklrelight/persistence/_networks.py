@@ -134,23 +134,15 @@ def _make_history(read):
     return history
 
 
-_HISTORY = Made(
-    Record(
-        SimpleNamespace,
-        n_epochs=Integer(0, lambda n: max(_MOST_EPOCHS, n.n_bytes // _BYTES_OF_EPOCH), size="n_epochs"),
-        columns=ListOf(
-            Inner(
-                Record(
-                    SimpleNamespace,
-                    name=Text(),
-                    rows=Array(("n_rows",), _INT64, least=0, most=lambda n: n.n_epochs - 1),
-                    values=Array(("n_rows",), _COLUMN_TYPES.values(), nan=True),
-                ),
-                "n_epochs",
-            ),
-            most=256,
-        ),
-    ),
-    take=_take_columns,
-    make=_make_history,
+_COLUMN = Record(
+    SimpleNamespace,
+    name=Text(),
+    rows=Array(("n_rows",), _INT64, least=0, most=lambda n: n.n_epochs - 1),
+    values=Array(("n_rows",), _COLUMN_TYPES.values(), nan=True),
 )
+_COLUMNS = Record(
+    SimpleNamespace,
+    n_epochs=Integer(0, lambda n: max(_MOST_EPOCHS, n.n_bytes // _BYTES_OF_EPOCH), size="n_epochs"),
+    columns=ListOf(Inner(_COLUMN, "n_epochs"), most=256),
+)
+_HISTORY = Made(_COLUMNS, take=_take_columns, make=_make_history)

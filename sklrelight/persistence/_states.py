@@ -96,10 +96,6 @@ def _n_free(n):
     return n.n_merged - n.n_combinations
 
 
-def _count_lights(merged, n):
-    vars(merged)["counts"] = np.bincount(merged.groups)
-
-
 _EQUATIONS = Record(
     Equations,
     kernel=Text(KERNELS),
@@ -109,7 +105,7 @@ _EQUATIONS = Record(
         Points,
         n_dimensions=Integer(1, "width", size="span"),
         subspace=_SUBSPACE,
-        merged=Record(MergedLights, _count_lights, points=_POINTS, groups=_GROUPS),
+        merged=Record(MergedLights, points=_POINTS, groups=_GROUPS),
     ),
     polynomial=_POLYNOMIAL,
     _range=Array(("n_merged", "n_combinations")),
@@ -180,54 +176,33 @@ declare(
     _solution=Array((6, "n_lights")),
     coefficients_=Array((6, "target"), FLOATS),
 )
+
+
 declare(
     RBFInterpolation,
+    lambda model, n: model._take_equations(model._equations),
     **_WIDTH,
-    kernel_=Text(KERNELS),
-    epsilon_=Number(0),
+    _equations=_EQUATIONS,
     smoothing_=Number(0),
-    n_dimensions_=Integer(1, "width", size="span"),
-    subspace_=_SUBSPACE,
-    lights_=_POINTS,
-    light_groups_=_GROUPS,
     images_=_MERGED_IMAGES,
-    _polynomial=_POLYNOMIAL,
-    _kernel_scale=Number(_TINY),
-    _solution=Array((lambda n: n.n_merged + n.n_combinations, "n_merged")),
-    _defined=Array(("n_merged",), BOOL),
     _value_weight=Optional(Array((lambda n: math.prod(n.target),), FLOATS)),
     _scatter=Array(("n_merged",)),
 )
 
 
-def _number_equations(equations):
-    """From the equations of each candidate, which several share, to the different ones and their numbers."""
-    different = {id(own): own for own in equations if own is not None}
-    numbers = {key: number for number, key in enumerate(different)}
-    own_numbers = [-1 if own is None else numbers[id(own)] for own in equations]
-    return SimpleNamespace(different=list(different.values()), numbers=own_numbers)
-
-
-def _share_equations(read):
-    check(max(read.numbers, default=-1) < len(read.different), "a candidate has equations that there are not")
-    return [None if number < 0 else read.different[number] for number in read.numbers]
-
-
 def _check_stacked(model, n):
     # The weights of all photographs are computed for each cluster.
     check(0 < n.n_clusters <= max(1, model.clusters_.size), f"there are {n.n_clusters} clusters")
-    unused = [own is None for own in model._equations]
-    check(not model.stacking_weights_[:, :, unused].any(), "there is weight on a candidate without equations")
+    used = [index for _, indices in model._equations for index in indices]
+    unused = np.delete(model.stacking_weights_, used, axis=2)
+    single = not unused.any() and len(set(used)) == len(used)
+    check(single, "there is weight on a candidate without equations, or with several")
 
 
 _CANDIDATE = Record(
     SimpleNamespace, kernel=Text(KERNELS), epsilon=Number(0), smoothing=Number(0), n_dimensions=Integer(1, "width")
 )
-_NUMBERED_EQUATIONS = Record(
-    SimpleNamespace,
-    different=ListOf(Inner(_EQUATIONS, "width", "n_lights")),
-    numbers=ListOf(Integer(-1), size="n_candidates"),
-)
+_INDICES = ListOf(Integer(0, lambda n: n.n_candidates - 1))
 declare(
     StackedRBFInterpolation,
     _check_stacked,
@@ -237,7 +212,7 @@ declare(
     clusters_=Array((lambda n: n.target[:2],), INDICES, least=0, most=lambda n: n.n_clusters - 1),
     value_range_=TupleOf(Number(-FLOAT64_SAFE, FLOAT64_SAFE, size="value_min"), Number("value_min", FLOAT64_SAFE)),
     candidates_=ListOf(Made(_CANDIDATE, take=lambda own: SimpleNamespace(**own), make=vars), size="n_candidates"),
-    _equations=Made(_NUMBERED_EQUATIONS, take=_number_equations, make=_share_equations),
+    _equations=ListOf(TupleOf(Inner(_EQUATIONS, "width", "n_lights"), _INDICES)),
 )
 
 
