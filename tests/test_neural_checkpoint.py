@@ -28,7 +28,7 @@ from sklrelight.neural import (
     _net,
     fit_side_by_side,
 )
-from sklrelight.neural._checkpoint import FitCheckpoint, array_digest
+from sklrelight.neural._checkpoint import FitCheckpoint, array_digest, fit_fingerprint
 
 # Three epochs of 1,920 observations, in 28 batches each, the last one of 30.
 SMALL = {"hidden_layer_sizes": (16, 16), "batch_size": 70, "max_observations": 3 * 1920, "random_state": 0}
@@ -527,6 +527,12 @@ class TestRefusing:
         assert checkpoint.state == {"number": 1}
         checkpoint.close()
         assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_array_among_the_parameters_is_told_by_its_values():
+    one, same, other = (fit_fingerprint({"sizes": np.array(values)}, {}) for values in ([1, 2], [1, 2], [2, 1]))
+    assert one == same
+    assert one != other
 
 
 class TestDigest:

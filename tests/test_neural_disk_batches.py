@@ -130,6 +130,31 @@ def test_moments_are_those_of_the_photographs(tmp_path):
     few = StackObservations(lights, pixels, ImageStack(tmp_path / "stack.npy"), (60, 90), pixel_weight=weight)
     inside = images.reshape(40, -1, 3)[:, :100]
     assert np.allclose(few.target_moments(), (inside.mean(), inside.std()), rtol=0.02)
+    dark = StackObservations(lights, pixels, ImageStack(tmp_path / "stack.npy"), (60, 90), saturation=0.5)
+    below = images[images < 0.5]
+    assert np.allclose(dark.target_moments(), (below.mean(), below.std()), rtol=0.02)
+
+
+@pytest.mark.parametrize(("saturation", "expected"), [(None, (0.25, 1.0)), (0.2, (0.0, 1.0))])
+def test_values_without_spread_have_the_deviation_1(tmp_path, saturation, expected):
+    np.save(tmp_path / "stack.npy", np.full((3, 4, 5, 3), 0.25, np.float32))
+    stack = ImageStack(tmp_path / "stack.npy")
+    observations = StackObservations(torch.zeros(3, 1), torch.zeros(20, 1), stack, (4, 5), saturation=saturation)
+    assert observations.target_moments() == pytest.approx(expected)
+
+
+def test_a_chunk_of_a_file_is_one_tile(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    images = np.random.default_rng(0).random((3, 8, 10, 3)).astype(np.float32)
+    with h5py.File(tmp_path / "stack.h5", "w") as file:
+        file.create_dataset("images", data=images, chunks=(1, 4, 10, 3))
+    with h5py.File(tmp_path / "stack.h5") as file:
+        stack = ImageStack(file["images"])
+        observations = StackObservations(torch.zeros(3, 1), torch.zeros(80, 1), stack, (8, 10))
+        tiles = _disk_batches.Tiles(observations)
+        assert tiles.ends.tolist() == [40, 80]
+        drawn = torch.cat([y for _, y in TrainingBatches(observations, 50)])
+        assert torch.equal(drawn.sort(dim=0).values, torch.from_numpy(images.reshape(-1, 3)).sort(dim=0).values)
 
 
 def test_windows_are_refused(tmp_path):

@@ -1,5 +1,6 @@
 """Fits beside others: what a fit depends on and leaves behind, and the members of an ensemble, trained side by side."""
 
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -181,11 +182,8 @@ class TestSideBySide:
     @pytest.mark.parametrize("number", [1, 2])
     def test_ctrl_c_reaches_all_that_run_and_no_other_begins(self, capture, training_at, n_threads, number):
         n_threads(number)
-
-        def interrupt():
-            raise KeyboardInterrupt
-
-        training_at(15, interrupt)
+        # The main thread is given the signal; with two at a time, it waits.
+        training_at(15, lambda: signal.raise_signal(signal.SIGINT))
         members = [RelightingMLPRegressor(**{**SMALL, "max_observations": 10**9}) for _ in range(4)]
         with pytest.raises(KeyboardInterrupt):
             fit_side_by_side([lambda member=member: member.fit(*capture) for member in members])
@@ -193,6 +191,7 @@ class TestSideBySide:
             assert member.interrupted_
             assert np.isfinite(member.predict(capture[0])).all()
         assert not any(hasattr(member, "net_") for member in members[number:])
+        assert torch.get_num_threads() == number
 
     @pytest.mark.parametrize("failing", [0, 1])
     def test_an_error_in_one_ends_the_others_and_is_the_one_that_is_raised(self, capture, n_threads, failing):
