@@ -208,10 +208,18 @@ def main(arguments=None):
     )
     choices = [model for model in MODELS if model != TO_THE_END]
     models = [model for model in choices if model != IN_FLOAT32]
-    parser.add_argument("--sets", nargs="+", default=["all"], metavar="SET", help=f"of {', '.join([*GROUPS, *SETS])}")
-    parser.add_argument("--models", nargs="+", default=models, choices=choices, metavar="MODEL", help="to measure")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED", help="of splits and models")
-    parser.add_argument("--lights", nargs="+", type=int, help="numbers to train on, in place of the sets' own")
+    parser.add_argument(
+        "--sets", nargs="+", default=["all"], metavar="SET", help=f"captures: {', '.join([*GROUPS, *SETS])}"
+    )
+    parser.add_argument(
+        "--models", nargs="+", default=models, choices=choices, metavar="MODEL", help="models to measure"
+    )
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED", help="seeds of splits and models"
+    )
+    parser.add_argument(
+        "--lights", nargs="+", type=int, help="numbers of lights to train on, in place of the sets' own"
+    )
     parser.add_argument(
         "--data",
         type=Path,
