@@ -1,12 +1,14 @@
 """The DiLiGenT layout, NumPy archives and light-transport matrices: small ones, whole and damaged."""
 
 import re
+from inspect import signature
 
 import numpy as np
 import pytest
 from capture_files import directions, pixels, write_capture, write_image, write_ltm
 
-from sklrelight.datasets import load_diligent, load_ltm, load_npz
+from sklrelight.datasets import load_diligent, load_ltm, load_npz, load_rti
+from sklrelight.datasets._formats.photographs import load_photographs
 
 h5py = pytest.importorskip("h5py")
 
@@ -38,9 +40,18 @@ def test_diligent(diligent):
     np.testing.assert_allclose(capture.light_intensities, intensities)
     assert np.count_nonzero(capture.mask) == 12
     assert capture.bit_depth == 16
+    with pytest.raises(TypeError, match="'normalise'"):
+        load_diligent(folder, normalise=False)
     plain = load_diligent(folder, divide_intensities=False, mask=None)
     np.testing.assert_allclose(plain.images, images, rtol=1e-6)
     assert plain.mask is None
+
+
+def test_diligent_has_the_defaults_of_rti():
+    own, public = (signature(load).parameters for load in (load_photographs, load_rti))
+    shared = own.keys() & public.keys() - {"folder"}
+    assert len(shared) == 11
+    assert all(own[name].default == public[name].default for name in shared)
 
 
 @pytest.mark.parametrize(
@@ -120,9 +131,9 @@ def test_npz_with_other_names_crop_and_mask(tmp_path):
         ({"images": np.ones((3, 2, 2, 4)), "lights": np.ones((3, 2))}, {}, "has shape (3, 2, 2, 4)"),
         ({"images": np.ones((3, 2, 2), int), "lights": np.ones((3, 2))}, {}, "has type int64"),
         ({"images": np.ones((2, 2, 3)).T, "lights": np.ones((3, 2))}, {}, "Fortran order"),
-        ({"images": np.ones((3, 2, 2)), "lights": np.ones((2, 2))}, {}, "'lights' has shape (2, 2)"),
-        ({"images": np.ones((3, 2, 2)), "lights": np.ones(3)}, {}, "wanted (3, d) numbers"),
-        ({"images": np.ones((3, 2, 2)), "lights": np.full((3, 2), np.nan)}, {}, "'lights' is not finite in row 0"),
+        ({"images": np.ones((3, 2, 2)), "lights": np.ones((2, 2))}, {}, "inconsistent numbers of samples: [2, 3]"),
+        ({"images": np.ones((3, 2, 2)), "lights": np.ones(3)}, {}, "Expected 2D array, got 1D array"),
+        ({"images": np.ones((3, 2, 2)), "lights": np.full((3, 2), np.nan)}, {}, "contains NaN"),
         ({"images": np.full((3, 2, 2), np.inf), "lights": np.ones((3, 2))}, {}, "image 0 of 'images': 4 values"),
         ({"images": np.ones((3, 2, 2)), "lights": np.array([None])}, {}, "its array 'lights' cannot be read"),
     ],

@@ -102,8 +102,8 @@ def test_every_pixel_can_become_a_light():
         (np.ones((4, 8)), 2.0, "n_lights=2.0"),
         (np.ones((4, 8, 4)), 2, "image has shape (4, 8, 4)"),
         (np.zeros((4, 8)), 2, "image is black"),
-        (-np.eye(4), 2, "4 values that are negative or not finite, the first at row 0, column 0"),
-        (np.full((4, 8, 3), np.nan), 2, "96 values that are negative or not finite"),
+        (-np.eye(4), 2, "image: 4 values are negative or not finite, the first at row 0, column 0"),
+        (np.full((4, 8, 3), np.nan), 2, "96 values are negative or not finite"),
     ],
 )
 def test_maps_that_are_refused(image, n, message):

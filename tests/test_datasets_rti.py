@@ -221,9 +221,9 @@ def test_a_file_that_is_no_image_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (pixels(n=1, height=6)[0], "height, width 6 x 7, wanted 5 x 7 as in "),
-        (pixels(n=1, channels=0)[0], "channels 1, wanted 3 as in "),
-        (pixels(n=1, dtype=np.uint16)[0], "type uint16, wanted uint8 as in "),
+        (pixels(n=1, height=6)[0], "uint8 of shape (6, 7, 3), wanted uint8 of shape (5, 7, 3) as in "),
+        (pixels(n=1, channels=0)[0], "uint8 of shape (5, 7), wanted uint8 of shape (5, 7, 3) as in "),
+        (pixels(n=1, dtype=np.uint16)[0], "uint16 of shape (5, 7, 3), wanted uint8 of shape (5, 7, 3) as in "),
     ],
 )
 def test_photographs_unlike_the_first_are_named(tmp_path, other, message):

@@ -84,11 +84,13 @@ def test_after_an_error_no_more_images_are_begun():
 
     def read(index):
         begun.append(index)
+        time.sleep(0.01)
         raise ValueError(f"image {index}")
 
     with pytest.raises(ValueError, match="image 0"):
         fill_array(read, 10_000, (2, 2), n_jobs=2)
-    assert len(begun) <= 2
+    # Those that are begun before the error is noticed.
+    assert len(begun) < 100
 
 
 @pytest.mark.parametrize("shape", [(12, 18), (13, 19, 3)])

@@ -89,7 +89,7 @@ def test_hdr_over_all_magnitudes(tmp_path):
         ("a.png", RADIANCE, {"exposure": np.nan}, "exposure=nan, wanted a number of stops"),
         ("a.png", RADIANCE[..., :2], {}, "image has shape (12, 16, 2), wanted (height, width, 3)"),
         ("a.png", RADIANCE[0, 0], {}, "image has shape (3,)"),
-        ("a.png", np.where(RADIANCE > 0.999, np.nan, RADIANCE), {}, "image is not finite at row"),
+        ("a.png", np.where(RADIANCE > 0.999, np.nan, RADIANCE), {}, "values are not finite, the first at row"),
         ("a.exr", RADIANCE * 1e6, {}, "more than a half holds (65504): bit_depth=32"),
     ],
 )
@@ -148,7 +148,11 @@ def test_stacks_that_cannot_be_written_leave_nothing(tmp_path):
         (np.full((2, 3, 4), 5.0), {}, "images[0] reaches 5 at exposure=0 and would be clipped at 1: pass exposure=-3"),
         (np.ones((3, 3, 4)), {}, "lights has shape (2, 3), wanted (3, 3)"),
         (np.ones((2, 3)), {}, "images has shape (2, 3), wanted (n_lights, height, width, 3)"),
-        (np.stack([np.ones((3, 4)), np.full((3, 4), np.inf)]), {}, "images[1] is not finite at row 0, column 0"),
+        (
+            np.stack([np.ones((3, 4)), np.full((3, 4), np.inf)]),
+            {},
+            "images[1]: 12 values are not finite, the first at row 0, column 0",
+        ),
         (np.ones((2, 3, 4)), {"file_format": "jpg"}, "Cannot write the format '.jpg'"),
     ]:
         with pytest.raises(ValueError, match=re.escape(message)):

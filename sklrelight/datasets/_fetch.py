@@ -8,8 +8,6 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..utils import import_extra
-from ._formats.codecs import read_file
-from ._formats.lp import read_lp
 from ._formats.ltm import load_ltm
 from ._formats.rti import load_rti
 
@@ -310,7 +308,3 @@ def _refuse_wrong_type(path, suffix):
             h5py.File(path, "r").close()
         except OSError as error:
             raise ValueError(f"it is no MATLAB v7.3 (HDF5) file, or cut: {error}") from error
-    elif suffix == ".lp":
-        read_lp(path)
-    elif suffix == ".jpg":
-        read_file(path)

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..utils import check_numbers
+from ._formats.images import check_image_shape, check_values
 
 __all__ = ["environment_to_lights", "lights_from_sphere", "sun_to_direction"]
 
@@ -50,10 +51,7 @@ def lights_from_sphere(images, circle):
     array([[0.866, 0.   , 0.5  ]])
     """
     images = np.asarray(images)
-    if images.ndim not in (3, 4) or 0 in images.shape:
-        raise ValueError(
-            f"images has shape {images.shape}, wanted (n_lights, height, width, 3) or (n_lights, height, width)"
-        )
+    check_image_shape(images.shape, "images", "n_lights, height, width")
     height, width = images.shape[1:3]
     centre_column, centre_row, radius = _check_circle(circle, height, width)
     rows, columns = np.mgrid[0:height, 0:width]
@@ -192,15 +190,8 @@ def environment_to_lights(image, n_lights, *, rotation=0.0):
 
 def _check_map(image):
     image = check_numbers(image, "image").astype(np.float64)
-    if image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)) or image.size == 0:
-        raise ValueError(f"image has shape {image.shape}, wanted (height, width, 3) or (height, width)")
-    bad = ~(np.isfinite(image) & (image >= 0))
-    if bad.any():
-        row, column = (int(index) for index in np.argwhere(bad)[0][:2])
-        raise ValueError(
-            f"image holds {np.count_nonzero(bad)} values that are negative or not finite, the first at row {row}, "
-            f"column {column}"
-        )
+    check_image_shape(image.shape, "image")
+    check_values(np.isfinite(image) & (image >= 0), "image", "negative or not finite")
     if not image.any():
         raise ValueError("image is black everywhere, wanted an environment that gives light")
     return image

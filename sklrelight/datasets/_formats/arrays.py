@@ -76,7 +76,7 @@ def fill_array(read, n_images, image_shape, *, dtype="float32", memmap=None, n_j
 def run_in_threads(work, n_images, n_jobs, description, progress):
     """Call ``work(i)`` for every image, in threads.
 
-    After an error no further image is begun, and the error of the first image that has one is raised.
+    The error of the first image that has one is raised, and then no further image is begun.
 
     Parameters
     ----------
@@ -95,23 +95,12 @@ def run_in_threads(work, n_images, n_jobs, description, progress):
     progress : bool
         Whether to show it.
     """
-    failed = threading.Event()
-
-    def work_unless_failed(index):
-        if failed.is_set():
-            return
-        try:
-            work(index)
-        except BaseException:
-            failed.set()
-            raise
-
     with (
         tqdm(total=n_images, desc=description, unit="image", disable=not progress) as bar,
         ThreadPoolExecutor(joblib.effective_n_jobs(n_jobs)) as pool,
     ):
-        # In order, so that of several bad files it is always the first that is reported.
-        for _ in pool.map(work_unless_failed, range(n_images)):
+        # In order, so that of several bad files it is always the first that is reported. After it none is begun.
+        for _ in pool.map(work, range(n_images)):
             bar.update()
 
 

@@ -80,7 +80,8 @@ def _read_with_opencv(path, data):
         # OpenCV turns TIFF files upright whatever the flags say.
         values = undo_orientation(values, orientation)
     if values.ndim == 3:
-        values = _bgr_to_rgb(cv2, values)
+        # From BGR or BGRA, without alpha.
+        values = np.ascontiguousarray(values[..., 2::-1])
         if data.startswith(_PNG) and data[_PNG_COLOUR_TYPE] == _PNG_GREY_WITH_ALPHA:
             # OpenCV makes three equal channels of it.
             values = np.ascontiguousarray(values[..., 0])
@@ -95,15 +96,6 @@ def _decode(cv2, path, data, flags):
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise ValueError(f"{path}: cannot be read as an image: {error.err}") from error
-
-
-def _bgr_to_rgb(cv2, values):
-    """Reverse the colours of OpenCV's BGR or BGRA, and drop alpha."""
-    if values.dtype in (np.uint8, np.uint16, np.float32):
-        # Several times as fast as indexing, but for these types only.
-        code = cv2.COLOR_BGR2RGB if values.shape[2] == 3 else cv2.COLOR_BGRA2RGB
-        return cv2.cvtColor(np.ascontiguousarray(values), code)
-    return np.ascontiguousarray(values[..., 2::-1])
 
 
 def _refuse_planar_tiff(path, data):
@@ -147,14 +139,11 @@ def _in_display_window(pixels, header):
     """Put pixels into the window that is shown; what a renderer left out is 0."""
     # Both windows as their first and last pixel, as (row, column).
     shown, data = (np.array(header[name], dtype=int)[:, ::-1] for name in ("displayWindow", "dataWindow"))
-    if np.array_equal(shown, data):
-        return pixels
     image = np.zeros((*(shown[1] - shown[0] + 1), *pixels.shape[2:]), dtype=pixels.dtype)
     first, stop = np.maximum(shown[0], data[0]), np.minimum(shown[1], data[1]) + 1
     if np.all(first < stop):
-        (top, left), (bottom, right) = first - shown[0], stop - shown[0]
-        (data_top, data_left), (data_bottom, data_right) = first - data[0], stop - data[0]
-        image[top:bottom, left:right] = pixels[data_top:data_bottom, data_left:data_right]
+        into, source = (tuple(map(slice, first - corner, stop - corner)) for corner in (shown[0], data[0]))
+        image[into] = pixels[source]
     return image
 
 

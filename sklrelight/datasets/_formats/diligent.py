@@ -14,18 +14,9 @@ def load_diligent(
     folder,
     *,
     divide_intensities=True,
-    normalize=True,
-    allow_outside=False,
-    decode="linear",
-    crop=None,
-    downscale=1,
     mask="mask.png",
-    flat_field=None,
-    orientation="first",
-    dtype="float32",
-    memmap=None,
-    n_jobs=-1,
-    progress=None,
+    allow_outside=False,
+    **options,
 ):
     """Load a capture in the layout of the DiLiGenT benchmark [1]_.
 
@@ -44,8 +35,12 @@ def load_diligent(
     mask : path-like, array-like or None, default="mask.png"
         As in `load_rti`; None for a capture without a mask.
 
-    normalize, allow_outside, decode, crop, downscale, flat_field, orientation, dtype, memmap, n_jobs, progress
-        As in `load_rti`.
+    allow_outside : bool, default=False
+        Whether ``filenames.txt`` may name files outside of `folder`.
+
+    **options
+        ``normalize``, ``decode``, ``crop``, ``downscale``, ``flat_field``, ``orientation``, ``dtype``, ``memmap``,
+        ``n_jobs`` and ``progress``, as in `load_rti`.
 
     Returns
     -------
@@ -88,25 +83,17 @@ def load_diligent(
     intensities = _read_triples(folder / "light_intensities.txt", len(names), names_file)
     if not np.all(intensities > 0):
         raise ValueError(f"{folder / 'light_intensities.txt'}: an intensity is {intensities.min()}, wanted all above 0")
-    return load_photographs(
+    capture = load_photographs(
         folder,
         locate(LightPositions(names, vectors, line_numbers), folder, names_file, allow_outside=allow_outside),
         vectors,
         source=f"{folder}, {'' if divide_intensities else 'not '}divided by the lights' intensities",
-        normalize=normalize,
-        decode=decode,
-        crop=crop,
-        downscale=downscale,
         mask=mask,
-        flat_field=flat_field,
         divide_by=intensities if divide_intensities else None,
-        orientation=orientation,
-        dtype=dtype,
-        memmap=memmap,
-        n_jobs=n_jobs,
-        progress=progress,
-        light_intensities=intensities,
+        **options,
     )
+    capture.light_intensities = intensities
+    return capture
 
 
 def _read_lines(path):

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ...utils import replacing
+from ...utils import check_numbers, replacing
 from .codecs import encode_hdr, encode_png, read_file, write_exr
 from .orientation import apply_orientation
 
 __all__ = [
     "check_decode",
     "check_file_format",
+    "check_image_shape",
+    "check_sizes",
+    "check_values",
     "expose",
     "load_image",
     "save_image",
@@ -120,6 +123,30 @@ def check_decode(decode, name="decode"):
         raise ValueError(f"{name}={decode!r}, wanted 'linear', 'srgb' or a finite gamma above 0 (such as 2.2)")
 
 
+def check_image_shape(shape, name, axes="height, width"):
+    """Refuse what is no image, colour or grey; with more `axes`, what is no array of images."""
+    n_axes = len(axes.split(","))
+    if shape[n_axes:] not in ((), (3,)) or len(shape) < n_axes or 0 in shape:
+        raise ValueError(f"{name} has shape {shape}, wanted ({axes}, 3) or ({axes})")
+
+
+def check_sizes(sizes, name, axes):
+    """Return two integers above 0 as ints; `axes` says what they are."""
+    values = tuple(sizes) if isinstance(sizes, (tuple, list, np.ndarray)) else ()
+    if len(values) != 2 or not all(isinstance(value, (int, np.integer)) and value > 0 for value in values):
+        raise ValueError(f"{name}={sizes!r}, wanted two integers above 0: {axes}")
+    return int(values[0]), int(values[1])
+
+
+def check_values(good, name, fault, hint="wanted finite radiance", corner=(0, 0)):
+    """Refuse an image by its first value that is not `good`; `corner` is what was cropped at the top and the left."""
+    if not good.all():
+        row, column = np.argwhere(~good)[0][:2] + corner
+        raise ValueError(
+            f"{name}: {np.count_nonzero(~good)} values are {fault}, the first at row {row}, column {column}; {hint}"
+        )
+
+
 def to_radiance(values, decode, source):
     """Turn stored values into linear radiance, and check that they are finite.
 
@@ -150,17 +177,9 @@ def to_radiance(values, decode, source):
         largest = np.iinfo(values.dtype).max
         if values.dtype.itemsize > 2:
             return _decoded(values / float(largest), decode).astype(np.float32)
-        if decode == "linear":
-            return np.divide(values, np.float32(largest), dtype=np.float32)
         return _decoding_table(largest, decode).take(values)
     radiance = values.astype(np.float32, copy=False)
-    finite = np.isfinite(radiance)
-    if not finite.all():
-        row, column = (int(index) for index in np.argwhere(~finite)[0][:2])
-        raise ValueError(
-            f"{source}: {np.count_nonzero(~finite)} values are not finite, the first at row {row}, column {column}; "
-            "wanted finite radiance"
-        )
+    check_values(np.isfinite(radiance), source, "not finite")
     return radiance
 
 
@@ -202,15 +221,10 @@ def expose(image, exposure, name):
     """Check an image, and multiply it by ``2 ** exposure``; `name` is what messages call it."""
     if not abs(exposure) <= 100:
         raise ValueError(f"exposure={exposure!r}, wanted a number of stops from -100 to 100")
-    image = np.asarray(image)
-    if image.dtype.kind not in "biufO":
-        raise ValueError(f"{name} must be real numbers, got {image.dtype}")
-    if image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)) or image.size == 0:
-        raise ValueError(f"{name} has shape {image.shape}, wanted (height, width, 3) or (height, width)")
+    image = check_numbers(image, name)
+    check_image_shape(image.shape, name)
     image = image.astype(np.float32) * np.float32(2.0**exposure)
-    if not np.isfinite(image).all():
-        row, column = (int(value) for value in np.argwhere(~np.isfinite(image))[0][:2])
-        raise ValueError(f"{name} is not finite at row {row}, column {column}; wanted finite radiance")
+    check_values(np.isfinite(image), name, "not finite")
     return image
 
 

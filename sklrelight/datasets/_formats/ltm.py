@@ -10,7 +10,7 @@ from sklearn.utils import Bunch
 
 from ...utils import check_stack_dtype, import_extra
 from .arrays import fill_array
-from .images import to_radiance
+from .images import check_sizes, to_radiance
 from .photographs import Framing, check_folder, within
 
 __all__ = ["load_ltm"]
@@ -111,7 +111,7 @@ def load_ltm(
     folder = Path(folder)
     check_folder(folder)
     check_stack_dtype(dtype)
-    image_shape = _check_shape(image_shape, "image_shape", "height, width")
+    image_shape = check_sizes(image_shape, "image_shape", "height, width")
     framing = Framing(image_shape, crop, downscale)
     inside = framing.mask(within(folder, mask))
     sources = [_find_chunks(folder, f"{colour}.mat") for colour in ("Red", "Green", "Blue")]
@@ -249,20 +249,13 @@ def _find_chunks(folder, name):
     return [numbered[number] for number in sorted(numbered)]
 
 
-def _check_shape(shape, name, what):
-    values = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) else ()
-    if len(values) != 2 or not all(isinstance(value, (int, np.integer)) and value > 0 for value in values):
-        raise ValueError(f"{name}={shape!r}, wanted two integers above 0: {what}")
-    return int(values[0]), int(values[1])
-
-
 def _check_grid(grid_shape, n_lights):
     if grid_shape is None:
         side = round(n_lights**0.5)
         if side * side != n_lights:
             raise ValueError(f"{n_lights} lights make no square grid; give grid_shape=(rows, columns)")
         return side, side
-    rows, columns = _check_shape(grid_shape, "grid_shape", "rows, columns")
+    rows, columns = check_sizes(grid_shape, "grid_shape", "rows, columns")
     if rows * columns != n_lights:
         raise ValueError(f"grid_shape={grid_shape!r} is {rows * columns} lights, but the files hold {n_lights}")
     return rows, columns

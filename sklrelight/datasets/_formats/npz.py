@@ -5,11 +5,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, check_array
+from sklearn.utils.validation import check_consistent_length
 
-from ...utils import check_stack_dtype
+from ...utils import check_stack_dtype, naming
 from .arrays import fill_array
-from .images import check_decode, to_radiance
+from .images import check_decode, check_image_shape, to_radiance
 from .photographs import Framing
 
 __all__ = ["load_npz"]
@@ -113,17 +114,15 @@ def load_npz(
         with _reading(path, f"its array {images!r}"):
             stored = stack.enter_context(archive.open(f"{images}.npy"))
             shape, fortran_order, file_dtype = _read_header(stored)
-        if len(shape) not in (3, 4) or shape[3:] not in ((), (3,)) or 0 in shape:
-            raise ValueError(
-                f"{path}: {images!r} has shape {shape}, wanted (n_lights, height, width, 3) or "
-                "(n_lights, height, width)"
-            )
+        check_image_shape(shape, f"{path}: {images!r}", "n_lights, height, width")
         if file_dtype.kind not in "uf" or fortran_order:
             raise ValueError(
                 f"{path}: {images!r} has type {file_dtype} and {'Fortran' if fortran_order else 'C'} order, "
                 "wanted unsigned integers or floating-point numbers in C order"
             )
-        vectors = _check_lights(path, light_name, others[light_name], shape[0])
+        with naming(f"{path}: {light_name!r} (lights=)"):
+            vectors = check_array(others[light_name], dtype=np.float64)
+            check_consistent_length(vectors, range(shape[0]))
         framing = Framing(shape[1:], crop, downscale)
         inside = framing.mask(others.pop("mask", None) if mask is None else mask)
         image_bytes = int(np.prod(shape[1:])) * file_dtype.itemsize
@@ -181,16 +180,3 @@ def _read_header(file):
 def _read_array(path, archive, name):
     with _reading(path, f"its array {name!r}"), archive.open(f"{name}.npy") as file:
         return np.lib.format.read_array(file, allow_pickle=False)
-
-
-def _check_lights(path, name, values, n_images):
-    if values.ndim != 2 or len(values) != n_images or values.shape[1] == 0 or values.dtype.kind not in "iuf":
-        raise ValueError(
-            f"{path}: {name!r} has shape {values.shape} and type {values.dtype}, "
-            f"wanted ({n_images}, d) numbers, one row an image"
-        )
-    values = values.astype(np.float64)
-    if not np.isfinite(values).all():
-        row = int(np.argwhere(~np.isfinite(values))[0][0])
-        raise ValueError(f"{path}: {name!r} is not finite in row {row}, wanted finite numbers")
-    return values

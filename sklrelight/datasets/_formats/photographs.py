@@ -9,7 +9,7 @@ from sklearn.utils import Bunch
 from ...utils import check_stack_dtype
 from .arrays import fill_array
 from .codecs import read_file
-from .images import check_decode, load_image, to_radiance
+from .images import check_decode, check_values, load_image, to_radiance
 from .orientation import apply_orientation
 
 __all__ = ["Framing", "check_folder", "load_photographs", "within"]
@@ -31,8 +31,14 @@ class Framing:
 
     Attributes
     ----------
+    image_shape : (int, int)
+        Height and width of a photograph.
+
     shape : (int, int)
         Height and width of what is kept, after averaging.
+
+    corner : (int, int)
+        First row and first column that are kept.
 
     Raises
     ------
@@ -49,7 +55,7 @@ class Framing:
     """
 
     def __init__(self, image_shape, crop, downscale):
-        self._image_shape = height, width = tuple(image_shape[:2])
+        self.image_shape = height, width = tuple(image_shape[:2])
         values = (0, height, 0, width) if crop is None else tuple(crop)
         if (
             len(values) != 4
@@ -60,9 +66,10 @@ class Framing:
                 f"crop={crop!r}, wanted (top, bottom, left, right) with 0 <= top < bottom <= {height} and "
                 f"0 <= left < right <= {width}: the photographs have {height} rows and {width} columns"
             )
-        self.top, bottom, self.left, right = (int(value) for value in values)
-        self._window = slice(self.top, bottom), slice(self.left, right)
-        height, width = bottom - self.top, right - self.left
+        top, bottom, left, right = (int(value) for value in values)
+        self.corner = top, left
+        self._window = slice(top, bottom), slice(left, right)
+        height, width = bottom - top, right - left
         if not isinstance(downscale, (int, np.integer)) or not 1 <= downscale <= min(height, width):
             raise ValueError(
                 f"downscale={downscale!r}, wanted an integer from 1 to {min(height, width)}, the shorter side of "
@@ -110,9 +117,9 @@ class Framing:
             values = values if values.ndim == 2 else values.max(axis=-1)
         else:
             source, values = "mask", np.asarray(mask, dtype=np.float32)
-        if values.shape != self._image_shape:
+        if values.shape != self.image_shape:
             raise ValueError(
-                f"{source}: shape {values.shape}, wanted {self._image_shape} (height, width) as the photographs have "
+                f"{source}: shape {values.shape}, wanted {self.image_shape} (height, width) as the photographs have "
                 "before crop and downscale"
             )
         inside = self.average(self.cut(values > values.max() / 2).astype(np.float32)) > 1 - 1e-6
@@ -127,19 +134,18 @@ def load_photographs(
     vectors,
     *,
     source,
-    normalize,
-    decode,
-    crop,
-    downscale,
-    mask,
-    flat_field,
-    orientation,
-    dtype,
-    memmap,
-    n_jobs,
-    progress,
+    normalize=True,
+    decode="linear",
+    crop=None,
+    downscale=1,
+    mask=None,
+    flat_field=None,
+    orientation="first",
+    dtype="float32",
+    memmap=None,
+    n_jobs=-1,
+    progress=None,
     divide_by=None,
-    **more,
 ):
     """Load the photographs of a capture with their lights.
 
@@ -162,9 +168,6 @@ def load_photographs(
 
     divide_by : ndarray of shape (n_lights, 3), optional
         Intensities of the lights, by which the photographs' channels are divided.
-
-    **more
-        Further attributes of what is returned.
 
     Returns
     -------
@@ -229,7 +232,6 @@ def load_photographs(
             f"{len(paths)} photographs of {height} x {width} pixels from {source}, {bit_depth} bit, "
             f"decode={decode!r}; lengths of the light vectors as given {norms.min():.4g} to {norms.max():.4g}."
         ),
-        **more,
     )
 
 
@@ -247,55 +249,41 @@ def within(folder, source):
 
 
 def _refuse_unlike(image, path, first, first_path):
-    for what, got, wanted in [
-        ("height, width", image.shape[:2], first.shape[:2]),
-        ("channels", image.shape[2:] or (1,), first.shape[2:] or (1,)),
-        ("type", (image.dtype,), (first.dtype,)),
-    ]:
-        if got != wanted:
-            raise ValueError(
-                f"{path}: {what} {' x '.join(map(str, got))}, wanted {' x '.join(map(str, wanted))} as in "
-                f"{first_path}: the photographs of a capture are of one size and type"
-            )
+    if (image.shape, image.dtype) != (first.shape, first.dtype):
+        raise ValueError(
+            f"{path}: {image.dtype} of shape {image.shape}, wanted {first.dtype} of shape {first.shape} as in "
+            f"{first_path}: the photographs of a capture are of one size and type"
+        )
 
 
 def _open_flat_field(flat_field, paths, image_shape, read):
     """Return a function that gives the white card of photograph i and its name, or None without a flat field."""
-
-    def checked(card, source):
-        if card.shape[:2] != image_shape[:2] or card.shape[2:] not in ((), image_shape[2:]):
-            raise ValueError(f"{source}: shape {card.shape}, wanted {image_shape} as the photographs have")
-        return card, source
-
     if flat_field is None:
         return None
+    if isinstance(flat_field, Path) and flat_field.is_dir():
+        files = [flat_field / path.name for path in paths]
+        missing = [str(file) for file in files if not file.is_file()]
+        if missing:
+            raise ValueError(
+                f"flat_field={str(flat_field)!r} lacks a file for {len(missing)} of {len(files)} photographs, "
+                f"the first {missing[0]}"
+            )
+        return lambda index: (read(files[index]), files[index])
     if isinstance(flat_field, Path):
-        if flat_field.is_dir():
-            files = [flat_field / path.name for path in paths]
-            missing = [str(file) for file in files if not file.is_file()]
-            if missing:
-                raise ValueError(
-                    f"flat_field={str(flat_field)!r} lacks a file for {len(missing)} of {len(files)} photographs, "
-                    f"the first {missing[0]}"
-                )
-            return lambda index: checked(read(files[index]), files[index])
-        cards = [checked(read(flat_field), flat_field)]
-    else:
-        array = np.asarray(flat_field, dtype=np.float32)
-        one_each = array.ndim == 4 or (array.ndim == 3 and array.shape[:2] != image_shape[:2])
-        if one_each and len(array) != len(paths):
-            raise ValueError(f"flat_field has shape {array.shape}, wanted {len(paths)} images, one a photograph")
-        cards = [checked(card, "flat_field") for card in (array if one_each else array[np.newaxis])]
-    return lambda index: cards[index if len(cards) > 1 else 0]
+        card = read(flat_field)
+        return lambda index: (card, flat_field)
+    array = np.asarray(flat_field, dtype=np.float32)
+    one_each = array.ndim == 4 or (array.ndim == 3 and array.shape[:2] != image_shape[:2])
+    if one_each and len(array) != len(paths):
+        raise ValueError(f"flat_field has shape {array.shape}, wanted {len(paths)} images, one a photograph")
+    return lambda index: (array[index] if one_each else array, "flat_field")
 
 
 def _divide_by_card(radiance, card, source, framing):
+    shape = (*framing.image_shape, *radiance.shape[2:])
+    if card.shape not in (shape, shape[:2]):
+        raise ValueError(f"{source}: shape {card.shape}, wanted {shape} as the photographs have")
     card = framing.cut(card)
-    bad = ~(np.isfinite(card) & (card > 0))
-    if bad.any():
-        row, column = (int(index) for index in np.argwhere(bad)[0][:2])
-        raise ValueError(
-            f"{source}: {np.count_nonzero(bad)} values are not above 0, the first at row {row + framing.top}, column "
-            f"{column + framing.left}; photographs are divided by a flat field: crop to where its card is"
-        )
+    hint = "photographs are divided by a flat field: crop to where its card is"
+    check_values(np.isfinite(card) & (card > 0), source, "not above 0", hint, framing.corner)
     return radiance / (card[..., np.newaxis] if card.ndim < radiance.ndim else card)

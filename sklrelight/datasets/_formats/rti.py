@@ -6,7 +6,7 @@ import numpy as np
 
 from ...utils import replacing
 from .arrays import run_in_threads
-from .images import check_file_format, expose, write_image
+from .images import check_file_format, check_image_shape, expose, write_image
 from .lp import locate, read_lp, write_lp
 from .photographs import check_folder, load_photographs
 
@@ -145,7 +145,7 @@ def load_rti(
     folder = Path(folder)
     light_path = _find_light_file(folder, light_file)
     described = read_lp(light_path)
-    return load_photographs(
+    capture = load_photographs(
         folder,
         locate(described, folder, light_path, allow_outside=allow_outside),
         described.vectors,
@@ -161,8 +161,9 @@ def load_rti(
         memmap=memmap,
         n_jobs=n_jobs,
         progress=progress,
-        light_file=str(light_path),
     )
+    capture.light_file = str(light_path)
+    return capture
 
 
 def save_stack(
@@ -238,10 +239,7 @@ def save_stack(
     suffix = f".{file_format}"
     bit_depth = check_file_format(suffix, 16 if bit_depth is None and suffix == ".png" else bit_depth, encoding)
     images, lights = np.asarray(images), np.asarray(lights, dtype=np.float64)
-    if images.ndim not in (3, 4) or len(images) == 0:
-        raise ValueError(
-            f"images has shape {images.shape}, wanted (n_lights, height, width, 3) or (n_lights, height, width)"
-        )
+    check_image_shape(images.shape, "images", "n_lights, height, width")
     if lights.shape != (len(images), 3):
         raise ValueError(f"lights has shape {lights.shape}, wanted ({len(images)}, 3), one row an image")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

@@ -5,7 +5,6 @@ how open a point is to its surroundings) is computed once as `SurfacePoints`; fo
 remain. As in `shapes.py`, points are (3, n) float32 arrays.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -99,16 +98,6 @@ class SurfacePoints(NamedTuple):
     bounce: np.ndarray
 
 
-class Tile(NamedTuple):
-    """Rows of an image: the points that the camera sees, then those that the `reflecting` ones of them mirror."""
-
-    rows: range
-    n_primary: int
-    points: SurfacePoints
-    reflecting: np.ndarray
-    reflectance: np.ndarray
-
-
 def sphere_lattice(n: int) -> np.ndarray:
     """Spread n directions evenly over the unit sphere (Fibonacci lattice), shape (n, 3)."""
     index = np.arange(n) + 0.5
@@ -196,17 +185,19 @@ def surface_points(
     return SurfacePoints(position, normal, view, diffuse, specular, exponent, mirror, numbers, bounce)
 
 
-def make_tile(scene: Scene, rows: range, image_shape: tuple[int, int]) -> Tile:
-    """Cast the camera's rays for some rows, and those that mirrors send on."""
-    directions = scene.camera.rays(rows, image_shape)
+def visible_points(scene: Scene, directions: np.ndarray) -> tuple[SurfacePoints, np.ndarray, np.ndarray]:
+    """Follow the camera's rays, and those that mirrors send on.
+
+    Returns the points that the camera sees, then those that mirrors show; the numbers of the points that mirror; and
+    the share of light that each of them sends back.
+    """
     seen = surface_points(scene, np.broadcast_to(column(scene.camera.position), directions.shape), directions)
     reflecting = np.flatnonzero(seen.mirror > 0)
     incoming, normal = directions[:, reflecting], seen.normal[:, reflecting]
     outgoing = incoming - 2 * dot(incoming, normal) * normal
     mirrored = surface_points(scene, seen.position[:, reflecting], outgoing, seen.owner[reflecting])
     points = SurfacePoints(*(np.concatenate(pair, axis=-1) for pair in zip(seen, mirrored, strict=True)))
-    reflectance = seen.specular[:, reflecting] * seen.mirror[reflecting]
-    return Tile(rows, directions.shape[1], points, reflecting, reflectance)
+    return points, reflecting, seen.specular[:, reflecting] * seen.mirror[reflecting]
 
 
 def visibility(scene: Scene, points: SurfacePoints, to_lamp: np.ndarray, facing: np.ndarray, lamp: Lamp) -> np.ndarray:
@@ -280,19 +271,16 @@ def render(scene: Scene, lights: np.ndarray, image_shape: tuple[int, int], lamp:
     """
     height, width = image_shape
     images = np.empty((len(lights), height, width, 3), dtype=np.float32)
-    for tile in _tiles(scene, image_shape):
-        for image, light in zip(images, lights, strict=True):
-            radiance = shade(scene, tile.points, column(light), lamp)
-            seen, mirrored = radiance[:, : tile.n_primary], radiance[:, tile.n_primary :]
-            seen[:, tile.reflecting] += tile.reflectance * mirrored
-            pixels = seen.reshape(3, SUPERSAMPLING**2, len(tile.rows), width).mean(axis=1)
-            image[tile.rows.start : tile.rows.stop] = np.moveaxis(pixels, 0, -1)
-    return images
-
-
-def _tiles(scene: Scene, image_shape: tuple[int, int]) -> Iterator[Tile]:
-    """Yield the image in strips of whole rows, each about `TILE_POINTS` rays."""
-    height, width = image_shape
+    # In strips of whole rows, each about `TILE_POINTS` rays.
     step = max(1, TILE_POINTS // (width * SUPERSAMPLING**2))
     for start in range(0, height, step):
-        yield make_tile(scene, range(start, min(start + step, height)), image_shape)
+        rows = range(start, min(start + step, height))
+        directions = scene.camera.rays(rows, image_shape)
+        points, reflecting, reflectance = visible_points(scene, directions)
+        for image, light in zip(images, lights, strict=True):
+            radiance = shade(scene, points, column(light), lamp)
+            seen, mirrored = np.split(radiance, [directions.shape[1]], axis=1)
+            seen[:, reflecting] += reflectance * mirrored
+            pixels = seen.reshape(3, SUPERSAMPLING**2, len(rows), width).mean(axis=1)
+            image[rows.start : rows.stop] = np.moveaxis(pixels, 0, -1)
+    return images

@@ -1,12 +1,14 @@
 """A rendered capture: a still life in front of a wall, under many lights."""
 
 from dataclasses import asdict
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
 from ...utils._sklearn_compat import Interval, validate_params
+from .._formats.images import check_sizes
 from .raycaster import Camera, Lamp, Scene, lamp_offsets, render
 from .shapes import Box, Material, Plane, Sphere
 
@@ -83,11 +85,6 @@ def grain(points: np.ndarray) -> np.ndarray:
     return rings % 1
 
 
-def small_checker(points: np.ndarray) -> np.ndarray:
-    """Return the pattern of the chequered box."""
-    return checker(points, 0.15)
-
-
 # Reflectance of plastic and of varnish at normal incidence.
 GLOSS = (0.04, 0.04, 0.04)
 
@@ -99,7 +96,7 @@ RED_PLASTIC = Material((0.62, 0.05, 0.04), specular=GLOSS, exponent=120, mirror=
 BLUE_PLASTIC = Material((0.05, 0.14, 0.45), specular=GLOSS, exponent=120, mirror=1.0)
 MARBLE = Material((0.78, 0.74, 0.66), (0.12, 0.30, 0.26), marble)
 WOOD = Material((0.55, 0.33, 0.16), (0.30, 0.15, 0.06), grain, specular=GLOSS, exponent=30)
-CHEQUERS = Material((0.75, 0.72, 0.2), (0.1, 0.12, 0.3), small_checker)
+CHEQUERS = Material((0.75, 0.72, 0.2), (0.1, 0.12, 0.3), partial(checker, cell=0.15))
 
 
 def build_scene() -> Scene:
@@ -148,14 +145,6 @@ def _steps(n: int) -> np.ndarray:
     return np.linspace(0, 1, n) if n > 1 else np.array([0.5])
 
 
-def _check_image_shape(image_shape) -> tuple[int, int]:
-    """Return image_shape as two ints."""
-    shape = tuple(image_shape)
-    if len(shape) != 2 or not all(isinstance(size, Integral) and int(size) >= 1 for size in shape):
-        raise ValueError(f"image_shape must be two positive ints, (height, width); got {image_shape!r}")
-    return int(shape[0]), int(shape[1])
-
-
 def _check_lights(lights, scene: Scene) -> np.ndarray:
     """Return lights as float64 of shape (n, 3) or (n, k, 3), all of them where a lamp can stand."""
     given = np.array(lights, dtype=np.float64)
@@ -169,7 +158,7 @@ def _check_lights(lights, scene: Scene) -> np.ndarray:
     if unusable.any():
         i = int(np.flatnonzero(unusable)[0])
         raise ValueError(
-            f"lights[{i}] = {_format(positions[i])} must be finite and within {FARTHEST_LIGHT:g} m of the scene"
+            f"lights[{i}] = {tuple(positions[i].tolist())} must be finite and within {FARTHEST_LIGHT:g} m of the scene"
         )
     for surface in scene.surfaces():
         # A hair less than the radius, so that rounding does not refuse a lamp that touches the surface.
@@ -178,14 +167,10 @@ def _check_lights(lights, scene: Scene) -> np.ndarray:
             i = int(np.flatnonzero(inside)[0])
             where = "behind or too near" if isinstance(surface, Plane) else "inside or too near"
             raise ValueError(
-                f"lights[{i}] = {_format(positions[i])} is {where} the {surface.name}: a lamp has a radius of "
+                f"lights[{i}] = {tuple(positions[i].tolist())} is {where} the {surface.name}: a lamp has a radius of "
                 f"{LAMP_RADIUS} m and must stand clear of the floor, the wall and every object"
             )
     return given
-
-
-def _format(position: np.ndarray) -> str:
-    return "(" + ", ".join(f"{value:g}" for value in position) + ")"
 
 
 def _add_noise(images: np.ndarray, noise: float, random_state) -> None:
@@ -302,7 +287,7 @@ def make_scene(n_lights=256, *, image_shape=(96, 128), lights=None, shadow_sampl
     >>> held_out.images.shape
     (1, 12, 16, 3)
     """
-    height_width = _check_image_shape(image_shape)
+    height_width = check_sizes(image_shape, "image_shape", "height, width")
     scene = build_scene()
     if lights is None:
         positions, light_grid, rows_columns = grid_lights(n_lights)

@@ -5,7 +5,8 @@ several times faster in numpy than one over the last axis of an (n, 3) array. Le
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -158,12 +159,12 @@ class Box:
     half_size: Vector
     material: Material
     yaw: float = 0.0
-    rotation: np.ndarray = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self):
+    @cached_property
+    def rotation(self) -> np.ndarray:
+        """Matrix from the scene's axes to those of the box."""
         cos, sin = np.cos(self.yaw), np.sin(self.yaw)
-        rotation = np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]], dtype=np.float32)
-        object.__setattr__(self, "rotation", rotation)
+        return np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]], dtype=np.float32)
 
     @property
     def bounding_radius(self) -> float:
