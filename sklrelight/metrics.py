@@ -90,8 +90,7 @@ def encode_display(images, white):
     >>> encode_display([0.0, 1.0, 2.0, 100.0], white=2.0).round(3)
     array([0.   , 0.73 , 1.   , 1.648])
     """
-    if not (isinstance(white, Real) and 0 < float(white) < np.inf):
-        raise ValueError(f"white must be positive and finite, got {white!r}")
+    _check_positive(white, "white")
     images = check_numbers(images, "images")
     encoded = np.array(images, dtype=np.result_type(images, np.float32))
     # A quotient that overflows is clipped in the next line.
@@ -183,7 +182,7 @@ def peak_signal_noise_ratio(y_true, y_pred, *, data_range, white=None, pixel_wei
     >>> round(peak_signal_noise_ratio([[0.5, 0.5]], [[0.6, 0.4]], data_range=1.0), 6)
     20.0
     """
-    _check_range(data_range)
+    _check_positive(data_range, "data_range")
     error, _, total_weight = _pooled(y_true, y_pred, white, pixel_weight, saturation)
     if error == 0:
         return float("inf")
@@ -243,7 +242,7 @@ def structural_similarity(y_true, y_pred, *, data_range, white=None, pixel_weigh
     >>> round(structural_similarity(ramp, 1 - ramp, data_range=1.0), 3)
     -0.886
     """
-    _check_range(data_range)
+    _check_positive(data_range, "data_range")
     y_true, y_pred = _check_pair(y_true, y_pred)
     if y_true.ndim not in (3, 4) or min(y_true.shape[1:3]) < _SSIM_WINDOW:
         raise ValueError(
@@ -347,9 +346,9 @@ def _make_scorer(metric, greater_is_better, **parameters):
     return make_scorer(metric, greater_is_better=greater_is_better, **given)
 
 
-def _check_range(data_range):
-    if not (isinstance(data_range, Real) and 0 < float(data_range) < np.inf):
-        raise ValueError(f"data_range must be positive and finite, got {data_range!r}")
+def _check_positive(value, argument):
+    if not (isinstance(value, Real) and 0 < float(value) < np.inf):
+        raise ValueError(f"{argument} must be positive and finite, got {value!r}")
 
 
 def _check_pair(y_true, y_pred):
