@@ -354,7 +354,7 @@ OTHERS = {
     ("`save_model`, `relighter`", "another's regressor"): _saves(Relighter(_nearest)),
     ("`load_model`, `path`", "no file"): _reads(None),
     ("`load_model`, `path`", "an empty file"): _reads(b""),
-    ("`load_model`, `path`", "a picture"): _reads(b"\x89PNG\r\n\x1a\n" + bytes(100)),
+    ("`load_model`, `path`", "an image file"): _reads(b"\x89PNG\r\n\x1a\n" + bytes(100)),
 }
 
 

@@ -30,8 +30,8 @@ def library_versions():
     Returns
     -------
     dict of str to str
-        Of sklrelight, torch, skorch, scikit-learn and numpy. What follows a ``+`` is left out: a model fitted with
-        torch's build for CUDA is no other on one for the CPU.
+        Versions of sklrelight, torch, skorch, scikit-learn and numpy. What follows a ``+`` is left out: a model that
+        was fitted with torch's build for CUDA is the same model on a build for the CPU.
 
     Examples
     --------
@@ -48,10 +48,10 @@ def warn_of_other_versions(saved, stacklevel=2):
     Parameters
     ----------
     saved : dict of str to str
-        What :func:`library_versions` gave then.
+        Result of :func:`library_versions` when the model was saved.
 
     stacklevel : int, default=2
-        Of the warning: 2 is the caller.
+        Stack level of the warning: 2 is the caller.
 
     Warns
     -----

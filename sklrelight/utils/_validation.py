@@ -160,15 +160,15 @@ def check_numbers(values, argument):
     Parameters
     ----------
     values : array-like
-        Of any shape.
+        Numbers, in an array of any shape.
 
     argument : str
-        Its name.
+        Name of the argument, for the message.
 
     Returns
     -------
     ndarray
-        Not a copy, where `values` is one.
+        The numbers. An array is not copied.
 
     Raises
     ------
