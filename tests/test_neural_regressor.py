@@ -253,7 +253,7 @@ def test_data_that_do_not_fit_are_refused(capture):
     with pytest.raises(ValueError, match="X has 10 features"):
         regressor.predict(features.to_table()[:, 1:])
     lights = np.random.default_rng(0).random((12, 2))
-    other = PixelLightFeaturizer(n_components=2).fit(lights, images).transform(lights)
+    other = PixelLightFeaturizer(n_components=1).fit(lights, images).transform(lights)
     with pytest.raises(ValueError, match="X has 10 features, but RelightingMLPRegressor expects 11"):
         regressor.predict(other)
     other = PixelLightFeaturizer(n_components=3).fit(lights, images[:, :4]).transform(lights)
