@@ -121,9 +121,6 @@ class ImageStack:
             return self._with(_rows=chosen[None]).read(slice(0, 1)).reshape(self.shape[1:])
         return self._with(_rows=chosen)
 
-    def __iter__(self):
-        return (self[i] for i in range(len(self)))
-
     def __array__(self, dtype=None, copy=None):
         if copy is False:
             raise ValueError("ImageStack is on disk: an array of it is always a copy")
@@ -190,8 +187,6 @@ class ImageStack:
         """
         first, last, step = pixels.indices(self.n_pixels)
         chosen = self._rows[rows]
-        if len(chosen) == 1:
-            return self._encode(self._run(chosen[0], first, last)[None, ::step])
         return self._encode(np.stack([self._run(row, first, last)[::step] for row in chosen]))
 
     def read_tiles(self, rows, starts, ends, step):
