@@ -737,3 +737,9 @@ class TestCallbacks:
         with pytest.raises(ValueError, match="nothing ends the fit"):
             make_regressor([PlateauLearningRate()], max_observations=None).fit(*table)
         make_regressor([PlateauLearningRate()], max_observations=None, max_time=0.05).fit(*table)
+
+
+def test_callbacks_are_shown_by_their_parameters():
+    assert repr(PlateauLearningRate()) == "PlateauLearningRate(factor=0.5, patience=2, min_learning_rate=1e-07)"
+    assert repr(BatchSizeStages(n_stages=2)).startswith("BatchSizeStages(n_stages=2, factor=0.5, max_epochs=5")
+    assert " at 0x" not in repr(RelightingMLPRegressor(callbacks=[("stages", BatchSizeStages())]))

@@ -77,7 +77,14 @@ def stage_batch_size(batch_size, factor, stage):
     return max(1, int(batch_size * factor**stage))
 
 
-class BatchSizeStages(Callback):
+class _Shown:
+    """Shows a callback by its parameters, which skorch shows by where it lies in memory."""
+
+    def __repr__(self):
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
+
+
+class BatchSizeStages(_Shown, Callback):
     """Train in stages, each with a smaller batch than the one before, and end training after the last.
 
     A stage ends after `max_epochs`. From the second stage on, it also ends after `patience` epochs in a row whose loss
@@ -216,7 +223,7 @@ class BatchSizeStages(Callback):
             net.module_.load_state_dict(self.best_state_)
 
 
-class PlateauLearningRate(LRScheduler):
+class PlateauLearningRate(_Shown, LRScheduler):
     """Lower the learning rate when the training loss stops falling, as Keras does.
 
     Parameters
