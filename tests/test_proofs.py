@@ -26,8 +26,7 @@ def test_the_network_alone_halves_the_nearest_photographs_error(data_dir):
     lights, images = capture.lights, capture.images
     nearest = Relighter(NearestPhotograph()).fit(lights[~test], images[~test])
     start = time.perf_counter()
-    relighter = make_relighter(random_state=0)
-    relighter.set_params(regressor__mlp__n_networks=1, regressor__mlp__interpolation=None)
+    relighter = make_relighter(random_state=0).set_params(interpolation=None)
     relighter.fit(lights[~test], images[~test])
     assert time.perf_counter() - start < 90
     errors = [relative_error(images[test], model.predict(lights[test])) for model in (relighter, nearest)]
@@ -38,7 +37,7 @@ FIT = """
 import re, sys
 from pathlib import Path
 import numpy as np
-import sklrelight
+from sklrelight import make_relighter
 
 def peak():
     # Not getrusage's: that one begins with the peak of the process that started this one.
@@ -47,8 +46,7 @@ def peak():
 imported = peak()
 with np.load(sys.argv[1]) as capture:
     lights, images = capture["light_positions"], capture["images"]
-relighter = sklrelight.make_relighter(random_state=0)
-relighter.set_params(regressor__mlp__max_observations=500_000)
+relighter = make_relighter(max_observations=500_000, random_state=0)
 relighter.fit(lights, images)
 print((peak() - imported) / (images.size * 4))
 """
