@@ -80,7 +80,8 @@ class NearestPhotograph(LightRegressor):
         ValueError
             If the lights have another width than in `fit`, or are not finite.
         """
-        return self.images_[self._nearest(X)]
+        nearest = self._nearest(X)
+        return self.images_[nearest]
 
     def weights(self, X):
         """Compute the weights of the training photographs in predicted ones.
@@ -95,7 +96,8 @@ class NearestPhotograph(LightRegressor):
         weights : ndarray of shape (m, n_lights)
             1 for the nearest light, 0 for the others.
         """
-        return np.eye(len(self.images_))[self._nearest(X)]
+        nearest = self._nearest(X)
+        return np.eye(len(self.images_))[nearest]
 
     def _nearest(self, X):
         return self.neighbors_.kneighbors(check_lights(self, X), return_distance=False)[:, 0]
