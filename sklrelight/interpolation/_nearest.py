@@ -100,4 +100,5 @@ class NearestPhotograph(LightRegressor):
         return np.eye(len(self.images_))[nearest]
 
     def _nearest(self, X):
-        return self.neighbors_.kneighbors(check_lights(self, X), return_distance=False)[:, 0]
+        X = check_lights(self, X)
+        return self.neighbors_.kneighbors(X, return_distance=False)[:, 0]
