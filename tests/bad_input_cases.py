@@ -4,14 +4,17 @@
 """
 
 import io
+import linecache
 import re
 import tempfile
+import traceback
 import warnings
 from pathlib import Path
 
 import numpy as np
 from sklearn.base import clone
 
+import sklrelight
 from sklrelight import (
     LogExposureScaler,
     PixelLightFeaturizer,
@@ -32,6 +35,7 @@ from sklrelight.interpolation import (
     StackedRBFInterpolation,
 )
 
+_PACKAGE = Path(sklrelight.__file__).parent
 PAGE = Path(__file__).parents[1] / "docs" / "bad_input.md"
 RESULT, SAME, ROUNDED = "a finite result", "as a plain array", "as a plain array, but for rounding"
 _WIDTH = 110
@@ -94,7 +98,7 @@ PLAIN = ("not contiguous", "Fortran order", "read-only", "a list")
 _BOTH = ("a single light", "nothing in it")
 _TABLE = ("one-pixel images",)
 
-_TINY = {"hidden_layer_sizes": (8,), "max_observations": 300, "batch_size": 50, "max_epochs": 2}
+_TINY = {"hidden_layer_sizes": (8,), "max_observations": 300, "batch_size": 50}
 
 
 def _mlp(**parameters):
@@ -288,10 +292,7 @@ def _reads(content):
             path = Path(folder, "model")
             if content is not None:
                 path.write_bytes(content)
-            try:
-                return load_model(path)
-            except (FileNotFoundError, ValueError) as error:
-                raise type(error)(str(error).replace(str(path), "model")) from error
+            return load_model(path)
 
     return run
 
@@ -334,7 +335,14 @@ OTHERS = {
         regressor__mlp__learning_rate_init=np.inf
     ),
     ("`Relighter`, `mlp__max_time`", "NaN"): _with_parameters(regressor__mlp__max_time=np.nan),
-    ("`Relighter`, `mlp__mse_weight`", "an infinity"): _with_parameters(regressor__mlp__mse_weight=np.inf),
+    ("`Relighter`, `mlp__luminance_weight`", "an infinity"): _with_parameters(regressor__mlp__luminance_weight=np.inf),
+    ("`Relighter`, `mlp__max_observations`", "None, and nothing else ends the fit"): _with_parameters(
+        regressor__mlp__max_observations=None
+    ),
+    ("`Relighter`, `mlp__callbacks`", "a number"): _with_parameters(regressor__mlp__callbacks=3),
+    ("`Relighter`, `mlp__callbacks`", "a list of numbers"): _with_parameters(regressor__mlp__callbacks=[3]),
+    ("`Relighter`, `interpolation`", "another name"): _with_parameters(interpolation="linear"),
+    ("`Relighter`, `n_members`", "0"): _with_parameters(n_members=0),
     ("`Relighter`, `mlp__batch_size`", "0"): _with_parameters(regressor__mlp__batch_size=0),
     ("`Relighter`, `mlp__window_size`", "wider than the image"): _with_parameters(regressor__mlp__window_size=8),
     ("`peak_signal_noise_ratio`, `data_range`", "0"): lambda: metrics.peak_signal_noise_ratio(
@@ -411,11 +419,30 @@ def _told(entry, kind, error):
     if kind in (*_BOTH, "one row too few"):
         names += ["X", "y", "y_true", "intensities"]
     message = re.sub(r"/\S*/", "", str(error))
-    named = re.search(rf"\b({'|'.join(names)})\b", message) is not None
+    named = re.search(rf"\b({'|'.join(names)})\b", message)
     expected = isinstance(error, (ValueError, TypeError, FileNotFoundError))
-    line = message.split("\n")[0].replace("|", "or")
-    line = line if len(line) <= _WIDTH else line[:_WIDTH].rstrip() + "..."
-    return f"`{type(error).__name__}`: {line}", named and expected
+    told = f"`{type(error).__name__}`"
+    if (own := _own_words(error, message)) is not None:
+        line = own.split("\n")[0].replace("|", "or")
+        told += f": {line if len(line) <= _WIDTH else line[:_WIDTH].rstrip() + '...'}"
+    elif named:
+        told += f" that names {named[0]}"
+    return told, named is not None and expected
+
+
+def _own_words(error, message):
+    """Return the message without other projects' words, which another version may change; None if all are theirs."""
+    *_, (frame, line_number) = traceback.walk_tb(error.__traceback__)
+    path = frame.f_code.co_filename
+    # What numpy's or torch's compiled code raises seems to come from the line that calls it.
+    if _PACKAGE not in Path(path).parents or not linecache.getline(path, line_number).strip().startswith("raise "):
+        return None
+    cause = error.__cause__
+    if cause is None or _own_words(cause, str(cause)) is not None:
+        return message
+    own, quoted, _ = message.partition(str(cause).split("\n")[0])
+    # An argument's name is put before many of their messages.
+    return None if quoted and re.fullmatch(r"([\w, ]+: )?", own) else own + "..." * bool(quoted)
 
 
 # Results of their own kind.
@@ -425,7 +452,7 @@ PARTICULAR = {
     (
         "`PixelLightFeaturizer.fit`, `y`",
         "a list",
-    ): "taken for float32, which turns components of like variance",
+    ): "a finite result; lists are read in float32, whose rounding rotates components of nearly equal variance",
 }
 
 
