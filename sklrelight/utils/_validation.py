@@ -8,6 +8,8 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._sklearn_compat import InvalidParameterError
+
 __all__ = [
     "FLOAT32_SAFE",
     "FLOAT64_SAFE",
@@ -55,6 +57,9 @@ def naming(argument):
         # What overflows in a conversion, or is no number, is refused by what the block checks.
         with np.errstate(over="ignore", invalid="ignore"):
             yield
+    except InvalidParameterError:
+        # It names a parameter, of an estimator that the block fits.
+        raise
     except (TypeError, ValueError) as error:
         if re.search(rf"\b{re.escape(argument)}\b", str(error)):
             raise
