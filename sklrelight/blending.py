@@ -146,6 +146,8 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
 
         Raises
         ------
+        ValueError
+            If lights and photographs differ in number, if there are fewer than two, or if they hold NaN or infinities.
         KeyboardInterrupt
             On Ctrl-C. The model is then fitted with the members that have got far enough to predict, if there are any.
         """

@@ -177,7 +177,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             `score`.
 
         **fit_params : dict
-            Passed on to the regressor; what has an entry for each light, without those of held-out lights.
+            Passed on to the regressor. Values with an entry for each light are passed without those of held-out lights.
 
         Returns
         -------
@@ -253,7 +253,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             self.transformer_ = self._get_transformer(get_clone=True).fit(inside)
         # Where there is a mask it is a copy.
         del inside
-        self._fit_transformer(y)
+        self._warn_of_no_inverse(y)
         encoded = self.transformer_.transform(y)
         return encoded.reshape(len(y)) if self._training_dim == 1 else encoded
 
@@ -262,7 +262,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         self._check_saturation(inside.extent()[0])
         self.transformer_ = fit_to_stack(self._get_transformer(get_clone=True), inside)
         for row in range(0, len(stack), max(1, len(stack) // 10)):
-            self._fit_transformer(np.asarray(stack[row : row + 1]))
+            self._warn_of_no_inverse(np.asarray(stack[row : row + 1]))
         # A function of single values that has an inverse rises or falls throughout.
         ends = np.array(inside.extent(), np.float64).reshape(2, *[1] * (stack.ndim - 1))
         extent = tuple(np.sort(np.asarray(self.transformer_.transform(ends), np.float32).ravel()))
@@ -282,8 +282,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         # A hair less, so that rounding cannot lift a saturated value over it.
         return least - 1e-6 * abs(least)
 
-    def _fit_transformer(self, y):
-        # `fit` has done it: the parent would take None for an identity, which refuses images.
+    def _warn_of_no_inverse(self, y):
         if not self.check_inverse:
             return
         some = self._inside(y[:: max(1, len(y) // 10)])
