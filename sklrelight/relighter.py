@@ -1,5 +1,6 @@
 """The model of a scene under any light: :class:`Relighter`."""
 
+import inspect
 import warnings
 from itertools import chain
 from numbers import Integral, Real
@@ -29,7 +30,6 @@ from .utils._sklearn_compat import (
     check_sample_weight,
     fit_context,
     get_tags,
-    metrics_of_search,
     num_samples,
     safe_indexing,
 )
@@ -211,7 +211,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
         with naming("y"):
             split_target_shape(shape)
-        if len(shape) > 2 and (metrics := metrics_of_search()):
+        if len(shape) > 2 and (metrics := _metrics_of_search()):
             raise ValueError(
                 f"scoring by scikit-learn's {metrics[0]} takes tables, not photographs: leave scoring= out for R^2 over"
                 " all values, or pass a scorer of sklrelight.metrics, such as make_relative_error_scorer() or"
@@ -573,6 +573,26 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             name_details=[str(part) for part in parts.values()],
             dash_wrapped=True,
         )
+
+
+def _metrics_of_search():
+    """Find scikit-learn's own metrics among the scorers of the search or cross-validation that calls a `fit`.
+
+    They refuse photographs only after each fit, and do not say what to use. No argument tells `fit` what is done with
+    it, so this looks at the callers.
+
+    Returns
+    -------
+    list of str
+        Names of the functions, such as ``"r2_score"``. Empty outside of a search, and with other scorers.
+    """
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_name != "_fit_and_score":
+        frame = frame.f_back
+    scorer = None if frame is None else frame.f_locals.get("scorer")
+    scorers = getattr(scorer, "_scorers", {"": scorer}).values()
+    metrics = [one._score_func for one in scorers if hasattr(one, "_score_func")]
+    return [metric.__name__ for metric in metrics if metric.__module__.startswith("sklearn.")]
 
 
 class StreamedR2:

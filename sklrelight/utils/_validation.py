@@ -134,7 +134,7 @@ def check_lights(model, X):
     Parameters
     ----------
     model : estimator
-        Fitted model over the lights.
+        Fitted model over the lights. Its `_summed` names the attribute that a fit sets last.
 
     X : array-like of shape (m, n_light_features)
         Lights.
@@ -152,7 +152,7 @@ def check_lights(model, X):
     ValueError
         If the lights have another width than in `fit`, are not finite or exceed 1e50 in magnitude.
     """
-    check_is_fitted(model)
+    check_is_fitted(model, model._summed)
     with naming("X"):
         X = validate_data(model, X, dtype=np.float64, reset=False)
     check_magnitude(X, "X")
