@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import resource
 import sys
 import warnings
 from pathlib import Path
@@ -212,6 +211,9 @@ def main(folder, original, lights, predicted):
     model = load_model(original)
     assert model.predict(lights).tobytes() == predicted.tobytes()
     repr(model)
+    # Where there is no /proc, as on Windows, there is no such module either.
+    import resource  # noqa: PLC0415
+
     events = []
 
     def watch(event, arguments):

