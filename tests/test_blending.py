@@ -1,7 +1,7 @@
 """An ensemble beside an interpolation: who is fitted to what, how both are weighted, and what they predict together."""
 
+import itertools
 import signal
-import threading
 import time
 
 import joblib
@@ -22,7 +22,6 @@ from sklrelight import ImageStack, PixelLightFeaturizer, RelightingMLPRegressor,
 from sklrelight.blending import BlendedRegressor
 from sklrelight.interpolation import NearestPhotograph, RBFInterpolation, StackedRBFInterpolation
 from sklrelight.neural import CompositeLoss
-from sklrelight.neural._training import membership
 
 VALUES = st.floats(-100, 100, width=32)
 
@@ -583,78 +582,6 @@ class TestPixelWeightAndSaturation:
         np.testing.assert_array_equal(*(model.predict(lights + 0.01) for model in (one, other)))
 
 
-class TestSideBySide:
-    @pytest.fixture
-    def training_at(self, monkeypatch):
-        """Give each thread that trains, with the number of torch's threads in it, and call something at a batch."""
-        forward, seen = CompositeLoss.forward, []
-
-        def install(batch=0, action=None):
-            def noting(self, *batch_values):
-                seen.append((threading.get_ident(), torch.get_num_threads()))
-                if len(seen) == batch:
-                    action()
-                return forward(self, *batch_values)
-
-            monkeypatch.setattr(CompositeLoss, "forward", noting)
-            return seen
-
-        return install
-
-    def test_each_has_its_part_of_torchs_threads(self, capture, training_at, n_threads):
-        n_threads(4)
-        seen = training_at()
-        blend(None, n_members=2).fit(*capture)
-        assert {number for _, number in seen} == {2}
-        assert len({thread for thread, _ in seen}) == 2
-        assert torch.get_num_threads() == 4
-
-    def test_a_single_one_has_all_of_them(self, capture, training_at, n_threads):
-        n_threads(2)
-        seen = training_at()
-        blend(None, n_members=1).fit(*capture)
-        assert set(seen) == {(threading.get_ident(), 2)}
-
-    def test_they_are_the_same_whatever_their_number_at_a_time(self, capture, n_threads):
-        lights, images = capture
-        regressor = blend(validation_fraction=0.2, dropout=0.1)
-        predicted = []
-        for number in (1, 2, 3):
-            n_threads(number)
-            predicted.append(clone(regressor).fit(lights, images).predict(lights).tobytes())
-        assert predicted[1:] == predicted[:1] * 2
-
-    def test_ctrl_c_reaches_all_of_them(self, capture, training_at, n_threads):
-        lights, images = capture
-        n_threads(2)
-        # A signal is handled in the main thread, which waits.
-        training_at(40, lambda: signal.raise_signal(signal.SIGINT))
-        regressor = blend(n_members=4, max_observations=10**9)
-        with pytest.raises(KeyboardInterrupt):
-            regressor.fit(lights, images)
-        assert len(regressor.members_) == 2
-        assert all(member["mlp"].interrupted_ for member in regressor.members_)
-        assert np.isfinite(regressor.predict(lights)).all()
-        assert torch.get_num_threads() == 2
-
-    @pytest.mark.parametrize("failing", [0, 1])
-    def test_an_error_in_one_ends_the_others(self, capture, monkeypatch, n_threads, failing):
-        n_threads(2)
-        forward, seen = CompositeLoss.forward, []
-
-        def fail_once(self, *batch_values):
-            seen.append(membership().number)
-            if seen.count(failing) == 10:
-                raise RuntimeError("no more")
-            return forward(self, *batch_values)
-
-        monkeypatch.setattr(CompositeLoss, "forward", fail_once)
-        with pytest.raises(RuntimeError, match="no more"):
-            blend(None, n_members=4, max_observations=10**9).fit(*capture)
-        assert {*seen} <= {0, 1}
-        assert torch.get_num_threads() == 2
-
-
 class SlowlyFitted(Constant):
     """Is interrupted half-way through its fit, with attributes that make it look fitted."""
 
@@ -667,12 +594,10 @@ class TestEndOfTheFit:
     def test_ctrl_c_keeps_what_was_reached(self, capture, monkeypatch, n_threads):
         lights, images = capture
         n_threads(1)
-        forward, n_calls = CompositeLoss.forward, 0
+        forward, n_calls = CompositeLoss.forward, itertools.count()
 
         def interrupted(self, *batch_values):
-            nonlocal n_calls
-            n_calls += 1
-            if n_calls == 25:
+            if next(n_calls) == 25:
                 raise KeyboardInterrupt
             return forward(self, *batch_values)
 
@@ -683,6 +608,25 @@ class TestEndOfTheFit:
             regressor.fit(lights, images)
         assert [member["mlp"].interrupted_ for member in regressor.members_] == [False, True]
         assert ((regressor.weights_ >= 0) & (regressor.weights_ <= 1)).all()
+        assert np.isfinite(regressor.predict(lights)).all()
+
+    def test_ctrl_c_reaches_all_members_that_are_fitted_at_a_time(self, capture, monkeypatch, n_threads):
+        lights, images = capture
+        n_threads(2)
+        forward, n_calls = CompositeLoss.forward, itertools.count()
+
+        def interrupted(self, *batch_values):
+            if next(n_calls) == 40:
+                # A signal is handled in the main thread, which waits.
+                signal.raise_signal(signal.SIGINT)
+            return forward(self, *batch_values)
+
+        monkeypatch.setattr(CompositeLoss, "forward", interrupted)
+        regressor = blend(n_members=4, max_observations=10**9)
+        with pytest.raises(KeyboardInterrupt):
+            regressor.fit(lights, images)
+        assert len(regressor.members_) == 2
+        assert all(member["mlp"].interrupted_ for member in regressor.members_)
         assert np.isfinite(regressor.predict(lights)).all()
 
     @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
@@ -759,6 +703,15 @@ class TestReproducibility:
         one, other = (blend(dropout=0.1).fit(lights, images) for _ in range(2))
         assert one.weights_.tobytes() == other.weights_.tobytes()
         assert one.predict(lights).tobytes() == other.predict(lights).tobytes()
+
+    def test_it_does_not_matter_how_many_members_are_fitted_at_a_time(self, capture, n_threads):
+        lights, images = capture
+        regressor = blend(validation_fraction=0.2, dropout=0.1)
+        predicted = []
+        for number in (1, 2, 3):
+            n_threads(number)
+            predicted.append(clone(regressor).fit(lights, images).predict(lights).tobytes())
+        assert predicted[1:] == predicted[:1] * 2
 
     def test_another_seed_gives_other_networks(self, capture):
         one, other = (blend(seed=seed).fit(*capture) for seed in (0, 1))
