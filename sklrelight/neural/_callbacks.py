@@ -77,14 +77,14 @@ def stage_batch_size(batch_size, factor, stage):
     return max(1, int(batch_size * factor**stage))
 
 
-class _Shown:
+class _Shown(Callback):
     """Shows a callback by its parameters, which skorch shows by where it lies in memory."""
 
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
 
 
-class BatchSizeStages(_Shown, Callback):
+class BatchSizeStages(_Shown):
     """Train in stages, each with a smaller batch than the one before, and end training after the last.
 
     A stage ends after `max_epochs`. From the second stage on, it also ends after `patience` epochs in a row whose loss
