@@ -75,7 +75,7 @@ EXPECTED_FAILURES = {
 
 
 def quick_relighter():
-    relighter = make_relighter(random_state=0).set_params(n_members=2)
+    relighter = make_relighter(random_state=0).set_params(n_members=1)
     return relighter.set_params(**{f"regressor__mlp__{name}": value for name, value in QUICK.items()})
 
 

@@ -31,7 +31,7 @@ def mask():
 
 
 def small(**parameters):
-    parameters = {"hidden_layer_sizes": (24,), "max_observations": 20_000, **parameters}
+    parameters = {"hidden_layer_sizes": (24,), "max_observations": 6_000, **parameters}
     relighter = make_relighter(random_state=0).set_params(n_members=2)
     return relighter.set_params(**{f"regressor__mlp__{name}": value for name, value in parameters.items()})
 
