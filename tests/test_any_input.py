@@ -50,6 +50,7 @@ FEATURIZERS = st.builds(
     PixelLightFeaturizer,
     pick([0, 1, 2, 12, 100, -1]),
     brightness_powers=pick([(5.0,), (5.0,), (), (0.1, 30), (0,), "high"]),
+    blur_widths=pick([(1.5, 5.0), (1.5, 5.0), (), (0.1, 1e9), (0,), "wide"]),
     scaling=pick(["standard", "standard", "unit", "unit", "box"]),
     random_state=pick([0, 0, 0, "x"]),
 )

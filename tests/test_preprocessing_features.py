@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import KFold, train_test_split
 from sklearn.pipeline import Pipeline
 
-from sklrelight import PixelLightFeatures, PixelLightFeaturizer
+from sklrelight import ImageStack, PixelLightFeatures, PixelLightFeaturizer
 from sklrelight.utils import split_target_shape
 
 HEIGHT, WIDTH = 4, 6
@@ -36,8 +36,8 @@ def images(rng):
 
 
 def plain_featurizer(**parameters):
-    """Without the lights that pixels are brightest under."""
-    return PixelLightFeaturizer(brightness_powers=(), **parameters)
+    """Without the lights that pixels are brightest under, and without the neighbourhood."""
+    return PixelLightFeaturizer(brightness_powers=(), blur_widths=(), **parameters)
 
 
 def smooth_images(n_lights, height, width, n_channels=3, rank=6, seed=0):
@@ -255,7 +255,7 @@ def test_a_small_extent_is_scaled_like_any_other(rng, images, scaling):
 
 
 def bright_columns(lights, images, power, **parameters):
-    featurizer = PixelLightFeaturizer(n_components=0, brightness_powers=(power,), scaling="unit")
+    featurizer = PixelLightFeaturizer(n_components=0, brightness_powers=(power,), blur_widths=(), scaling="unit")
     return featurizer.fit(lights, images, **parameters).pixel_table_[:, -lights.shape[1] :]
 
 
@@ -291,10 +291,112 @@ def test_brightness_of_pixels_without_weight_changes_nothing(lights, images):
     np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("powers", [(0,), (-1, 2), ((1, 2),), (np.nan,), ("a",), 3])
-def test_powers_that_are_none_are_refused(lights, images, powers):
-    with pytest.raises(ValueError, match="brightness_powers"):
-        PixelLightFeaturizer(brightness_powers=powers).fit(lights, images)
+@pytest.mark.parametrize("parameter", ["brightness_powers", "blur_widths"])
+@pytest.mark.parametrize("numbers", [(0,), (-1, 2), ((1, 2),), (np.nan,), (np.inf,), ("a",), 3, None])
+def test_numbers_that_are_not_above_0_are_refused(lights, images, parameter, numbers):
+    with pytest.raises(ValueError, match=parameter):
+        PixelLightFeaturizer(**{parameter: numbers}).fit(lights, images)
+
+
+# --- The neighbourhood
+
+
+def mask_of_a_disc(height, width):
+    rows, columns = np.mgrid[:height, :width]
+    return np.hypot(rows - height / 2, columns - width / 3) < height / 3
+
+
+def gaussian_means(images, mask, deviation):
+    """Weighted means over all pixels of the mask, written out."""
+    rows, columns = np.nonzero(mask)
+    distances = (rows[:, None] - rows) ** 2 + (columns[:, None] - columns) ** 2
+    weights = np.exp(-distances / (2 * deviation**2))
+    return weights @ images[mask] / weights.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("scaling", ["standard", "unit"])
+def test_blurred_copies_are_gaussian_means_of_the_features_over_the_mask(lights, scaling, masked):
+    images = smooth_images(10, 12, 15)
+    mask = mask_of_a_disc(12, 15) if masked else np.ones((12, 15), bool)
+    featurizer = PixelLightFeaturizer(2, blur_widths=(0.8, 3), scaling=scaling, random_state=0)
+    table = featurizer.fit(lights, images, pixel_weight=mask).pixel_table_
+    assert table.shape[1] == 2 + 3 * (3 + 2 + 2)
+    sharp = table[:, 2:9].reshape(12, 15, 7).astype(np.float64)
+    for number, width in enumerate((0.8, 3)):
+        blurred, expected = table[mask.ravel(), 9 + 7 * number :][:, :7], gaussian_means(sharp, mask, width)
+        if scaling == "standard":
+            expected = (expected - expected.mean(axis=0)) / expected.std(axis=0)
+        # A Gaussian is cut off where it is e^-8.
+        np.testing.assert_allclose(blurred, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("scaling", ["standard", "unit"])
+def test_the_sharp_features_and_the_lights_are_as_without_blurred_copies(lights, images, scaling):
+    weight = mask_of_a_disc(HEIGHT, WIDTH) * 0.5
+    plain, blurred = (
+        PixelLightFeaturizer(blur_widths=widths, scaling=scaling, random_state=0)
+        .fit(lights, images, pixel_weight=weight)
+        .transform(lights[:4])
+        for widths in ((), (1.5, 5.0))
+    )
+    assert blurred.pixels.shape[1] == 2 + 3 * (plain.pixels.shape[1] - 2)
+    np.testing.assert_array_equal(blurred.pixels[:, : plain.pixels.shape[1]], plain.pixels)
+    np.testing.assert_array_equal(blurred.lights, plain.lights)
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize("scaling", ["standard", "unit"])
+def test_nothing_from_outside_the_mask_enters(tmp_path, lights, scaling, on_disk):
+    images = smooth_images(10, 12, 15).astype(np.float32)
+    mask = mask_of_a_disc(12, 15)
+    tables = []
+    for number, outside in enumerate((0, -1, 1e6)):
+        changed = np.where(mask[:, :, None], images, outside + images).astype(np.float32)
+        if on_disk:
+            np.save(tmp_path / f"{number}.npy", changed)
+            changed = ImageStack(tmp_path / f"{number}.npy")
+        featurizer = PixelLightFeaturizer(scaling=scaling, random_state=0)
+        tables.append(featurizer.fit(lights, changed, pixel_weight=mask).pixel_table_)
+        assert np.isfinite(tables[-1]).all()
+    assert not np.array_equal(tables[1][~mask.ravel()], tables[0][~mask.ravel()])
+    for table in tables[1:]:
+        assert table[mask.ravel()].tobytes() == tables[0][mask.ravel()].tobytes()
+
+
+def test_photographs_on_disk_have_the_same_neighbourhood(tmp_path, lights):
+    images = smooth_images(10, 12, 15).astype(np.float32)
+    np.save(tmp_path / "stack.npy", images)
+    memory, disk = (
+        PixelLightFeaturizer(3, random_state=0).fit(lights, y).pixel_table_
+        for y in (images, ImageStack(tmp_path / "stack.npy"))
+    )
+    assert memory.shape[1] == 2 + 3 * (3 + 3 + 2)
+    np.testing.assert_allclose(disk, memory, atol=1e-3)
+
+
+@pytest.mark.parametrize("scaling", ["standard", "unit"])
+@pytest.mark.parametrize("width", [1e-200, 0.13, 1e4, 1e40])
+def test_widths_far_from_the_size_of_the_image_give_finite_features(lights, images, width, scaling):
+    featurizer = PixelLightFeaturizer(blur_widths=(width,), scaling=scaling, random_state=0)
+    table = featurizer.fit(lights, images, pixel_weight=np.eye(HEIGHT, WIDTH)).pixel_table_
+    assert np.isfinite(table).all()
+    inside = table.reshape(HEIGHT, WIDTH, -1)[range(HEIGHT), range(HEIGHT)]
+    n_sharp = table.shape[1] // 2 - 1
+    if width < 0.2:
+        np.testing.assert_allclose(inside[:, -n_sharp:], inside[:, 2 : 2 + n_sharp], atol=1e-4)
+    else:
+        # Rounding of what is alike everywhere is not blown up.
+        assert np.ptp(inside[:, -n_sharp:], axis=0).max() < 1e-4
+
+
+@pytest.mark.parametrize("shape", [(10, 5), (10,)])
+def test_targets_without_pixels_have_no_neighbourhood(rng, lights, shape):
+    y = rng.random(shape)
+    default, without = (PixelLightFeaturizer(**kw).fit(lights, y) for kw in ({}, {"blur_widths": ()}))
+    assert len(default.blur_widths_) == 0
+    np.testing.assert_array_equal(default.pixel_table_, without.pixel_table_)
+    assert len(default.get_feature_names_out()) == default.transform(lights).shape[2]
 
 
 # --- Principal components
@@ -427,7 +529,7 @@ def test_nothing_of_the_size_of_the_observations_is_allocated():
         held, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert features.shape == (50 * n_lights, height * width, 11)
+    assert features.shape == (50 * n_lights, height * width, 2 + 2 + 3 * (1 + 4 + 2))
     # Tables of some 4,200 pixels and 10,000 lights; the stack itself has 4 bytes an observation, the product 52.
     assert held < 0.6 * observations
     assert peak < 12 * observations
@@ -523,11 +625,13 @@ def test_not_fitted(lights):
 
 
 def test_columns_are_named(lights, images):
-    featurizer = PixelLightFeaturizer(n_components=2, brightness_powers=(3, 2.5)).fit(lights, images)
+    featurizer = PixelLightFeaturizer(2, brightness_powers=(3, 2.5), blur_widths=(2, 0.5)).fit(lights, images)
     components = ["component0", "component1"]
     mean = ["mean0", "mean1", "mean2"]
     bright = ["bright3_light0", "bright3_light1", "bright2.5_light0", "bright2.5_light1"]
-    expected = ["light0", "light1", "pixel_x", "pixel_y", *mean, *components, *bright]
+    sharp = [*mean, *components, *bright]
+    blurred = [f"{width}_{name}" for width in ("blur2", "blur0.5") for name in sharp]
+    expected = ["light0", "light1", "pixel_x", "pixel_y", *sharp, *blurred]
     assert [*featurizer.get_feature_names_out()] == expected
     assert len(expected) == featurizer.transform(lights).shape[2]
     assert [*featurizer.get_feature_names_out(["a", "b"])][:2] == ["a", "b"]

@@ -241,8 +241,9 @@ def _n_pixels(n):
 
 def _finish_featurizer(featurizer, n):
     featurizer.image_shape_, featurizer._n_channels = split_target_shape((1, *n.target))
-    # Two coordinates, and the mean image.
-    expected = 2 + featurizer._n_channels + n.n_components + n.n_powers * n.width
+    # Two coordinates, and then the mean image, the components and the mean lights, sharp and blurred.
+    sharp = featurizer._n_channels + n.n_components + n.n_powers * n.width
+    expected = 2 + (1 + n.n_widths) * sharp
     check(n.n_pixel_features == expected, f"pixels have {n.n_pixel_features} features, not {expected}")
 
 
@@ -252,6 +253,7 @@ declare(
     **_WIDTH,
     n_components_=Integer(size="n_components"),
     brightness_powers_=Array(("n_powers",)),
+    blur_widths_=Array(("n_widths",)),
     pixel_table_=Array((_n_pixels, "n_pixel_features"), FLOAT32),
     light_scaler_=Optional(Fitted("StandardScaler", "MinMaxScaler")),
 )

@@ -3,6 +3,7 @@
 from numbers import Integral
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
@@ -142,7 +143,7 @@ class PixelLightFeaturizer(
     colour in the mean of the training photographs and, for `n_components` > 0, its coefficients in their principal
     components. The coefficients distinguish pixels that have similar colours but change differently with the light.
     `brightness_powers` adds the mean of the training lights, weighted by the brightness of the pixel under each light,
-    which shows from where a highlight comes.
+    which shows from where a highlight comes. `blur_widths` adds the same of the neighbourhood of the pixel.
 
     Parameters
     ----------
@@ -155,13 +156,19 @@ class PixelLightFeaturizer(
         this power of the brightness of the pixel above the darkest value of all pixels. The larger the power, the
         nearer is the mean to the brightest light. With an empty tuple there are no such features, as in [1]_.
 
+    blur_widths : tuple of float, default=(1.5, 5.0)
+        Standard deviations, in pixels, of Gaussians. For each of them, the features get a blurred copy of all features
+        of the pixel but its coordinates: what is around the pixel, near and farther. A copy is a weighted mean over the
+        pixels inside the image that have weight, so nothing enters from beyond. With an empty tuple there are no such
+        features, as in [1]_. Targets without pixels never have them.
+
     scaling : {"standard", "unit"}, default="standard"
-        Scaling of the features. ``"standard"``: lights, mean image, components and mean lights have mean 0 and variance
-        1 in each column, and pixel coordinates are x to the right and y up, in [-1, 1] over the longer side.
-        ``"unit"``, as published with [1]_: lights are in [0, 1] (unchanged if all training lights are there already,
-        otherwise mapped by the range of each column), pixel coordinates are row and column in [0, 1), and the mean
-        image is unchanged. In both, a column of lights that varies by less than 1e-5 of its values counts as constant,
-        and is only shifted.
+        Scaling of the features. ``"standard"``: lights, mean image, components, mean lights and blurred copies have
+        mean 0 and variance 1 in each column, and pixel coordinates are x to the right and y up, in [-1, 1] over the
+        longer side. ``"unit"``, as published with [1]_: lights are in [0, 1] (unchanged if all training lights are
+        there already, otherwise mapped by the range of each column), pixel coordinates are row and column in [0, 1),
+        and mean image, mean lights and blurred copies are unchanged. In both, a column of lights that varies by less
+        than 1e-5 of its values counts as constant, and is only shifted.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the randomised solver for principal components, and of the choice of the 4,096 pixels that they are
@@ -170,7 +177,8 @@ class PixelLightFeaturizer(
     Attributes
     ----------
     pixel_table_ : ndarray of shape (n_pixels, n_pixel_features), float32
-        The features that depend on the pixel alone.
+        The features that depend on the pixel alone: its coordinates, the mean image, the components and the mean
+        lights, and after them a blurred copy of the latter three for each width.
 
     image_shape_ : tuple of int
         (H, W), or () for targets without pixels.
@@ -180,6 +188,9 @@ class PixelLightFeaturizer(
 
     brightness_powers_ : ndarray of shape (n_powers,)
         Powers of brightness in use.
+
+    blur_widths_ : ndarray of shape (n_widths,)
+        Standard deviations of the Gaussians in use, none for targets without pixels.
 
     light_scaler_ : transformer or None
         scikit-learn's StandardScaler or MinMaxScaler, fitted to the training lights. None if lights are not changed.
@@ -216,8 +227,10 @@ class PixelLightFeaturizer(
     >>> from sklrelight import PixelLightFeaturizer
     >>> rng = np.random.default_rng(0)
     >>> lights, images = rng.random((10, 2)), rng.random((10, 4, 6, 3))
-    >>> PixelLightFeaturizer(n_components=0, brightness_powers=()).fit_transform(lights, images)
+    >>> PixelLightFeaturizer(n_components=0, brightness_powers=(), blur_widths=()).fit_transform(lights, images)
     PixelLightFeatures(shape=(10, 24, 7), image_shape=(4, 6))
+    >>> PixelLightFeaturizer(n_components=0, brightness_powers=(), blur_widths=(2,)).fit_transform(lights, images)
+    PixelLightFeatures(shape=(10, 24, 10), image_shape=(4, 6))
     """
 
     # What `fit` is given beside X and y is meant for it wherever scikit-learn routes such data.
@@ -226,13 +239,22 @@ class PixelLightFeaturizer(
     _parameter_constraints = {
         "n_components": [Interval(Integral, 0, None, closed="left")],
         "brightness_powers": ["array-like"],
+        "blur_widths": ["array-like"],
         "scaling": [StrOptions({"standard", "unit"})],
         "random_state": ["random_state"],
     }
 
-    def __init__(self, n_components=5, brightness_powers=(5.0,), scaling="standard", random_state=None):
+    def __init__(
+        self,
+        n_components=5,
+        brightness_powers=(5.0,),
+        blur_widths=(1.5, 5.0),
+        scaling="standard",
+        random_state=None,
+    ):
         self.n_components = n_components
         self.brightness_powers = brightness_powers
+        self.blur_widths = blur_widths
         self.scaling = scaling
         self.random_state = random_state
 
@@ -249,7 +271,8 @@ class PixelLightFeaturizer(
             Encoded training photographs.
 
         pixel_weight : array-like of shape (H, W) or None, default=None
-            Weights of the pixels. Pixels of weight 0 are left out when scales and principal components are computed.
+            Weights of the pixels. Pixels of weight 0 are left out when scales and principal components are computed,
+            and do not enter the blurred copies.
 
         Returns
         -------
@@ -259,7 +282,8 @@ class PixelLightFeaturizer(
         Raises
         ------
         ValueError
-            If lights and photographs differ in number, hold NaN or infinities, or have wrong dimensions.
+            If lights and photographs differ in number, hold NaN or infinities, or have wrong dimensions, or if
+            `brightness_powers` or `blur_widths` is not a tuple of finite numbers above 0.
         """
         if y is None:
             raise ValueError(
@@ -281,11 +305,10 @@ class PixelLightFeaturizer(
         if not on_disk:
             check_magnitude(y, "y")
         self.light_scaler_ = self._fit_light_scaler(X)
-        with naming("brightness_powers"):
-            powers = check_array(self.brightness_powers, ensure_2d=False, ensure_min_samples=0, dtype=np.float64)
-        if powers.ndim != 1 or (powers <= 0).any():
-            raise ValueError(f"brightness_powers={self.brightness_powers!r}: expected a tuple of numbers above 0")
-        self.brightness_powers_ = powers
+        self.brightness_powers_ = powers = self._positive("brightness_powers")
+        widths = self._positive("blur_widths")
+        check_magnitude(widths, "blur_widths")
+        self.blur_widths_ = widths if self.image_shape_ else widths[:0]
 
         n_pixels = int(np.prod(self.image_shape_))
         weight = None if pixel_weight is None else check_pixel_weight(pixel_weight, self.image_shape_)
@@ -312,7 +335,7 @@ class PixelLightFeaturizer(
             mean = StandardScaler().fit(mean[inside]).transform(mean)
             bright = StandardScaler().fit(bright[inside]).transform(bright) if bright.size else bright
         columns = [self._pixel_coordinates(), mean, components, bright]
-        self.pixel_table_ = np.hstack(columns, dtype=np.float32, casting="same_kind")
+        self.pixel_table_ = self._with_blurred(columns, inside)
         self._n_channels = n_channels
         return self
 
@@ -354,8 +377,8 @@ class PixelLightFeaturizer(
         Returns
         -------
         names : ndarray of str
-            Names of the columns of the lights, the pixel coordinates, the mean image, the principal components, and the
-            mean lights for each power of brightness.
+            Names of the columns of the lights, the pixel coordinates, the mean image, the principal components, the
+            mean lights for each power of brightness, and the blurred copies of the latter three for each width.
         """
         check_is_fitted(self)
         if input_features is None:
@@ -368,7 +391,18 @@ class PixelLightFeaturizer(
         mean = [f"mean{i}" for i in range(self._n_channels)]
         components = [f"component{i}" for i in range(self.n_components_)]
         bright = [f"bright{power:g}_{name}" for power in self.brightness_powers_ for name in input_features]
-        return np.array([*input_features, *coordinates, *mean, *components, *bright], dtype=object)
+        sharp = [*mean, *components, *bright]
+        blurred = [f"blur{width:g}_{name}" for width in self.blur_widths_ for name in sharp]
+        return np.array([*input_features, *coordinates, *sharp, *blurred], dtype=object)
+
+    def _positive(self, parameter):
+        """Read a parameter that is a tuple of finite numbers above 0, as an array."""
+        given = getattr(self, parameter)
+        with naming(parameter):
+            numbers = check_array(given, ensure_2d=False, ensure_min_samples=0, dtype=np.float64)
+        if numbers.ndim != 1 or (numbers <= 0).any():
+            raise ValueError(f"{parameter}={given!r}: expected a tuple of numbers above 0")
+        return numbers
 
     def _fit_light_scaler(self, lights):
         # Lights in a plane differ by rounding (of float32, of six printed digits), which is not to be blown up.
@@ -393,6 +427,49 @@ class PixelLightFeaturizer(
         # Coordinates of pixel centres: the borders of the image are at -1 and 1 over the longer side.
         half = max(height, width) / 2
         return np.column_stack([(columns + 0.5 - width / 2) / half, (height / 2 - rows - 0.5) / half])
+
+    def _with_blurred(self, columns, inside):
+        """Join columns of the pixels, and append a blurred copy of all but the first, the coordinates, for each width.
+
+        Parameters
+        ----------
+        columns : list of ndarray of shape (n_pixels, n)
+            Columns of the pixels, the coordinates first.
+
+        inside : ndarray of int
+            Pixels that have weight.
+
+        Returns
+        -------
+        ndarray of shape (n_pixels, n_pixel_features), float32
+            The pixel table.
+        """
+        first, end = columns[0].shape[1], sum(part.shape[1] for part in columns)
+        table = np.empty((len(columns[0]), end + len(self.blur_widths_) * (end - first)), np.float32)
+        np.concatenate(columns, axis=1, out=table[:, :end], casting="same_kind")
+        mask = np.zeros(len(table), bool)
+        mask[inside] = True
+        target = end
+        for width in self.blur_widths_.tolist():
+            share = self._blur(mask, width)
+            share[share == 0] = 1
+            for column in range(first, end):
+                # Not multiplied by the mask: what is outside could be infinite in float32.
+                blurred = self._blur(np.where(mask, table[:, column], 0), width) / share
+                if self.scaling == "standard":
+                    blurred -= blurred[inside].mean(dtype=np.float64)
+                    deviation = blurred[inside].std(dtype=np.float64)
+                    # Columns have variance 1 before. What is left below the rounding of float32 is noise.
+                    blurred /= deviation if deviation > 1e-5 else 1
+                table[:, target] = blurred
+                target += 1
+        return table
+
+    def _blur(self, column, width):
+        # Beyond the image there are zeros, and there is nothing to look for.
+        radii = [int(min(4 * width + 0.5, side - 1)) for side in self.image_shape_]
+        image = column.reshape(self.image_shape_)
+        return gaussian_filter(image, width, output=np.float32, mode="constant", radius=radii).ravel()
 
     def _principal_components(self, values, rows, inside):
         """Compute the coefficients of each pixel in the principal components of the photographs.
