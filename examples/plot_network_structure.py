@@ -30,8 +30,13 @@ def images_of_features(featurizer):
     table = (table - table.min(axis=(0, 1))) / np.ptp(table, axis=(0, 1))
     parts = {"pixel position": table[..., :2], "mean image": table[..., 2:5]}
     if featurizer.n_components_:
-        parts["principal components"] = table[..., 5 : 5 + featurizer.n_components_]
-        parts["brightest light"] = table[..., 5 + featurizer.n_components_ :]
+        n_widths = len(featurizer.blur_widths_)
+        # The position is not blurred.
+        sharp, *blurred = np.split(table[..., 2:], 1 + n_widths, axis=-1)
+        parts["principal components"] = sharp[..., 3 : 3 + featurizer.n_components_]
+        parts["brightest light"] = sharp[..., 3 + featurizer.n_components_ :]
+        if n_widths:
+            parts["neighbourhood"] = np.dstack(blurred[::-1])
     return parts
 
 
@@ -52,6 +57,8 @@ def draw(relighter):
     if "principal components" in parts:
         sources.append(("principal components", "#8e5bb5", featurizer.n_components_))
         sources.append(("brightest light", "#b8961e", parts["brightest light"].shape[-1]))
+    if "neighbourhood" in parts:
+        sources.append(("neighbourhood", "#b0506a", parts["neighbourhood"].shape[-1]))
     height = 4.0 / len(sources)
     n_features = sum(count for *_, count in sources)
     top = 4.0
@@ -129,9 +136,9 @@ draw(published)
 # %%
 # The default. *Salient images* are added to the mean image: the principal components of the photographs, which tell
 # pixels apart that have similar colours but shade differently, and the light under which a pixel is brightest, where
-# its highlight comes from. The first layer also multiplies functions of the light by functions of the pixel. So a
-# smaller network gets further in the same time. It is averaged with an interpolation, and where there are few lights,
-# with other networks of its kind.
+# its highlight comes from. The *neighbourhood* is all three blurred by Gaussians: what is around the pixel. The first
+# layer also multiplies functions of the light by functions of the pixel. So a smaller network gets further in the same
+# time. It is averaged with an interpolation, and where there are few lights, with other networks of its kind.
 default = fit("default")
 draw(default)
 
@@ -141,7 +148,8 @@ draw(default)
 featurizer = default.regressor_.members_[0]["featurizer"]
 images = images_of_features(featurizer)
 salient = np.dstack([images["principal components"], images["brightest light"]])
-names = featurizer.get_feature_names_out()[-salient.shape[-1] :]
+n_before = len(lights[0]) + 2 + 3
+names = featurizer.get_feature_names_out()[n_before : n_before + salient.shape[-1]]
 figure, axes = plt.subplots(1, len(names), figsize=(12, 1.7), layout="constrained")
 for number, (name, axis) in enumerate(zip(names, axes, strict=True)):
     axis.set_axis_off()

@@ -328,6 +328,7 @@ OTHERS = {
     ("`Relighter`, `featurizer__brightness_powers`", "(-1,)"): _with_parameters(
         regressor__featurizer__brightness_powers=(-1,)
     ),
+    ("`Relighter`, `featurizer__blur_widths`", "(0,)"): _with_parameters(regressor__featurizer__blur_widths=(0,)),
     ("`Relighter`, `mlp__hidden_layer_sizes`", "a number"): _with_parameters(regressor__mlp__hidden_layer_sizes=8),
     ("`Relighter`, `mlp__hidden_layer_sizes`", "(8, 0)"): _with_parameters(regressor__mlp__hidden_layer_sizes=(8, 0)),
     ("`Relighter`, `mlp__hidden_layer_sizes`", "a string"): _with_parameters(regressor__mlp__hidden_layer_sizes="88"),
