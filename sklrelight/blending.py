@@ -35,7 +35,7 @@ _LIGHTS_OF_ONE_MEMBER = 105
 _MOST_MEMBERS = 8
 # Largest number of pixels that ensemble and interpolation are compared on, and of their values: 64 MB in float32.
 _MEASURED_PIXELS = 2**14
-_MEASURED_VALUES = 2**24
+_MEASURED_VALUES = 2**23
 # Part of the evidence of all pixels together that counts for each cluster of them.
 _PRIOR = 0.02
 
