@@ -23,9 +23,10 @@ RECIPES: dict[str, dict[str, Any]] = {
     "colburn2019": {
         "interpolation": None,
         "transformer": {"exposure": 4.0, "gamma": 2.2, "curve": "power"},
-        "featurizer": {"n_components": 0, "brightness_powers": (), "scaling": "unit"},
+        "featurizer": {"n_components": 0, "brightness_powers": (), "blur_widths": (), "scaling": "unit"},
         "mlp": {
             "hidden_layer_sizes": (600,) * 5,
+            "pixel_layer_sizes": (),
             "light_pixel_products": False,
             "optimizer": "adam",
             "learning_rate_init": 1e-3,

@@ -1,12 +1,28 @@
 """Batches of observations, gathered on the device from a table of lights, a table of pixels and the photographs."""
 
 import math
-from typing import Any
 
 import torch
 from torch.utils.data import Dataset
 
-__all__ = ["Observations", "SequentialBatches", "TrainingBatches"]
+__all__ = ["Observations", "SequentialBatches", "TrainingBatches", "count_observations"]
+
+
+def count_observations(batch):
+    """Count the observations of a batch.
+
+    Parameters
+    ----------
+    batch : tuple
+        Features and colours, or features and a pair of colours and weights.
+
+    Returns
+    -------
+    int
+        Number of observations.
+    """
+    _, y = batch
+    return math.prod((y[0] if isinstance(y, tuple) else y).shape[:-1])
 
 
 class Observations(Dataset):
@@ -113,10 +129,6 @@ class Observations(Dataset):
         # Below the rounding of the sums there is no spread.
         return mean, math.sqrt(variance) if variance > 1e-12 * mean**2 else 1.0
 
-    def features(self, light, pixel):
-        """Write out the features of some observations, as `batch` does."""
-        return torch.cat([self.lights[light], self.pixels[pixel]], dim=-1)
-
     def colours(self, light, pixel):
         """Gather the colours of some observations, as `batch` does."""
         # One flat index is several times faster to gather by than a pair of them.
@@ -127,21 +139,22 @@ class Observations(Dataset):
 
         Parameters
         ----------
-        light, pixel : Tensor of int of shape (n_observations,)
-            Light and pixel of each observation.
+        light, pixel : Tensor of int of shape (n_observations,), or (n_lights, 1) and (n_pixels,)
+            Light and pixel of each observation, or lights and pixels: each light with each pixel.
 
-        y : Tensor of shape (n_observations, n_channels) or None, default=None
+        y : Tensor of shape (n_observations, n_channels) or (n_lights, n_pixels, n_channels), or None, default=None
             Colours of the observations, if they are already known.
 
         Returns
         -------
-        X : Tensor of shape (n_observations, n_features)
-            Features of the light, then of the pixel.
+        X : dict
+            Features of the lights, of shape (n_observations, n_light_features) or (n_lights, 1, n_light_features), and
+            of the pixels, as the network takes them.
 
-        y : Tensor of shape (n_observations, n_channels), or a pair of such tensors
+        y : Tensor of shape (n_observations, n_channels) or (n_lights, n_pixels, n_channels), or a pair of such tensors
             Encoded colours, or encoded colours and the weights of their values.
         """
-        X = self.features(light, pixel)
+        X = {"lights": self.lights[light], "pixels": self.pixels[pixel]}
         y = self.colours(light, pixel) if y is None else y
         if self.pixel_weight is None and self.saturation is None:
             return X, y
@@ -156,16 +169,17 @@ class Observations(Dataset):
 
 
 class TrainingBatches:
-    """Random observations in batches of single pixels or of whole windows.
+    """Random observations in batches of single observations, of grids of lights and pixels, or of whole windows.
 
-    Single pixels are drawn without replacement: an epoch has each observation once. It consists of as many rounds as
-    there are lights. In a round, each pixel comes once, in random order and under one of the lights. Any part of an
-    epoch therefore covers all pixels and all lights evenly, and the order takes memory for the pixels only, not for all
-    observations.
+    An epoch has each observation once. It consists of rounds, in each of which each pixel comes once, in random order,
+    with `lights_per_pixel` of the lights. Any part of an epoch therefore covers all pixels and all lights evenly, and
+    the order takes memory for the pixels only, not for all observations. With ``lights_per_pixel=1``, each pixel of a
+    batch has a light of its own. Otherwise, all pixels of a batch have the same lights, so that what a network computes
+    of a pixel is computed once for all of them.
 
-    Windows (`window_size` > 1) are drawn with replacement, each under a random light and at a random place in the
-    image. An epoch has as many observations as with single pixels. Windows are there for comparison (Colburn 2019,
-    section "Data sampling").
+    Windows (`window_size` > 1) are drawn with replacement, each at a random place in the image, and under a random
+    light of its own, or `lights_per_pixel` random lights for all windows of a batch. An epoch has as many observations
+    as with single pixels. Windows are there for comparison (Colburn 2019, section "Data sampling").
 
     Parameters
     ----------
@@ -177,10 +191,15 @@ class TrainingBatches:
         batch has all of them.
 
     window_size : int, default=1
-        Side of the windows in pixels. A batch has ``max(1, round(batch_size / window_size ** 2))`` windows.
+        Side of the windows in pixels. A batch has ``batch_size / lights_per_pixel / window_size ** 2`` windows,
+        rounded, and at least one.
 
     max_observations : int or None, default=None
         Number of observations after which there are no more batches.
+
+    lights_per_pixel : int, default=1
+        Number of lights under which a batch has each of its pixels. If there are fewer lights, it is their number. In a
+        round, the lights are divided into groups of about this size.
 
     seed : int, default=0
         Seed of the order.
@@ -205,9 +224,11 @@ class TrainingBatches:
     >>> observations = Observations(torch.zeros(4, 2), torch.zeros(6, 1), torch.zeros(4, 6, 3), (2, 3))
     >>> [len(y) for X, y in TrainingBatches(observations, batch_size=10)]
     [10, 10, 4]
+    >>> [tuple(y.shape) for X, y in TrainingBatches(observations, batch_size=10, lights_per_pixel=2)]
+    [(2, 5, 3), (2, 5, 3), (2, 2, 3)]
     """
 
-    def __init__(self, observations, batch_size, window_size=1, max_observations=None, seed=0):
+    def __init__(self, observations, batch_size, window_size=1, max_observations=None, lights_per_pixel=1, seed=0):
         if window_size > min(observations.image_shape or (1, 1)):
             raise ValueError(
                 f"window_size={window_size} is larger than the image, which has the shape {observations.image_shape}"
@@ -219,6 +240,7 @@ class TrainingBatches:
         self.batch_size = batch_size
         self.window_size = window_size
         self.max_observations = math.inf if max_observations is None else max_observations
+        self.lights_per_pixel = lights_per_pixel
         self.n_drawn = 0
         # What is read from a disk is shuffled on the CPU.
         self.generator = torch.Generator("cpu" if self._on_disk else observations.rows.device).manual_seed(seed)
@@ -229,6 +251,25 @@ class TrainingBatches:
         return self.n_drawn >= self.max_observations
 
     @property
+    def n_groups(self):
+        """Number of groups into which a round divides the lights."""
+        return math.ceil(self.observations.n_lights / self.lights_per_pixel)
+
+    @property
+    def pixels_per_batch(self):
+        """Number of pixels in a full batch."""
+        n_pixels = self.batch_size if self.lights_per_pixel == 1 else self.batch_size // self._group_size
+        if self.window_size > 1:
+            return max(1, round(n_pixels / self.window_size**2)) * self.window_size**2
+        most = len(self.observations) if self.lights_per_pixel == 1 else self.observations.n_pixels
+        return min(max(1, n_pixels), most)
+
+    @property
+    def batch_length(self):
+        """Number of observations in a full batch."""
+        return self.pixels_per_batch * self._group_size
+
+    @property
     def epoch_length(self):
         """Number of observations in an epoch: all, or, with windows, as many rounded up to whole batches."""
         n_observations = len(self.observations)
@@ -237,41 +278,42 @@ class TrainingBatches:
         return math.ceil(n_observations / self.batch_length) * self.batch_length
 
     @property
-    def batch_length(self):
-        """Number of observations in a full batch."""
-        if self.window_size == 1:
-            return min(self.batch_size, len(self.observations))
-        return max(1, round(self.batch_size / self.window_size**2)) * self.window_size**2
+    def _group_size(self):
+        return math.ceil(self.observations.n_lights / self.n_groups)
 
     def __iter__(self):
         if self.exhausted:
             return
         if self._on_disk:
             # What is read next is decided where the files are known.
-            left = self.max_observations - self.n_drawn
-            batches = self.observations.random_batches(self.batch_length, left, self.generator)
+            batches = self.observations.random_batches(self.pixels_per_batch, self.n_groups, self.generator)
         else:
-            source = self._single_pixels() if self.window_size == 1 else self._windows()
+            if self.window_size > 1:
+                source = self._windows()
+            else:
+                source = self._pairs() if self.lights_per_pixel == 1 else self._grids()
             batches = (self.observations.batch(light, pixel) for light, pixel in source)
         for batch in batches:
+            self.n_drawn += count_observations(batch)
+            yield batch
             if self.exhausted:
                 return
-            self.n_drawn += len(batch[0])
-            yield batch
 
-    def _single_pixels(self):
+    def _pairs(self):
+        """Draw pixels, each with a light of its own."""
         n_lights, n_pixels = self.observations.n_lights, self.observations.n_pixels
-        device = self.observations.rows.device
         length = self.batch_length
-        drawn: dict[str, Any] = {"generator": self.generator, "device": device}
-        light_order = torch.randperm(n_lights, **drawn)
-        shift = torch.randint(n_lights, (n_pixels,), **drawn)
+        light_order = self._order(n_lights)
+        shift = self._integers(n_lights, n_pixels)
         # Where a batch holds more than all pixels, several rounds are drawn at once.
         n_rounds = math.ceil(length / n_pixels)
-        light = pixel = torch.empty(0, dtype=torch.int64, device=device)
+        light = pixel = light_order[:0]
         for first in range(0, n_lights, n_rounds):
-            rounds = torch.arange(first, min(first + n_rounds, n_lights), device=device)
-            order = torch.rand(len(rounds), n_pixels, dtype=torch.float32, **drawn).argsort(dim=1)
+            rounds = torch.arange(first, min(first + n_rounds, n_lights), device=light_order.device)
+            drawn = torch.rand(
+                len(rounds), n_pixels, dtype=torch.float32, generator=self.generator, device=light_order.device
+            )
+            order = drawn.argsort(dim=1)
             light = torch.cat([light, light_order[(rounds[:, None] + shift[order]) % n_lights].flatten()])
             pixel = torch.cat([pixel, self.observations.pixel_rows[order.flatten()]])
             while len(light) >= length:
@@ -280,23 +322,54 @@ class TrainingBatches:
         if len(light):
             yield light, pixel
 
+    def _grids(self):
+        """Draw pixels, with a group of lights for all pixels of a batch."""
+        n_groups, n_pixels = self.n_groups, self.observations.n_pixels
+        groups = self._order(self.observations.n_lights).tensor_split(n_groups)
+        shift = self._integers(n_groups, n_pixels)
+        left = [shift[:0]] * n_groups
+        for number in range(n_groups):
+            order = self._order(n_pixels)
+            group_of_pixel = (number + shift[order]) % n_groups
+            batches = []
+            for group, lights in enumerate(groups):
+                own = torch.cat([left[group], self.observations.pixel_rows[order[group_of_pixel == group]]])
+                n_whole = len(own) - len(own) % self.pixels_per_batch
+                batches += [
+                    (lights[:, None], pixels) for pixels in own[:n_whole].split(self.pixels_per_batch) if n_whole
+                ]
+                left[group] = own[n_whole:]
+            for index in self._order(len(batches)).tolist():
+                yield batches[index]
+        for lights, pixels in zip(groups, left, strict=True):
+            if len(pixels):
+                yield lights[:, None], pixels
+
     def _windows(self):
         height, width = self.observations.image_shape
-        device = self.observations.rows.device
         side = self.window_size
-        n_windows = self.batch_length // side**2
-        drawn: dict[str, Any] = {"generator": self.generator, "device": device}
-        offset = (torch.arange(side, device=device)[:, None] * width + torch.arange(side, device=device)).flatten()
-        for _ in range(self.epoch_length // (n_windows * side**2)):
-            light = torch.randint(self.observations.n_lights, (n_windows, 1), **drawn)
-            row = torch.randint(height - side + 1, (n_windows, 1), **drawn)
-            column = torch.randint(width - side + 1, (n_windows, 1), **drawn)
-            pixel = row * width + column + offset
-            yield light.expand_as(pixel).flatten(), pixel.flatten()
+        n_windows = self.pixels_per_batch // side**2
+        steps = torch.arange(side, device=self.generator.device)
+        offset = (steps[:, None] * width + steps).flatten()
+        n_lights = self.observations.n_lights
+        for _ in range(self.epoch_length // self.batch_length):
+            if self.lights_per_pixel == 1:
+                light = self._integers(n_lights, n_windows).repeat_interleave(side**2)
+            else:
+                light = self._order(n_lights)[: self._group_size, None]
+            row = self._integers(height - side + 1, n_windows)
+            column = self._integers(width - side + 1, n_windows)
+            yield light, ((row * width + column)[:, None] + offset).flatten()
+
+    def _order(self, length):
+        return torch.randperm(length, generator=self.generator, device=self.generator.device)
+
+    def _integers(self, most, length):
+        return torch.randint(most, (length,), generator=self.generator, device=self.generator.device)
 
 
 class SequentialBatches:
-    """All observations, light by light, for a validation loss.
+    """All observations, block by block of the pixels, for a validation loss.
 
     Parameters
     ----------
@@ -312,5 +385,8 @@ class SequentialBatches:
         self.batch_size = batch_size
 
     def __iter__(self):
-        for first in range(0, len(self.observations), self.batch_size):
-            yield self.observations[torch.arange(first, min(first + self.batch_size, len(self.observations)))]
+        lights = torch.arange(self.observations.n_lights, device=self.observations.rows.device)[:, None]
+        n_pixels = max(1, self.batch_size // len(lights))
+        for pixels in self.observations.pixel_rows.split(n_pixels):
+            for some in lights.split(max(1, self.batch_size // n_pixels)):
+                yield self.observations.batch(some, pixels)

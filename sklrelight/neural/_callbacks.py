@@ -9,6 +9,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from tqdm.auto import tqdm
 
 from ..utils._sklearn_compat import Interval
+from ._batches import count_observations
 
 __all__ = [
     "BatchSizeStages",
@@ -295,7 +296,7 @@ class LinearDecay(Callback):
             return
         batches = net.training_batches_
         n_observations = self.n_observations or batches.max_observations
-        progress = max((batches.n_drawn - len(batch[0])) / n_observations, net.clock.progress)
+        progress = max((batches.n_drawn - count_observations(batch)) / n_observations, net.clock.progress)
         for group, rate in zip(net.optimizer_.param_groups, self.rates_, strict=True):
             group["lr"] = rate * max(0.0, 1 - progress)
 
@@ -330,7 +331,7 @@ class TrainingProgress(Callback):
         """Count a training batch."""
         if not training:
             return
-        self.bar_.update(len(batch[0]))
+        self.bar_.update(count_observations(batch))
         if self.n_batches_ % self.loss_every == 0:
             rate = net.optimizer_.param_groups[0]["lr"]
             self.bar_.set_postfix(

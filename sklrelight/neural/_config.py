@@ -12,21 +12,19 @@ from ._callbacks import BatchSizeStages, named_callbacks
 
 __all__ = [
     "TrainingConfig",
-    "choose_max_observations",
     "count_validation_lights",
     "has_bfloat16_units",
     "resolve_device",
 ]
 
-# A batch is larger where there are fewer lights, and an observation takes less of a step's time.
-_LEAST_OBSERVATIONS, _MOST_OBSERVATIONS = 9_000_000, 18_000_000
-_OBSERVATIONS, _OBSERVATIONS_TIMES_LIGHTS = 4_500_000, 450_000_000
+# What two cores of 2020 are trained on in half a minute.
+_OBSERVATIONS = 20_000_000
 # Small captures and tables are learnt after so many epochs.
 _MOST_EPOCHS = 100
-
-# Between few lights, more steps make a network fit the noise; between many, it is steps that it is short of.
-_LEAST_BATCH, _MOST_BATCH = 1000, 5000
-_LIGHTS_TIMES_BATCH_SIZE = 100_000
+# The layers of the pixel are wide, and those of the observation narrow: with 32 lights a pixel, both take about the
+# same time.
+_LIGHTS_PER_PIXEL = 32
+_BATCH_SIZE = 4096
 
 # Fewer training observations than this are done in a moment in float32, to the last digit.
 _HALF_PRECISION_OBSERVATIONS = 2**17
@@ -54,6 +52,7 @@ class TrainingConfig:
     """
 
     hidden_layer_sizes: tuple
+    pixel_layer_sizes: tuple
     activation: str
     output_activation: str
     light_pixel_products: bool
@@ -64,6 +63,7 @@ class TrainingConfig:
     optimizer: str
     learning_rate_init: float
     batch_size: int
+    lights_per_pixel: int
     window_size: int
     scale_targets: bool
     max_observations: int | None
@@ -100,14 +100,21 @@ class TrainingConfig:
             The settings.
         """
         names = {field.name for field in fields(cls)}
-        config = cls(**{name: value for name, value in parameters.items() if name in names}, seed=seed)
+        config = cls(
+            **{name: value for name, value in parameters.items() if name in names}, lights_per_pixel=1, seed=seed
+        )
+        # A table does not tell light from pixel.
+        has_pixels = bool(observations.pixels.shape[1])
+        pixel_layer_sizes = tuple(int(size) for size in config.pixel_layer_sizes) if has_pixels else ()
         config = replace(
             config,
             hidden_layer_sizes=tuple(int(size) for size in config.hidden_layer_sizes),
-            # Products are of what depends on the light with what depends on the pixel; a table has only the one.
+            pixel_layer_sizes=pixel_layer_sizes,
             light_pixel_products=bool(
-                config.light_pixel_products and len(config.hidden_layer_sizes) and observations.pixels.shape[1]
+                config.light_pixel_products and has_pixels and (len(config.hidden_layer_sizes) or pixel_layer_sizes)
             ),
+            # Without layers of the pixel, nothing is saved by grids, and single observations are the better mixed.
+            lights_per_pixel=min(_LIGHTS_PER_PIXEL, observations.n_lights) if pixel_layer_sizes else 1,
             batch_size=_choose_batch_size(config, observations),
             max_observations=_share_observations(config, observations, n_members),
             max_time=None if config.max_time is None else config.max_time / n_rounds,
@@ -116,28 +123,6 @@ class TrainingConfig:
         )
         config = replace(config, n_planned=_plan_observations(config, parameters["callbacks"], observations))
         return replace(config, compile=_choose_compile(config, observations))
-
-
-def choose_max_observations(n_lights):
-    """Choose the number of observations of a fit, so that fits take about as long whatever the number of lights.
-
-    Parameters
-    ----------
-    n_lights : int
-        Number of photographs.
-
-    Returns
-    -------
-    int
-        From 18 million for 33 lights or fewer to 9 million for 100 or more.
-
-    Examples
-    --------
-    >>> [choose_max_observations(n) for n in (25, 50, 500)]
-    [18000000, 13500000, 9000000]
-    """
-    n_observations = _OBSERVATIONS + _OBSERVATIONS_TIMES_LIGHTS // n_lights
-    return min(max(n_observations, _LEAST_OBSERVATIONS), _MOST_OBSERVATIONS)
 
 
 def count_validation_lights(n_lights, fraction):
@@ -162,17 +147,14 @@ def count_validation_lights(n_lights, fraction):
 def _choose_batch_size(config, observations):
     if config.batch_size != "auto":
         return config.batch_size
-    size = _MOST_BATCH
-    if observations.n_pixels > 1:
-        size = min(_MOST_BATCH, max(_LEAST_BATCH, _LIGHTS_TIMES_BATCH_SIZE // observations.n_lights))
-    return min(size, max(32, len(observations) // 8))
+    return min(_BATCH_SIZE, max(32, len(observations) // 8))
 
 
 def _share_observations(config, observations, n_members):
     n_observations = config.max_observations
     if n_observations == "auto":
         # A member of an ensemble sees fewer photographs than the fit has, but not fewer than matter here.
-        n_observations = min(choose_max_observations(observations.n_lights), _MOST_EPOCHS * len(observations))
+        n_observations = min(_OBSERVATIONS, _MOST_EPOCHS * len(observations))
     return None if n_observations is None else max(1, n_observations // n_members)
 
 
@@ -198,10 +180,12 @@ def _choose_compile(config, observations):
     """Decide whether to compile, by what is planned and allowed and not by a measured time."""
     if config.compile != "auto":
         return bool(config.compile)
-    widths = [observations.n_features, *config.hidden_layer_sizes, observations.n_channels]
+    pixel_widths = [observations.pixels.shape[1], *config.pixel_layer_sizes]
+    widths = [observations.lights.shape[1] + pixel_widths[-1], *config.hidden_layer_sizes, observations.n_channels]
+    n_weights = [sum(n_in * n_out for n_in, n_out in pairwise(some)) for some in (pixel_widths, widths)]
     # A weight takes a multiplication and an addition, forwards and twice backwards.
     n_planned = math.inf if config.n_planned is None else config.n_planned
-    n_operations = 6 * n_planned * sum(n_in * n_out for n_in, n_out in pairwise(widths))
+    n_operations = 6 * n_planned * (n_weights[0] / config.lights_per_pixel + n_weights[1])
     seconds = math.inf if config.max_time is None else config.max_time
     least_operations, least_seconds = _REPAY_COMPILING.get(observations.lights.device.type, (math.inf, math.inf))
     return "auto" if n_operations >= least_operations and seconds >= least_seconds else False

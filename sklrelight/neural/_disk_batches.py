@@ -1,8 +1,9 @@
-"""Observations of photographs on disk: single pixels from a shuffle buffer that is refilled while a net trains."""
+"""Observations of photographs on disk, drawn from a shuffle buffer that is refilled while a net trains."""
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice, product
 
 import numpy as np
 import torch
@@ -17,8 +18,11 @@ _TILE_PIXELS = 4096
 # width, so that a visit's pixels lie in different columns.
 _VISITS = 61
 _VISIT_PIXELS = 64
-# Observations in the buffer: 15 MB of three channels, and as much again while it is refilled.
-_BUFFERED = 2**19
+# Loads in the buffer, and observations of each: 6 MB of three channels in all, and as much that is read ahead.
+_LOADS = 4
+_LOADED = 2**17
+# Lights that are read together if a batch has single observations.
+_GROUP = 32
 # What the moments of the targets are estimated from: observations, and visits at most.
 _MEASURED = 2**16
 _MEASURED_VISITS = 2**14
@@ -46,14 +50,15 @@ class StackObservations(Observations):
 
         Parameters
         ----------
-        light, pixel : Tensor of int of shape (n_observations,)
-            Light and pixel of each observation.
+        light, pixel : Tensor of int of shape (n_observations,), or (n_lights, 1) and (n_pixels,)
+            Light and pixel of each observation, or lights and pixels: each light with each pixel.
 
         Returns
         -------
-        Tensor of shape (n_observations, n_channels)
+        Tensor of shape (n_observations, n_channels) or (n_lights, n_pixels, n_channels)
             Encoded colours.
         """
+        light, pixel = torch.broadcast_tensors(light, pixel)
         rows, pixels = self.rows[light].cpu().numpy().reshape(-1), pixel.cpu().numpy().reshape(-1)
         values = np.empty((len(rows), self.n_channels), np.float32)
         for row in np.unique(rows):
@@ -87,27 +92,28 @@ class StackObservations(Observations):
             return (float(values.mean()) if values.size else 0.0), 1.0
         return float(values.mean()), float(values.std())
 
-    def random_batches(self, batch_length, limit, generator):
+    def random_batches(self, n_pixels, n_groups, generator):
         """Draw the batches of an epoch from a :class:`ShuffleBuffer`.
 
         Parameters
         ----------
-        batch_length : int
-            Number of observations in a batch.
+        n_pixels : int
+            Number of pixels in a batch.
 
-        limit : float
-            Number of observations with which the epoch ends, rounded up to whole batches.
+        n_groups : int
+            Number of groups of lights, of which a batch has one. If there are as many as lights, each pixel of a batch
+            has a light of its own.
 
         generator : torch.Generator
             Generator of the order, on the CPU.
 
         Yields
         ------
-        X, y : Tensor
+        X, y
             Batches, as from `batch`.
         """
-        for light, pixel, y in ShuffleBuffer(self, batch_length, generator, limit):
-            device = self.lights.device
+        device = self.lights.device
+        for light, pixel, y in ShuffleBuffer(self, n_pixels, n_groups, generator):
             yield self.batch(light.to(device), pixel.to(device), y.to(device))
 
 
@@ -185,95 +191,128 @@ class ShuffleBuffer:
     """Random observations of photographs on disk, each once in an epoch.
 
     A visit reads every 61st pixel of a tile, which is a stretch of pixels of one photograph: 67 observations for some
-    pages of the disk. The visits are ordered like the pixels in :class:`~sklrelight.neural.TrainingBatches`: in each
-    round, every place in the image is visited once, under one of the lights. The half million observations in the
-    buffer, from 7,800 tiles, therefore cover the image and the lights evenly. Batches are drawn from the whole buffer.
-    When half of it has been drawn, it is replaced by observations that another thread has read meanwhile. The order
-    depends on the generator alone, not on the thread.
+    pages of the disk. A load is the same visits to each photograph of a group of lights. The visits are ordered like
+    the pixels in :class:`~sklrelight.neural.TrainingBatches`: in each round, every place in the image is visited once,
+    under one of the groups. The buffer holds four loads of 131,072 observations, from which all batches are drawn, in
+    random order, before it is filled again by what another thread has read meanwhile. The order depends on the
+    generator alone, not on the thread.
 
     Parameters
     ----------
     observations : StackObservations
         Observations to draw from.
 
-    batch_length : int
-        Number of observations in a batch.
+    n_pixels : int
+        Number of pixels in a batch.
+
+    n_groups : int
+        Number of groups of lights, of which a batch has one. If there are as many as lights, each pixel of a batch has
+        a light of its own.
 
     generator : torch.Generator
         Generator of the order, on the CPU.
 
-    limit : float, default=inf
-        Number of observations with which the epoch ends, rounded up to whole batches.
-
-    buffered : int or None, default=None
-        Number of observations in the buffer, which holds at least two batches. None: 524,288.
+    n_loaded : int or None, default=None
+        Number of observations in a load, which has the pixels of a batch at least. None: 131,072.
     """
 
-    def __init__(self, observations, batch_length, generator, limit=math.inf, buffered=None):
+    def __init__(self, observations, n_pixels, n_groups, generator, n_loaded=None):
         self.generator = generator
         self.tiles = Tiles(observations)
         self.n_lights = observations.n_lights
-        self.batch_length = batch_length
-        self.limit = math.ceil(limit / batch_length) * batch_length if limit < math.inf else limit
-        self.half = max(batch_length, (_BUFFERED if buffered is None else buffered) // 2)
+        self.n_pixels = n_pixels
+        self.in_pairs = n_groups == self.n_lights
+        # A load of a single light would not be mixed well.
+        self.n_groups = math.ceil(self.n_lights / _GROUP) if self.in_pairs else n_groups
+        per_light = (n_loaded or _LOADED) // math.ceil(self.n_lights / self.n_groups)
+        self.n_loaded = max(1 if self.in_pairs else n_pixels, per_light)
 
     def __iter__(self):
         plans = self._plans()
+        mix = self._mix_pairs if self.in_pairs else self._mix_grids
+        # What batches of whole size leave over, by group.
+        left: dict[int, tuple] = {}
         with ThreadPoolExecutor(1) as reader:
-            coming: Future | None = reader.submit(self._read, next(plans))
-            buffer = None
-            while coming is not None:
-                read = coming.result()
-                buffer = read if buffer is None else [torch.cat(pair) for pair in zip(buffer, read, strict=True)]
-                plan = next(plans, None)
-                coming = None if plan is None else reader.submit(self._read, plan)
-                n_left = 0 if coming is None else self.half
-                order = torch.randperm(len(buffer[0]), generator=self.generator)
-                n_out = max(0, len(order) - n_left)
-                if coming is not None:
-                    n_out -= n_out % self.batch_length
-                for batch in order[:n_out].split(self.batch_length):
-                    if len(batch):
-                        yield [column[batch] for column in buffer]
-                buffer = [column[order[n_out:]] for column in buffer]
+            plan = [*islice(plans, _LOADS)]
+            coming = reader.submit(self._read, plan)
+            while plan:
+                loads = coming.result()
+                plan = [*islice(plans, _LOADS)]
+                coming = reader.submit(self._read, plan)
+                batches = mix(loads, left)
+                for index in torch.randperm(len(batches), generator=self.generator).tolist():
+                    yield batches[index]
+        for light, pixel, y in left.values():
+            if len(pixel):
+                yield light, pixel, y
+
+    def _mix_pairs(self, loads, left):
+        """Divide single observations of all loads into batches."""
+        flat = [
+            (light.expand(-1, len(pixel)).flatten(), pixel.expand(len(light), -1).flatten(), y.flatten(0, 1))
+            for _, light, pixel, y in loads
+        ]
+        flat += [left[0]] if left else []
+        columns = [torch.cat(parts) for parts in zip(*flat, strict=True)]
+        *batches, rest = self._divide(len(columns[0]))
+        left[0] = tuple(column[rest] for column in columns)
+        return [tuple(column[some] for column in columns) for some in batches]
+
+    def _mix_grids(self, loads, left):
+        """Divide the pixels of each load into batches."""
+        batches = []
+        for group, light, *loaded in loads:
+            pixel, y = loaded
+            if group in left:
+                pixel, y = torch.cat([left[group][1], pixel]), torch.cat([left[group][2], y], dim=1)
+            *own, rest = self._divide(len(pixel))
+            left[group] = light, pixel[rest], y[:, rest]
+            batches += [(light, pixel[some], y[:, some]) for some in own]
+        return batches
+
+    def _divide(self, length):
+        """Divide a random order into batches of whole size and what is left over."""
+        order = torch.randperm(length, generator=self.generator)
+        n_whole = length - length % self.n_pixels
+        return [*(order[:n_whole].split(self.n_pixels) if n_whole else ()), order[n_whole:]]
 
     def _read(self, plan):
-        return [torch.from_numpy(column) for column in self.tiles.read(*plan)]
+        """Read loads: for each the number of its group, its lights and pixels, and their colours."""
+        loads = []
+        for group, lights, places, visits in plan:
+            n_visits = len(places)
+            light, pixel, values = self.tiles.read(
+                np.repeat(lights, n_visits), np.tile(places, len(lights)), np.tile(visits, len(lights))
+            )
+            light, pixel = light.reshape(len(lights), -1)[:, :1], pixel.reshape(len(lights), -1)[0]
+            values = values.reshape(len(lights), len(pixel), -1)
+            loads.append((group, *(torch.from_numpy(column) for column in (light, pixel, values))))
+        return loads
 
-    def _plans(self) -> Iterator[list[np.ndarray]]:
-        """Divide the visits of an epoch into halves of a buffer."""
-        plan, n_planned, n_all = [], 0, 0
-        for light, place, visit in self._rounds():
-            counts = self.tiles.counts[place, visit]
-            start = 0
-            while start < len(counts):
-                # As many visits as fill up the half, or reach the limit.
-                wanted = min(self.half - n_planned, self.limit - n_all)
-                stop = start + int(np.searchsorted(counts[start:].cumsum(), wanted)) + 1
-                some = slice(start, stop)
-                plan.append((light[some], place[some], visit[some]))
-                n_planned += int(counts[some].sum())
-                n_all += int(counts[some].sum())
-                start = stop
-                if n_planned >= self.half or n_all >= self.limit:
-                    yield [np.concatenate(column) for column in zip(*plan, strict=True)]
-                    plan, n_planned = [], 0
-                if n_all >= self.limit:
-                    return
-        if plan:
-            yield [np.concatenate(column) for column in zip(*plan, strict=True)]
-
-    def _rounds(self):
+    def _plans(self) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+        """Divide the visits of an epoch into loads."""
         n_places, n_visits = self.tiles.n_places, self.tiles.n_visits
+        groups = torch.randperm(self.n_lights, generator=self.generator).tensor_split(self.n_groups)
         # The first pixel of a visit, so that no part of the image has a phase of its own.
-        phase_of_light = torch.randint(n_visits, (self.n_lights,), generator=self.generator)
+        phase_of_group = torch.randint(n_visits, (self.n_groups,), generator=self.generator)
         phase_of_place = torch.randint(n_visits, (n_places,), generator=self.generator)
-        for first in range(n_visits):
-            light_order = torch.randperm(self.n_lights, generator=self.generator)
-            shift = torch.randint(self.n_lights, (n_places,), generator=self.generator)
-            for i in range(self.n_lights):
-                place = torch.randperm(n_places, generator=self.generator)
-                light = light_order[(i + shift[place]) % self.n_lights]
-                visit = (first + phase_of_light[light] + phase_of_place[place]) % n_visits
-                taken = self.tiles.counts[place.numpy(), visit.numpy()] > 0
-                yield light.numpy()[taken], place.numpy()[taken], visit.numpy()[taken]
+        shift = torch.randint(self.n_groups, (n_places,), generator=self.generator)
+        planned: list[list[tuple[int, int]]] = [[] for _ in groups]
+        n_planned = [0] * self.n_groups
+        for first, number in product(range(n_visits), range(self.n_groups)):
+            order = torch.randperm(n_places, generator=self.generator)
+            group_of_place = (number + shift[order]) % self.n_groups
+            visit_of_place = (first + phase_of_group[group_of_place] + phase_of_place[order]) % n_visits
+            columns = (column.tolist() for column in (order, group_of_place, visit_of_place))
+            for place, group, visit in zip(*columns, strict=True):
+                count = int(self.tiles.counts[place, visit])
+                if not count:
+                    continue
+                planned[group].append((place, visit))
+                n_planned[group] += count
+                if n_planned[group] >= self.n_loaded:
+                    yield group, groups[group].numpy(), *np.array(planned[group]).T
+                    planned[group], n_planned[group] = [], 0
+        for group, lights in enumerate(groups):
+            if planned[group]:
+                yield group, lights.numpy(), *np.array(planned[group]).T

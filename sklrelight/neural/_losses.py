@@ -1,6 +1,6 @@
 """The loss of a batch of observations: a function for each term, not reduced, and their weighted sum.
 
-All functions take predictions and targets of shape (n_observations, n_channels), encoded to about [0, 1]. Source:
+All functions take predictions and targets of shape (..., n_channels), encoded to about [0, 1]. Source:
 Colburn 2019 (github.com/alexcolburn/neural_relighting), section "Loss".
 """
 
@@ -29,12 +29,12 @@ def squared_error(prediction, target):
 
     Parameters
     ----------
-    prediction, target : Tensor of shape (n_observations, n_channels)
+    prediction, target : Tensor of shape (..., n_channels)
         Encoded colours.
 
     Returns
     -------
-    Tensor of shape (n_observations, n_channels)
+    Tensor of shape (..., n_channels)
         Not negative.
     """
     return torch.square(prediction - target)
@@ -45,12 +45,12 @@ def luminance(colour):
 
     Parameters
     ----------
-    colour : Tensor of shape (n_observations, n_channels)
+    colour : Tensor of shape (..., n_channels)
         Encoded colours. Three channels are R, G and B. Any other number of channels have equal weights.
 
     Returns
     -------
-    Tensor of shape (n_observations,)
+    Tensor of shape (...,)
         :math:`\sqrt{0.299 R^2 + 0.587 G^2 + 0.114 B^2 + 10^{-8}}`. The last summand keeps the slope finite at black.
 
     Examples
@@ -59,7 +59,7 @@ def luminance(colour):
     >>> luminance(torch.tensor([[1.0, 1.0, 1.0], [0.0, 1.0, 0.0]]))
     tensor([1.0000, 0.7662])
     """
-    n_channels = colour.shape[1]
+    n_channels = colour.shape[-1]
     weights = _LUMA if n_channels == len(_LUMA) else (1 / n_channels,) * n_channels
     return torch.sqrt(torch.square(colour) @ colour.new_tensor(weights) + _EPSILON)
 
@@ -71,12 +71,12 @@ def squared_luminance_error(prediction, target):
 
     Parameters
     ----------
-    prediction, target : Tensor of shape (n_observations, n_channels)
+    prediction, target : Tensor of shape (..., n_channels)
         Encoded colours.
 
     Returns
     -------
-    Tensor of shape (n_observations,)
+    Tensor of shape (...,)
         Not negative.
     """
     return torch.square(luminance(prediction) - luminance(target))
@@ -89,15 +89,15 @@ def relative_squared_error(prediction, target, weight=None):
 
     Parameters
     ----------
-    prediction, target : Tensor of shape (n_observations, n_channels)
+    prediction, target : Tensor of shape (..., n_channels)
         Encoded colours.
 
-    weight : Tensor of shape (n_observations, n_channels) or None, default=None
+    weight : Tensor of shape (..., n_channels) or None, default=None
         Weights of the values in the mean square. None: equal weights.
 
     Returns
     -------
-    Tensor of shape (n_observations, n_channels)
+    Tensor of shape (..., n_channels)
         Not negative. A mean square below 1e-6 is replaced by 1e-6.
     """
     return squared_error(prediction, target) / weighted_mean(torch.square(target), weight).clamp(min=_BLACK)
@@ -156,10 +156,10 @@ class CompositeLoss(nn.Module):
 
         Parameters
         ----------
-        prediction, target : Tensor of shape (n_observations, n_channels)
+        prediction, target : Tensor of shape (..., n_channels)
             Encoded colours.
 
-        weight : Tensor of shape (n_observations, n_channels) or None, default=None
+        weight : Tensor of shape (..., n_channels) or None, default=None
             Weights of the values, not negative. None: equal weights. A luminance has the least weight of its channels,
             because it is unknown if one of them is saturated.
 
@@ -171,7 +171,7 @@ class CompositeLoss(nn.Module):
         loss = weighted_mean(squared_error(prediction, target), weight)
         if self.luminance_weight:
             luminance_error = squared_luminance_error(prediction, target)
-            least = None if weight is None else weight.amin(dim=1)
+            least = None if weight is None else weight.amin(dim=-1)
             loss = loss + self.luminance_weight * weighted_mean(luminance_error, least)
         if self.relative_weight:
             mean = weighted_mean(relative_squared_error(prediction, target, weight), weight)

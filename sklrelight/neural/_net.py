@@ -12,7 +12,7 @@ from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping, EpochTimer
 from skorch.history import History
 
-from ._batches import SequentialBatches, TrainingBatches
+from ._batches import SequentialBatches, TrainingBatches, count_observations
 
 __all__ = ["Clock", "RelightingNet", "compiled_loss"]
 
@@ -171,9 +171,9 @@ class RelightingNet(NeuralNet):
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
-            X, y = batch
+            _, y = batch
             # A batch counts by its observations, or by the weight that they have.
-            weight = y[1].mean(dim=1).sum() if isinstance(y, tuple) else len(X)
+            weight = y[1].mean(dim=-1).sum() if isinstance(y, tuple) else count_observations(batch)
             total += step["loss"].detach() * weight
             total_weight += weight
             n_batches += 1
@@ -194,7 +194,7 @@ class RelightingNet(NeuralNet):
 
         A batch that is not full, as at the end of an epoch, runs uncompiled, because torch compiles anew for each size.
         """
-        full = len(batch[0]) == self.training_batches_.batch_length
+        full = len(batch[0]["pixels"]) == self.training_batches_.pixels_per_batch
         if not self.compile_step_ or not full:
             return super().train_step_single(batch, **fit_params)
         self._set_training(True)
@@ -262,4 +262,4 @@ def compiled_loss(device):
 
 
 def _loss(module, criterion, X, target, weight):
-    return criterion(module(X), target, weight)
+    return criterion(module(**X), target, weight)

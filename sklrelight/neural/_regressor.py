@@ -42,8 +42,13 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int, default=(256, 256, 256)
-        Width of each hidden layer.
+    hidden_layer_sizes : tuple of int, default=(128, 64, 64)
+        Width of each hidden layer of an observation. The first one joins light and pixel.
+
+    pixel_layer_sizes : tuple of int, default=(128, 128)
+        Width of each hidden layer of a pixel. What these layers make of a pixel does not depend on the light, and is
+        computed once for all lights. A plain table does not tell light from pixel, and has no such layers. An empty
+        tuple gives a plain multilayer perceptron.
 
     activation : {"relu", "prelu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "identity"}, default="relu"
         Activation of the hidden layers.
@@ -52,8 +57,8 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         Activation of the output, one of those above. With a ReLU, a channel can become 0 for good.
 
     light_pixel_products : bool, default=True
-        Whether each unit of the first hidden layer is also given the product of a linear function of the light and a
-        linear function of the pixel, both learnt. A plain table does not tell light from pixel, and has no products.
+        Whether each unit of the first hidden layer of an observation is also given the product of a linear function of
+        the light and a linear function of what the pixel layers made of the pixel. A plain table has no products.
 
     dropout : float, default=0.0
         Share of hidden units that are dropped in training, in [0, 1).
@@ -72,13 +77,12 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         `max_time`, whichever ends first, unless one of the `callbacks` schedules it.
 
     batch_size : int or "auto", default="auto"
-        Number of observations in a batch. ``"auto"``: 100,000 / the number of lights, but at least 1,000 and at most
-        5,000; 5,000 for a plain table. If an eighth of all observations is less than that, it is used instead, but at
-        least 32.
+        Number of observations in a batch. With `pixel_layer_sizes`, a batch has each of its pixels under the same 32
+        lights, or under all lights if there are fewer; otherwise, it has each of its pixels under a light of its own.
+        ``"auto"``: 4,096, or an eighth of all observations if that is less, but at least 32.
 
     window_size : int, default=1
-        Side of the windows that a batch consists of, in pixels. 1: single pixels, drawn at random from all photographs.
-        Larger: ``max(1, round(batch_size / window_size ** 2))`` square windows.
+        Side of the windows that the pixels of a batch form. 1: single pixels, drawn at random from the whole image.
 
     scale_targets : bool, default=True
         Whether the output is scaled to the mean and the standard deviation of the targets, which the network then need
@@ -86,8 +90,8 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
 
     max_observations : int, "auto" or None, default="auto"
         Number of observations after which training ends. It limits the time of a fit whatever the size of the capture,
-        and gives the same result on every run, which `max_time` does not. ``"auto"``: 4.5 million + 450 million / the
-        number of lights, but at least 9 and at most 18 million, and at most 100 times each observation. None: no limit,
+        and gives the same result on every run, which `max_time` does not. ``"auto"``: 20 million, but at most 100 times
+        each observation. None: no limit,
         for a fit that `max_time` or one of the `callbacks` ends. The members of an ensemble share the number.
 
     max_time : float or None, default=None
@@ -201,6 +205,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
 
     _parameter_constraints: dict[str, list] = {
         "hidden_layer_sizes": ["array-like"],
+        "pixel_layer_sizes": ["array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "output_activation": [StrOptions(set(ACTIVATIONS))],
         "light_pixel_products": ["boolean"],
@@ -229,8 +234,9 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
 
     def __init__(
         self,
-        hidden_layer_sizes=(256, 256, 256),
+        hidden_layer_sizes=(128, 64, 64),
         *,
+        pixel_layer_sizes=(128, 128),
         activation="relu",
         output_activation="identity",
         light_pixel_products=True,
@@ -255,6 +261,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         verbose=0,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.pixel_layer_sizes = pixel_layer_sizes
         self.activation = activation
         self.output_activation = output_activation
         self.light_pixel_products = light_pixel_products
@@ -489,9 +496,10 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
 
     def _check_parameters(self):
         """Check what spans several parameters, or lies inside one."""
-        sizes = self.hidden_layer_sizes
-        if not all(isinstance(size, Integral) and not isinstance(size, bool) and int(size) > 0 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be a sequence of positive integers, got {sizes!r}")
+        for name in ("hidden_layer_sizes", "pixel_layer_sizes"):
+            sizes = getattr(self, name)
+            if not all(isinstance(size, Integral) and not isinstance(size, bool) and int(size) > 0 for size in sizes):
+                raise ValueError(f"{name} must be a sequence of positive integers, got {sizes!r}")
         callbacks = [callback for _, callback in named_callbacks(self.callbacks)]
         for callback in callbacks:
             if not isinstance(callback, Callback):
