@@ -42,11 +42,19 @@ def _n_channels(n):
     return split_target_shape((1, *n.target))[1]
 
 
+def _n_pixel_features(n):
+    # A plain table has no table of pixels.
+    return getattr(n, "n_pixel_features", 0)
+
+
+_WIDTHS = Made(ListOf(Integer(1), most=256), list, tuple)
 _MODULE = Record(
     SimpleNamespace,
-    n_features=Integer(1, size="n_features"),
+    n_light_features=Integer(1, size="width"),
+    n_pixel_features=Integer(_n_pixel_features, _n_pixel_features),
     n_outputs=Integer(_n_channels, _n_channels),
-    hidden_layer_sizes=Made(ListOf(Integer(1), most=256), list, tuple),
+    hidden_layer_sizes=_WIDTHS,
+    pixel_layer_sizes=_WIDTHS,
     activation=Text(ACTIVATIONS),
     output_activation=Text(ACTIVATIONS),
     dropout=Number(0, 1),
@@ -54,7 +62,7 @@ _MODULE = Record(
     half_precision=Flag(),
     output_offset=Number(),
     output_scale=Number(),
-    n_light_features=Optional(Integer(1, size="width")),
+    light_pixel_products=Flag(),
     seed=Integer(0, 2**32),
 )
 
