@@ -1,10 +1,12 @@
 """Files like those of save_model, damaged or made up, and a process that reads them and reports what happened."""
 
-import hashlib
+import io
 import json
 import re
 import sys
 import warnings
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,6 @@ CODE_EVENTS = (
 )
 # scikit-learn's nearest neighbours ask the libraries that are loaded for their numbers of threads.
 HARMLESS_EVENTS = ("os.listdir", "os.scandir", "ctypes.dlopen", "ctypes.dlsym")
-DIGEST = re.compile(rb'\\"sha256\\":\\"([0-9a-f]{64})')
 # Values that stand in for others: too large, too small, of another type, or another's.
 ODD_VALUES = [
     None,
@@ -61,29 +62,19 @@ ODD_VALUES = [
 
 
 def split(data):
-    """Take a file apart into its header, as JSON gives it, its description and its arrays' bytes."""
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length])
-    return header, json.loads(header["__metadata__"]["sklrelight"]), bytearray(data[8 + length :])
+    """Take a file apart into its description and the bytes of its other parts."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    return json.loads(parts.pop("model.json")), parts
 
 
-def join(header, description, body):
-    """Put a file together, with a checksum that fits."""
-    text = json.dumps({"sha256": "0" * 64} | description | {"sha256": "0" * 64}, separators=(",", ":"))
-    header = header | {"__metadata__": {"sklrelight": text}}
-    raw = json.dumps(header, separators=(",", ":")).encode()
-    raw += b" " * (-len(raw) % 8)
-    return repaired(len(raw).to_bytes(8, "little") + raw + bytes(body))
-
-
-def repaired(data):
-    """Make the checksum fit, where there is one."""
-    found = DIGEST.search(data)
-    if found is None:
-        return data
-    zeroed = data[: found.start(1)] + b"0" * 64 + data[found.end(1) :]
-    digest = hashlib.sha256(zeroed).hexdigest().encode()
-    return data[: found.start(1)] + digest + data[found.end(1) :]
+def join(description, parts):
+    """Put a file together, with checksums that fit."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name, content in {"model.json": json.dumps(description), **parts}.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return data.getvalue()
 
 
 def damage(data, rng):
@@ -92,9 +83,9 @@ def damage(data, rng):
     kind = rng.integers(5)
     place = int(rng.integers(len(data)))
     if kind == 0:
-        # Half of the time in the header, which is short.
+        # Half of the time in the directory of the archive, at its end.
         if rng.random() < 0.5:
-            place = int(rng.integers(8 + int.from_bytes(data[:8], "little")))
+            place = max(0, len(data) - 1 - int(rng.integers(1000)))
         damaged[place] ^= 1 << int(rng.integers(8))
     elif kind == 1:
         del damaged[place:]
@@ -108,20 +99,20 @@ def damage(data, rng):
 
 
 def deceive(data, rng):
-    """Change what the file says of itself, and its checksum with it."""
-    kind = rng.integers(4)
+    """Change what the file says of itself, and its checksums with it."""
+    description, parts = split(data)
+    names, kind = list(parts), rng.integers(4)
+    name = names[int(rng.integers(len(names)))]
     if kind == 0:
-        return repaired(damage(data, rng))
-    header, description, body = split(data)
-    arrays = [name for name in header if name != "__metadata__"]
-    if kind == 1:
+        parts[name] = damage(parts[name], rng)
+    elif kind == 1:
         for _ in range(int(rng.integers(1, 3))):
             change_value(description, rng)
     elif kind == 2:
-        change_layout(header, arrays[int(rng.integers(len(arrays)))], arrays, body, rng)
+        change_layout(description["arrays"], name, parts, rng)
     else:
-        change_content(header[arrays[int(rng.integers(len(arrays)))]], body, rng)
-    return join(header, description, body)
+        change_content(description["arrays"][name], name, parts, rng)
+    return join(description, parts)
 
 
 def change_value(description, rng):
@@ -131,9 +122,8 @@ def change_value(description, rng):
     def walk(value):
         keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
         for key in keys:
-            if key != "sha256":
-                places.append((value, key))
-                walk(value[key])
+            places.append((value, key))
+            walk(value[key])
 
     walk(description)
     parent, key = places[int(rng.integers(len(places)))]
@@ -149,51 +139,50 @@ def change_value(description, rng):
         parent[key] = ODD_VALUES[int(rng.integers(len(ODD_VALUES)))]
 
 
-def change_layout(header, name, arrays, body, rng):
+def change_layout(layouts, name, parts, rng):
     """Lie about an array's shape, type or place."""
-    entry = header[name]
-    shape, kind = entry["shape"], rng.integers(6)
-    if kind == 0 and shape:
-        entry["shape"] = shape[::-1]
+    dtype, shape = layouts[name]
+    kind, other = rng.integers(5), list(layouts)[int(rng.integers(len(layouts)))]
+    if kind == 0:
+        layouts[name][1] = shape[::-1]
     elif kind == 1:
-        entry["shape"] = [int(n) for n in rng.choice([0, 1, 2, 2**20, 2**40, 2**62], int(rng.integers(1, 5)))]
+        layouts[name][1] = [int(n) for n in rng.choice([0, 1, 2, 2**20, 2**40, 2**62], int(rng.integers(1, 5)))]
     elif kind == 2:
-        entry["dtype"] = str(
-            rng.choice(["F64", "F32", "F16", "I64", "I32", "U8", "BOOL", "BF16", "C64", "F8_E4M3", "?"])
-        )
+        types = ["float64", "float32", "float16", "int64", "int32", "uint16", "uint8", "bool", "complex64", "object"]
+        layouts[name][0] = str(rng.choice(types))
     elif kind == 3:
-        entry["data_offsets"] = [int(n) for n in rng.choice([0, 8, len(body), 2**40, 2**63], 2)]
-    elif kind == 4:
-        other = arrays[int(rng.integers(len(arrays)))]
-        header[name], header[other] = header[other], header[name]
+        parts[name], parts[other] = parts[other], parts[name]
     else:
-        # Shortened or lengthened with the bytes, so that the file itself is in order.
-        start, end = entry["data_offsets"]
-        size = (end - start) // max(1, int(np.prod(shape)))
+        # Shortened or lengthened with the values, so that the array itself is in order.
+        values = unpack(parts[name], dtype)
         length = int(rng.integers(0, 4)) * (shape[0] if shape else 1)
-        entry["shape"] = [length, *shape[1:]]
-        n_bytes = size * int(np.prod(entry["shape"]))
-        body[start:end] = bytes(body[start:end] * (n_bytes // max(1, end - start) + 1))[:n_bytes]
-        moved = start + n_bytes - end
-        entry["data_offsets"] = [start, start + n_bytes]
-        for other in arrays:
-            offsets = header[other]["data_offsets"]
-            if other != name and offsets[0] >= end:
-                header[other]["data_offsets"] = [offset + moved for offset in offsets]
+        layouts[name][1] = [length, *shape[1:]]
+        parts[name] = pack(np.resize(values, int(np.prod(layouts[name][1]))))
 
 
-def change_content(entry, body, rng):
+def change_content(layout, name, parts, rng):
     """Replace an array's values by odd ones."""
-    start, end = entry["data_offsets"]
-    dtype = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "BOOL": "u1"}[entry["dtype"]]
-    values = np.frombuffer(bytes(body[start:end]), dtype).copy()
+    dtype = layout[0]
+    values = unpack(parts[name], dtype)
     if values.dtype.kind == "f":
         odd = [np.nan, np.inf, 0, -1, 1e-30, np.finfo(dtype).max, -np.finfo(dtype).max]
     else:
-        odd = [0, 1, 255] if dtype == "u1" else [-1, -(2**31), 2**31 - 1, 0, 10**6]
+        odd = {"b": [0, 1], "u": [0, 1, 255], "i": [-1, -(2**31), 2**31 - 1, 0, 10**6]}[values.dtype.kind]
     some = slice(None) if rng.random() < 0.3 else rng.random(values.shape) < 0.1
     values[some] = odd[int(rng.integers(len(odd)))]
-    body[start:end] = values.tobytes()
+    parts[name] = pack(values)
+
+
+def unpack(data, dtype):
+    """Read the values of an array: the first bytes of all, then the second, and so on."""
+    raw = np.frombuffer(zlib.decompress(data, -15), np.uint8)
+    return raw.reshape(np.dtype(dtype).itemsize, -1).T.copy().reshape(-1).view(dtype)
+
+
+def pack(values):
+    """Write values as they are read."""
+    stream = zlib.compressobj(1, zlib.DEFLATED, -15, zlib.DEF_MEM_LEVEL, zlib.Z_HUFFMAN_ONLY)
+    return stream.compress(values.view(np.uint8).reshape(-1, values.itemsize).T.tobytes()) + stream.flush()
 
 
 def peak():

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from skorch.exceptions import DeviceWarning
 
-from sklrelight import Relighter, make_relighter, save_model
+from sklrelight import Relighter, load_model, make_relighter, save_model
 from sklrelight.datasets import make_scene
 from sklrelight.interpolation import (
     HemisphericalHarmonics,
@@ -97,13 +97,23 @@ def any_model(request):
 
 @pytest.mark.parametrize("write", [joblib.dump, save_model])
 def test_a_file_holds_little_but_the_arrays_that_predicting_takes(any_model, write, tmp_path):
-    if write is save_model:
-        pytest.importorskip("safetensors")
     path = tmp_path / "model"
     write(any_model, path)
     excess = path.stat().st_size / needed_bytes(any_model) - 1
     print(f"{path.stat().st_size} bytes, {excess:.1%} more than the arrays")
     assert excess < 0.1
+
+
+@pytest.mark.parametrize(
+    "regressor", [NearestPhotograph(), RBFInterpolation(), StackedRBFInterpolation(random_state=0)]
+)
+def test_a_file_holds_photographs_of_8_bits_in_8_bits(regressor, tmp_path):
+    rng = np.random.default_rng(0)
+    lights, bits = rng.random((20, 2)), rng.integers(0, 256, (20, 50, 40, 3))
+    model = Relighter(regressor).fit(lights, (bits / 255) ** 2.2)
+    save_model(model, tmp_path / "model")
+    assert (tmp_path / "model").stat().st_size < 1.15 * bits.size
+    assert load_model(tmp_path / "model").predict(lights).tobytes() == model.predict(lights).tobytes()
 
 
 def test_a_loaded_model_keeps_its_history(relighter, tmp_path):

@@ -1,6 +1,8 @@
 import json
 import pickle
 import re
+import zipfile
+import zlib
 from pathlib import Path
 
 import hostile_files
@@ -36,8 +38,6 @@ from sklrelight.neural import BatchSizeStages, PlateauLearningRate
 from sklrelight.persistence import _files
 from sklrelight.utils import InconsistentVersionsWarning, library_versions
 
-pytest.importorskip("safetensors")
-
 RNG = np.random.default_rng(0)
 DIRECTIONS = RNG.normal(size=(12, 3)) * [1, 1, 0.2] + [0, 0, 1]
 DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
@@ -61,7 +61,7 @@ def relighter():
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "model.safetensors"
+    return tmp_path / "model.zip"
 
 
 def round_trip(relighter, path):
@@ -282,7 +282,7 @@ def test_models_that_are_not_fitted_are_refused(path):
 def test_a_write_that_fails_leaves_the_former_file(relighter, path, monkeypatch):
     save_model(relighter, path)
     before = path.read_bytes()
-    monkeypatch.setattr("sklrelight.persistence._container._digest", lambda *_: 1 / 0)
+    monkeypatch.setattr("sklrelight.persistence._container._compress", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         save_model(relighter, path)
     assert path.read_bytes() == before
@@ -313,10 +313,10 @@ def test_other_versions_are_warned_of(relighter, path, monkeypatch):
 
 
 def changed(path, change):
-    """Rewrite a file after `change(description)`, with a checksum that fits."""
-    header, description, body = hostile_files.split(path.read_bytes())
+    """Rewrite a file after `change(description)`, with checksums that fit."""
+    description, parts = hostile_files.split(path.read_bytes())
     change(description)
-    path.write_bytes(hostile_files.join(header, description, body))
+    path.write_bytes(hostile_files.join(description, parts))
 
 
 @pytest.mark.parametrize(("found", "way_out"), [(7, "update it"), (1, "load it with sklrelight 9.1, or fit")])
@@ -329,19 +329,19 @@ def test_other_formats_are_refused_by_name(relighter, path, found, way_out):
 
     changed(path, change)
     here = library_versions()["sklrelight"]
-    message = f"written by sklrelight 9.1 in format {found}, and sklrelight {here} reads format 2: {way_out}"
+    message = f"written by sklrelight 9.1 in format {found}, and sklrelight {here} reads format 3: {way_out}"
     with pytest.raises(ValueError, match=message):
         load_model(path)
 
 
 def test_another_kind_of_file_is_refused(relighter, path):
-    save_file = pytest.importorskip("safetensors.numpy").save_file
     for content in (b"", b"1234567", b"\0" * 100, b"an image, say" * 100, pickle.dumps(relighter)):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"cut, or no safetensors|not a file that save_model wrote|header of"):
+        with pytest.raises(ValueError, match=r"model\.zip: the file is cut, or not one that save_model wrote"):
             load_model(path)
-    save_file({"weights": np.eye(3)}, path, metadata={"sklrelight": "mine"})
-    with pytest.raises(ValueError, match="not a file that save_model wrote"):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("an_image.png", b"an image, say")
+    with pytest.raises(ValueError, match=r"model\.zip: not a file that save_model wrote: there is no model\.json"):
         load_model(path)
 
 
@@ -350,10 +350,36 @@ def test_every_cut_is_refused(relighter, path):
     data = path.read_bytes()
     for length in [*range(0, 2000, 100), *range(2000, len(data), len(data) // 50), len(data) - 1]:
         path.write_bytes(data[:length])
-        with pytest.raises(ValueError, match=r"cut|not a file that save_model wrote"):
+        with pytest.raises(ValueError, match="the file is cut"):
             load_model(path)
-    path.write_bytes(data + b"\0")
-    with pytest.raises(ValueError, match="checksum"):
+
+
+def test_other_bytes_in_any_part_are_refused(relighter, path):
+    save_model(relighter, path)
+    data = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        places = [info.header_offset + 30 + len(info.filename) for info in archive.infolist()]
+    for place in places:
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        with pytest.raises(ValueError, match="is damaged: Bad CRC-32"):
+            load_model(path)
+
+
+def with_part(path, name, content):
+    description, parts = hostile_files.split(path.read_bytes())
+    path.write_bytes(hostile_files.join(description, parts | {name: content}))
+
+
+def test_parts_larger_than_their_bytes_can_be_are_refused(relighter, path):
+    save_model(relighter, path)
+    name = "relighter.lights_"
+    # Repeats, which save_model does not write, shrink a million zeros to a thousand bytes.
+    bomb = zlib.compress(bytes(10**6), wbits=-15)
+    with_part(path, name, bomb)
+    with pytest.raises(ValueError, match=f"array '{name}' has other bytes than its shape takes"):
+        load_model(path)
+    changed(path, lambda description: description["arrays"].update({name: ["float64", [125_000]]}))
+    with pytest.raises(ValueError, match=f"array '{name}' has a shape that does not fit its {len(bomb)} bytes"):
         load_model(path)
 
 
@@ -399,7 +425,7 @@ NESTED = json.loads("[" * 300 + "]" * 300)
         (lie(*MODULE, "output_scale", value=10**400), "out of its range"),
         (lie(*MODULE, "n_outputs", value=2), "n_outputs is out of its range, 3 to 3"),
         (lie(*NET, "device", value="meta"), "device is not known"),
-        (lie(*NET, "history", "n_epochs", value=2**24), "n_epochs is out of its range"),
+        (lie(*NET, "history", value=lambda rows: [[*rows[0].items()]]), r"history\[0\] is no object"),
         (lie(*MLP, "target_shape_", value=[2**20, 2**20, 3]), r"target_shape_ is \(.*\), and target is \(4, 6, 3\)"),
         (lie(*MLP, "target_range_", value=[1, 0]), "out of its range"),
         (lie("state", "_target_shape", value=[2**20, 2**20, 3]), "and target is|does not fit the rest"),
@@ -432,11 +458,10 @@ def test_lies_are_refused_by_name(relighter, path, change, message):
         load_model(path)
 
 
-def test_a_long_header_is_not_read(path):
-    with open(path, "wb") as file:
-        file.write((2**24).to_bytes(8, "little"))
-        file.truncate(2**25)
-    with pytest.raises(ValueError, match="header of 16777216 bytes is longer than"):
+def test_a_long_description_is_not_read(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.json", bytes(2**24 + 1))
+    with pytest.raises(ValueError, match="a description of 16777217 bytes is longer than"):
         load_model(path)
 
 
@@ -476,14 +501,6 @@ def test_lights_that_are_too_many_to_triangulate_are_refused(n_points, rank, pat
     lights = np.random.default_rng(0).normal(size=(n_points, rank)) * 5
     relighter = Relighter(LinearInterpolation()).fit(lights, np.ones((n_points, 1)))
     with pytest.raises(ValueError, match=f"{n_points} lights to triangulate are more than the"):
-        save_model(relighter, path)
-
-
-def test_the_package_is_asked_for(relighter, path, monkeypatch):
-    import sys  # noqa: PLC0415
-
-    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    with pytest.raises(ImportError, match=r"pip install 'sklrelight\[share\]'"):
         save_model(relighter, path)
 
 

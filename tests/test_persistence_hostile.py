@@ -20,7 +20,6 @@ from sklrelight.interpolation import (
     StackedRBFInterpolation,
 )
 
-pytest.importorskip("safetensors")
 pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read from /proc")
 
 RNG = np.random.default_rng(0)
@@ -53,7 +52,7 @@ def read_mutations(name, n_files, folder, seed=0):
     """Save a model, make files out of it, half of them damaged, half of them lying, and have a process read them."""
     lights = LIGHTS * 3 if name == "linear" else LIGHTS
     model = MODELS[name].fit(lights, IMAGES)
-    original = folder / "original.safetensors"
+    original = folder / "original.zip"
     save_model(model, original)
     np.save(folder / "lights.npy", lights[:2] * 1.01)
     np.save(folder / "predicted.npy", model.predict(lights[:2] * 1.01))

@@ -1,27 +1,69 @@
-"""The file: arrays as safetensors, a description in JSON beside them, and a checksum over the whole."""
+"""The file: a zip archive of a description in JSON and of compressed arrays, which the archive has checksums of."""
 
-import hashlib
 import json
+import math
 import os
+import struct
+import zipfile
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from ..utils import import_extra, replacing
+from ..utils import replacing
+from ._schema import check
 
-__all__ = ["open_container", "write_container"]
+__all__ = ["Arrays", "open_container", "write_container"]
 
-# Key of the description in the metadata of a safetensors file. It is the only entry: the order of several is random.
-_KEY = "sklrelight"
-# A description holds no arrays, so that no model has a longer one. Parsing JSON takes some 25 times its size in memory.
-_LONGEST_HEADER = 2**22
-_NO_DIGEST = "0" * 64
-# The description is JSON within the JSON of the header. A text within it cannot look like this: its quotes are escaped
-# once more.
-_DIGEST_START = b'\\"sha256\\":\\"'
-_CHUNK = 2**20
-_DTYPES = {"F64": np.float64, "F32": np.float32, "I64": np.int64, "I32": np.int32, "BOOL": np.bool_}
+_DESCRIPTION = "model.json"
+# A description holds no arrays but the history. Parsing JSON takes some 25 times its size in memory.
+_LONGEST_DESCRIPTION = 2**24
+_DTYPES = {name: np.dtype(name) for name in ("bool", "uint8", "uint16", "int32", "int64", "float32", "float64")}
+# The coding gives frequent bytes fewer bits, and at least one. It looks for no repeats, of which photographs have none.
+_MOST_EXPANSION = 8
+# What reading an archive that is cut, damaged or made up may raise.
+_UNREADABLE = (EOFError, OSError, RuntimeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error)
+
+
+class Arrays:
+    """Arrays of a file or in memory, each of which can be taken once.
+
+    Parameters
+    ----------
+    layouts : dict of str to (dtype, tuple of int)
+        Type and shape of each array.
+
+    read : callable
+        Returns the array of a name, a type and a shape.
+
+    Attributes
+    ----------
+    n_bytes : int
+        Number of bytes of all arrays, and some for the description.
+    """
+
+    def __init__(self, layouts, read):
+        self._left = dict(layouts)
+        self._read = read
+        self.n_bytes = 2**16 + sum(_n_bytes(*layout) for layout in layouts.values())
+
+    def layout(self, name):
+        """Look up the type and the shape of an array without reading it."""
+        if name not in self._left:
+            raise ValueError(f"there is no array {name!r}")
+        return self._left[name]
+
+    def take(self, name):
+        """Read an array into writable memory."""
+        layout = self.layout(name)
+        del self._left[name]
+        return self._read(name, *layout)
+
+    def check_all_taken(self):
+        """Refuse a file with arrays that the description does not mention."""
+        if self._left:
+            raise ValueError(f"there are arrays that belong to nothing: {sorted(self._left)[:3]}")
 
 
 def write_container(path, description, arrays):
@@ -36,41 +78,32 @@ def write_container(path, description, arrays):
         Description that JSON can hold, without numbers that are not finite.
 
     arrays : dict of str to ndarray
-        Arrays of bool or of numbers of up to 8 bytes, in C order.
+        Arrays of bool or of numbers of up to 8 bytes.
 
     Raises
     ------
-    ImportError
-        If safetensors is not installed.
     OSError
         If the file cannot be written.
     ValueError
         If the description is too long.
     """
-    save_file = import_extra("safetensors.numpy", "share", "To save a model").save_file
-    text = json.dumps({"sha256": _NO_DIGEST, **description}, allow_nan=False, separators=(",", ":"))
-    # The header escapes its quotes once more, and has a line for each array.
-    if 2 * len(text) + sum(150 + len(name) for name in arrays) > _LONGEST_HEADER:
+    layouts = {name: [array.dtype.name, array.shape] for name, array in arrays.items()}
+    text = json.dumps({**description, "arrays": layouts}, allow_nan=False, separators=(",", ":"))
+    if len(text) > _LONGEST_DESCRIPTION:
         raise ValueError(f"{path}: a model whose description takes {len(text)} characters cannot be saved")
-    with replacing(path) as temporary:
-        temporary.touch()
-        mode = temporary.stat().st_mode
-        save_file(arrays, temporary, metadata={_KEY: text})
-        # safetensors lets nobody but the owner read a file.
-        temporary.chmod(mode)
-        with open(temporary, "r+b") as file:
-            header = _read_header(file, os.path.getsize(temporary), path)
-            start = _digest_start(header, path)
-            digest = _digest(file, start)
-            file.seek(start)
-            file.write(digest.encode())
-            file.flush()
-            os.fsync(file.fileno())
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        with zipfile.ZipFile(file, "w") as archive:
+            # An entry of its own has no time of day, so that the same model makes the same file.
+            archive.writestr(zipfile.ZipInfo(_DESCRIPTION), text)
+            for name, array in arrays.items():
+                archive.writestr(zipfile.ZipInfo(name), _compress(array))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager
 def open_container(path):
-    """Open a file and verify its checksum.
+    """Open a file.
 
     Parameters
     ----------
@@ -89,104 +122,84 @@ def open_container(path):
     ------
     FileNotFoundError
         If there is no such file.
-    ImportError
-        If safetensors is not installed.
     ValueError
         If the file is cut, damaged, or of another kind. The size of the file bounds the memory that is taken.
     """
     path = Path(path)
-    safetensors = import_extra("safetensors", "share", "To load a model")
     if not path.is_file():
         raise FileNotFoundError(f"No such file: {path}")
     with open(path, "rb") as file:
-        header = _read_header(file, os.path.getsize(path), path)
-        start = _digest_start(header, path)
-        digest = _digest(file, start)
-    if header[start - 8 : start - 8 + len(digest)] != digest.encode():
-        raise ValueError(f"{path}: the checksum does not fit, the file is cut or damaged")
+        try:
+            archive = zipfile.ZipFile(file)
+        except _UNREADABLE as error:
+            raise ValueError(f"{path}: the file is cut, or not one that save_model wrote: {error}") from error
+        with archive:
+            try:
+                yield _read_description(archive, path.stat().st_size)
+            except _UNREADABLE as error:
+                raise ValueError(f"{path}: {error}") from error
+
+
+def _read_description(archive, n_bytes):
+    """Give the description and the arrays of an archive whose sizes are possible."""
+    members = {info.filename: info for info in archive.infolist()}
+    check(_DESCRIPTION in members, f"not a file that save_model wrote: there is no {_DESCRIPTION}")
+    plain = all(info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1 for info in members.values())
+    sizes = {name: info.file_size for name, info in members.items()}
+    check(plain and sum(sizes.values()) <= n_bytes, "the sizes of its parts are impossible")
+    length = sizes.pop(_DESCRIPTION)
+    check(length <= _LONGEST_DESCRIPTION, f"a description of {length} bytes is longer than that of any model")
     try:
-        file = safetensors.safe_open(path, framework="np")
-        metadata = file.metadata() or {}
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
-        raise ValueError(f"{path}: no readable safetensors file: {error}") from error
-    with file:
-        yield _parse(metadata.get(_KEY, ""), path), Arrays(file, os.path.getsize(path))
-
-
-class Arrays:
-    """The arrays of an open file, each of which can be taken once.
-
-    Parameters
-    ----------
-    file : safe_open
-        The file.
-
-    n_bytes : int
-        Size of the file.
-    """
-
-    def __init__(self, file, n_bytes):
-        self._file = file
-        self._left = set(file.keys())
-        self.n_bytes = n_bytes
-
-    def layout(self, name):
-        """Look up the type and the shape of an array without reading it."""
-        if name not in self._left:
-            raise ValueError(f"there is no array {name!r}")
-        layout = self._file.get_slice(name)
-        dtype = _DTYPES.get(layout.get_dtype())
-        if dtype is None:
-            raise ValueError(f"array {name!r} has the type {layout.get_dtype()}, which no model has")
-        return np.dtype(dtype), tuple(layout.get_shape())
-
-    def take(self, name):
-        """Read an array into writable memory."""
-        self.layout(name)
-        self._left.remove(name)
-        return np.require(self._file.get_tensor(name), requirements=["C", "A", "W", "O"])
-
-    def check_all_taken(self):
-        """Refuse a file with arrays that the description does not mention."""
-        if self._left:
-            raise ValueError(f"there are arrays that belong to nothing: {sorted(self._left)[:3]}")
-
-
-def _parse(text, path):
-    try:
-        description = json.loads(text)
+        description = json.loads(_read(archive, _DESCRIPTION))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: its description cannot be read: {error}") from error
-    if not isinstance(description, dict) or description.pop("sha256", None) is None:
-        raise ValueError(f"{path}: its description is not that of a model")
-    return description
+        raise ValueError(f"the description cannot be read: {error}") from error
+    check(isinstance(description, dict), "the description is no object")
+    layouts = description.pop("arrays", None)
+    check(isinstance(layouts, dict) and layouts.keys() == sizes.keys(), "the arrays are not those of the description")
+    layouts = {name: _check_layout(name, layout, sizes[name]) for name, layout in layouts.items()}
+    return description, Arrays(layouts, lambda name, *layout: _decompress(_read(archive, name), name, *layout))
 
 
-def _read_header(file, n_bytes, path):
-    """Read the header of a safetensors file."""
-    start = file.read(8)
-    length = int.from_bytes(start, "little")
-    if len(start) < 8 or length > n_bytes - 8:
-        raise ValueError(f"{path}: the file is cut, or no safetensors file: it has {n_bytes} bytes")
-    if length > _LONGEST_HEADER:
-        raise ValueError(f"{path}: a header of {length} bytes is longer than that of any model")
-    return file.read(length)
+def _check_layout(name, layout, n_bytes):
+    """Give the type and the shape that a file states of an array, which takes these bytes in it."""
+    possible = isinstance(layout, list) and len(layout) == 2 and isinstance(layout[0], str) and layout[0] in _DTYPES
+    check(possible, f"array {name!r} has a type that no model has")
+    dtype, shape = _DTYPES[layout[0]], layout[1]
+    possible = isinstance(shape, list) and all(isinstance(n, int) and n >= 0 for n in shape)
+    fits = possible and _n_bytes(dtype, shape) <= _MOST_EXPANSION * n_bytes
+    check(fits, f"array {name!r} has a shape that does not fit its {n_bytes} bytes")
+    return dtype, tuple(shape)
 
 
-def _digest_start(header, path):
-    """Find the position of the checksum in the file."""
-    if header.count(_DIGEST_START) != 1:
-        raise ValueError(f"{path}: not a file that save_model wrote")
-    return 8 + header.index(_DIGEST_START) + len(_DIGEST_START)
+def _n_bytes(dtype, shape):
+    return dtype.itemsize * math.prod(shape)
 
 
-def _digest(file, start):
-    """Compute the checksum of a file with zeros in place of its digits."""
-    sha256 = hashlib.sha256()
-    file.seek(0)
-    sha256.update(file.read(start))
-    sha256.update(_NO_DIGEST.encode())
-    file.seek(start + len(_NO_DIGEST))
-    while chunk := file.read(_CHUNK):
-        sha256.update(chunk)
-    return sha256.hexdigest()
+def _read(archive, name):
+    try:
+        return archive.read(name)
+    except _UNREADABLE as error:
+        raise ValueError(f"{name} is damaged: {error}") from error
+
+
+def _compress(array):
+    """Code an array: the first bytes of all numbers, then the second, and so on, because like bytes compress well."""
+    # Little-endian on every machine.
+    array = np.require(array, array.dtype.newbyteorder("<"), "C")
+    planes = array.reshape(-1).view(np.uint8).reshape(-1, array.itemsize).T
+    stream = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_HUFFMAN_ONLY)
+    return stream.compress(planes.tobytes()) + stream.flush()
+
+
+def _decompress(data, name, dtype, shape):
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    n_bytes = _n_bytes(dtype, shape)
+    try:
+        # One more than there should be: 0 would be no limit.
+        planes = stream.decompress(data, n_bytes + 1)
+    except zlib.error as error:
+        raise ValueError(f"array {name!r} is damaged: {error}") from error
+    complete = len(planes) == n_bytes and stream.eof and not stream.unused_data
+    check(complete, f"array {name!r} has other bytes than its shape takes")
+    numbers = np.frombuffer(planes, np.uint8).reshape(dtype.itemsize, -1).T.copy()
+    return numbers.reshape(-1).view(dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)

@@ -11,15 +11,16 @@ from ..neural import CompositeLoss, RelightingMLP, RelightingNet
 from ..neural._config import resolve_device
 from ..neural._modules import ACTIVATIONS, NORMALIZATIONS
 from ..utils import split_target_shape
+from ._estimators import Plain
 from ._schema import (
     FLOAT32,
     Array,
     Flag,
-    Inner,
     Integer,
     Kind,
     ListOf,
     Made,
+    MapOf,
     Number,
     Optional,
     Record,
@@ -31,11 +32,7 @@ from ._schema import (
 __all__ = ["Network"]
 
 _INT64 = (np.int64,)
-# Types of a history's columns, by the kind of NumPy's type.
-_COLUMN_TYPES = {"b": np.bool_, "i": np.int64, "f": np.float64}
-# A row of a history takes some 350 bytes of memory, whatever it takes of the file.
-_MOST_EPOCHS = 2**16
-_BYTES_OF_EPOCH = 32
+_MOST_EPOCHS = 2**20
 
 
 def _n_channels(n):
@@ -120,37 +117,17 @@ def _device(name, where):
         return torch.device("cpu")
 
 
-def _take_columns(history):
-    """Sort a history by columns, which need not have a value in each row. Rows of single batches are left out."""
-    names = {name: None for row in history for name in row if name != "batches"}
-    columns = []
-    for name in names:
-        rows = [number for number, row in enumerate(history) if name in row]
-        values = np.array([history[number, name] for number in rows])
-        values = values.astype(_COLUMN_TYPES.get(values.dtype.kind, values.dtype))
-        columns.append(SimpleNamespace(name=name, rows=np.array(rows, np.int64), values=values))
-    return SimpleNamespace(n_epochs=len(history), columns=columns)
+def _take_rows(history):
+    """List what is noted of each epoch, as Python's numbers. What is noted of single batches is left out."""
+    return [{name: np.asarray(row[name]).item() for name in row if name != "batches"} for row in history]
 
 
-def _make_history(read):
+def _make_history(rows):
     history = History()
-    for _ in range(read.n_epochs):
+    for row in rows:
         history.new_epoch()
-    for column in read.columns:
-        for row, value in zip(column.rows.tolist(), column.values.tolist(), strict=True):
-            history[row][column.name] = value
+        history[-1].update(row)
     return history
 
 
-_COLUMN = Record(
-    SimpleNamespace,
-    name=Text(),
-    rows=Array(("n_rows",), _INT64, least=0, most=lambda n: n.n_epochs - 1),
-    values=Array(("n_rows",), _COLUMN_TYPES.values(), nan=True),
-)
-_COLUMNS = Record(
-    SimpleNamespace,
-    n_epochs=Integer(0, lambda n: max(_MOST_EPOCHS, n.n_bytes // _BYTES_OF_EPOCH), size="n_epochs"),
-    columns=ListOf(Inner(_COLUMN, "n_epochs"), most=256),
-)
-_HISTORY = Made(_COLUMNS, take=_take_columns, make=_make_history)
+_HISTORY = Made(ListOf(MapOf(Plain()), most=_MOST_EPOCHS), take=_take_rows, make=_make_history)

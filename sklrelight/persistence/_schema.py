@@ -25,6 +25,7 @@ __all__ = [
     "Kind",
     "ListOf",
     "Made",
+    "MapOf",
     "Names",
     "Number",
     "Optional",
@@ -187,6 +188,20 @@ class ListOf(Kind):
         return [self.kind.read(item, f"{where}[{i}]", file, sizes) for i, item in enumerate(given)]
 
 
+class MapOf(Kind):
+    """Values of one kind by names."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def write(self, value, where, arrays):
+        return {name: self.kind.write(item, f"{where}.{name}", arrays) for name, item in value.items()}
+
+    def read(self, given, where, file, sizes):
+        check(isinstance(given, dict) and len(given) <= _LONGEST, f"{where} is no object of up to {_LONGEST}")
+        return {name: self.kind.read(item, f"{where}.{name[:40]}", file, sizes) for name, item in given.items()}
+
+
 class TupleOf(Kind):
     """A tuple of values of given kinds."""
 
@@ -301,36 +316,38 @@ class Array(Kind):
     occur. The order in memory is kept, because the rounding of matrix products depends on it.
     """
 
-    def __init__(self, shape, dtypes=FLOAT64, *, least=-_LARGEST, most=_LARGEST, nan=False, every=False):
+    def __init__(self, shape, dtypes=FLOAT64, *, least=-_LARGEST, most=_LARGEST, every=False):
         self.shape, self.dtypes = shape, [np.dtype(dtype) for dtype in dtypes]
-        self.least, self.most, self.nan, self.every = least, most, nan, every
+        self.least, self.most, self.every = least, most, every
 
     def write(self, value, where, arrays):
-        array = np.asarray(value)
-        check(array.dtype in self.dtypes, f"{where} is an array of {array.dtype}, which save_model cannot write")
+        array = self._check_type(np.asarray(value), where)
         order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
-        stored = array.T if order == "F" else array
-        arrays[where] = np.require(stored, stored.dtype.newbyteorder("="), "C")
+        arrays[where] = array.T if order == "F" else array
         return order
 
     def read(self, given, where, file, sizes):
         check(given in ("C", "F"), f"{where} has no order in memory")
-        dtype, found = file.layout(where)
-        found = found[::-1] if given == "F" else found
-        check(dtype in self.dtypes, f"{where} is an array of {dtype}, which it cannot be")
-        # An empty array takes no bytes, whatever its other axes.
-        possible = len(found) <= _MOST_AXES and max(found, default=0) <= file.n_bytes
-        fits = possible and self._expected(found, sizes) == found
-        check(fits, f"{where} is an array of shape {found}, which does not fit the rest")
-        array = file.take(where)
+        _, found = file.layout(where)
+        self._check_shape(found[::-1] if given == "F" else found, where, sizes)
+        array = self._check_type(file.take(where), where)
         array = array.T if given == "F" else array
         least, most = _resolve(self.least, sizes), _resolve(self.most, sizes)
-        values = array[~np.isnan(array)] if self.nan else array
         # As Python's numbers: a float32 cannot be compared with what it cannot hold. NaN is in no range.
-        within = not values.size or (least <= values.min().item() and values.max().item() <= most)
+        within = not array.size or (least <= array.min().item() and array.max().item() <= most)
         check(within, f"{where} has values outside of {least:g} to {most:g}, or that are not finite")
         check(not self.every or len(np.unique(array)) == most - least + 1, f"{where} leaves out some values")
         return array
+
+    def _check_type(self, array, where):
+        check(array.dtype in self.dtypes, f"{where} is an array of {array.dtype}, which no model has there")
+        return array
+
+    def _check_shape(self, found, where, sizes):
+        # An empty array takes no bytes, whatever its other axes.
+        possible = len(found) <= _MOST_AXES and max(found, default=0) <= sizes.n_bytes
+        fits = possible and self._expected(found, sizes) == found
+        check(fits, f"{where} is an array of shape {found}, which does not fit the rest")
 
     def _expected(self, found, sizes):
         shape: list[int] = []

@@ -26,6 +26,7 @@ from ..relighter import Relighter
 from ..utils import FLOAT64_SAFE, split_target_shape
 from ._estimators import INTERPOLATIONS, REGRESSORS, STEPS, Fitted, Plain, declare
 from ._networks import Network
+from ._packed import Packed
 from ._schema import (
     BOOL,
     FLOAT32,
@@ -63,8 +64,9 @@ _SQUARED_POINTS_OF_BYTE = 1 / 16
 # Sizes are n_lights, width (number of features of a light), target (shape of a photograph), span and rank (dimensions
 # of the lights and of what they span), n_merged (lights that differ) and others. Functions take them as `n`.
 _WIDTH = {"n_features_in_": Integer(1, size="width"), "feature_names_in_": Names("width")}
-_IMAGES = Array(("n_lights", "target"), FLOATS)
-_MERGED_IMAGES = Array(("n_merged", "target"), FLOATS)
+# Alike are the channels, which come first when they are packed, and neighbours in a row of pixels.
+_IMAGES = Packed(("n_lights", "target"), FLOATS, alike=(0, -1))
+_MERGED_IMAGES = Packed(("n_merged", "target"), FLOATS, alike=(0, -1))
 _POINTS = Array(("n_merged", "rank"))
 _GROUPS = Array(("n_lights",), INDICES, least=0, most=lambda n: n.n_merged - 1, every=True)
 _SUBSPACE = Record(AffineSubspace, center=Array(("span",)), axes=Array(("rank", "span")), spread=Number(0))
@@ -254,7 +256,7 @@ declare(
     n_components_=Integer(size="n_components"),
     brightness_powers_=Array(("n_powers",)),
     blur_widths_=Array(("n_widths",)),
-    pixel_table_=Array((_n_pixels, "n_pixel_features"), FLOAT32),
+    pixel_table_=Packed((_n_pixels, "n_pixel_features"), FLOAT32, alike=(-1,)),
     light_scaler_=Optional(Fitted("StandardScaler", "MinMaxScaler")),
 )
 
