@@ -47,6 +47,18 @@ def test_diligent(diligent):
     assert plain.mask is None
 
 
+@pytest.mark.parametrize("width", [3, 7])
+def test_diligent_in_grey_is_not_divided(diligent, width):
+    folder, images, *_ = diligent
+    grey = pixels(dtype=np.uint16)[:, :, :width, 0]
+    for number, image in enumerate(grey):
+        write_image(folder / f"image{number:02}.png", image)
+    with pytest.raises(ValueError, match=r"image00\.png: a grey photograph .*; pass divide_intensities=False"):
+        load_diligent(folder, mask=None)
+    plain = load_diligent(folder, divide_intensities=False, mask=None)
+    np.testing.assert_allclose(plain.images, images[:, :, :width, 0], rtol=1e-6)
+
+
 def test_diligent_has_the_defaults_of_rti():
     own, public = (signature(load).parameters for load in (load_photographs, load_rti))
     shared = own.keys() & public.keys() - {"folder"}

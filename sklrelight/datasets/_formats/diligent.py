@@ -30,7 +30,7 @@ def load_diligent(
 
     divide_intensities : bool, default=True
         Whether to divide each photograph's channels by its light's intensities, so that all lights are of intensity 1.
-        Values may then exceed 1.
+        Values may then exceed 1. The photographs have to be in colour.
 
     mask : path-like, array-like or None, default="mask.png"
         As in `load_rti`; None for a capture without a mask.
@@ -59,8 +59,8 @@ def load_diligent(
         If the folder or one of the text files is missing or cannot be read, or `memmap` cannot be written.
 
     ValueError
-        If a line is malformed or names a missing file (the message has file and line), the files differ in length, or a
-        photograph is cut, damaged or unlike the others (the message names it).
+        If a line is malformed or names a missing file (the message has file and line), the files differ in length, a
+        photograph is cut, damaged or unlike the others (the message names it), or grey photographs are to be divided.
 
     References
     ----------

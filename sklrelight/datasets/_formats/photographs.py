@@ -186,6 +186,11 @@ def load_photographs(
     stored = read_file(paths[0])
     applied = 1 if orientation == "ignore" else stored.orientation
     first = apply_orientation(stored.values, applied)
+    if divide_by is not None and first.ndim != 3:
+        raise ValueError(
+            f"{paths[0]}: a grey photograph cannot be divided by its light's intensities of red, green and blue; pass"
+            " divide_intensities=False"
+        )
     framing = Framing(first.shape, crop, downscale)
     inside = framing.mask(within(folder, mask))
 
