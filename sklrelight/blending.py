@@ -20,7 +20,6 @@ from .utils._sklearn_compat import (
     BaseSearchCV,
     HasMethods,
     Interval,
-    StrOptions,
     check_method_params,
     fit_context,
     get_tags,
@@ -29,10 +28,8 @@ from .utils._sklearn_compat import (
 
 __all__ = ["BlendedRegressor"]
 
-# Between few lights a network makes up what it likes, and the mean of several is steadier; the more there are, the
-# fewer lights each does without. Between many, one is as good, and has all of the observations to itself.
-_LIGHTS_OF_ONE_MEMBER = 105
-_MOST_MEMBERS = 8
+# Part of the training after which the weights are measured. With the rest, held-out photographs are learnt, too.
+_SHARE = 2 / 3
 # Largest number of pixels that ensemble and interpolation are compared on, and of their values: 64 MB in float32.
 _MEASURED_PIXELS = 2**14
 _MEASURED_VALUES = 2**23
@@ -46,7 +43,8 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
     Each member of the ensemble is fitted without a few of the photographs, which differ from member to member. A copy
     of the interpolation is fitted without the same photographs. The predictions of both are compared with these
     photographs, which have entered neither of them: not in training, and not in the features of the pixels. The weights
-    with the least squared error are computed for each cluster of pixels that the interpolation distinguishes.
+    with the least squared error are computed for each cluster of pixels that the interpolation distinguishes. Then the
+    members learn the held-out photographs, too.
 
     Parameters
     ----------
@@ -57,9 +55,9 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
     interpolation : estimator or None, default=None
         Model over the lights. None: the ensemble alone.
 
-    n_members : int or "auto", default="auto"
-        Number of members of the ensemble. ``"auto"``: (105 / number of lights)^1.5, rounded, at least 1, at most
-        8, and at most a third of the number of lights; 1 without an interpolation.
+    n_members : int, default=1
+        Number of members of the ensemble. Fitting and predicting take as many times as long, except that networks share
+        `max_observations` and `max_time`.
 
     random_state : int, RandomState instance or None, default=None
         Seed of all parts and of the choice of held-out lights. None: the first seed that one of the parts has. A single
@@ -102,17 +100,17 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
     >>> images = np.sin(4 * lights[:, :1]) + np.zeros(6)
     >>> blend = BlendedRegressor(Ridge(), RBFInterpolation(), random_state=0).fit(lights, images)
     >>> len(blend.members_), bool(blend.weights_[0] < 0.1)
-    (6, True)
+    (1, True)
     """
 
     _parameter_constraints = {
         "regressor": [HasMethods(["fit", "predict"])],
         "interpolation": [HasMethods(["fit", "predict"]), None],
-        "n_members": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
     }
 
-    def __init__(self, regressor, interpolation=None, n_members="auto", random_state=None):
+    def __init__(self, regressor, interpolation=None, n_members=1, random_state=None):
         self.regressor = regressor
         self.interpolation = interpolation
         self.n_members = n_members
@@ -150,6 +148,12 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             If lights and photographs differ in number, if there are fewer than two, or if they hold NaN or infinities.
         KeyboardInterrupt
             On Ctrl-C. The model is then fitted with the members that have got far enough to predict, if there are any.
+
+        Notes
+        -----
+        A regressor, or last step of a Pipeline, that has `partial_fit` learns the held-out photographs by it, with
+        the features that it has. Networks keep a third of `max_observations` and `max_time` for that. Any other
+        regressor is fitted again, to all photographs.
         """
         X, lights, y = self._check_training(X, y)
         rng = check_random_state(self._seed())
@@ -172,10 +176,13 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             _fit_member(members[number], X, y, held_out[number][1], given, fit_params)
             finished.add(number)
 
+        n_workers = 1 if isinstance(y, ImageStack) else None
+        # Without an interpolation nothing is held out, and the first part of the training is all of it.
+        share = _SHARE if len(held_out[0][0]) else 1.0
         interrupted = False
         try:
             fits = [partial(fit_member, number) for number in range(len(members))]
-            fit_side_by_side(fits, n_workers=1 if isinstance(y, ImageStack) else None)
+            fit_side_by_side(fits, n_workers, share)
         except KeyboardInterrupt:
             interrupted = True
         fitted = [
@@ -196,6 +203,13 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             self.weights_ = self._measure_weights(X, lights, fitted, sample, rng)
         if interrupted:
             raise KeyboardInterrupt
+        del sample, interpolation
+
+        def go_on(number):
+            self.members_[number] = _go_on(self.members_[number], X, y, given, fit_params)
+
+        if share < 1:
+            fit_side_by_side([partial(go_on, number) for number in range(len(members))], n_workers)
         for member in members:
             for part in _parts(member).values():
                 if hasattr(part, "remove_checkpoint"):
@@ -282,11 +296,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         As many as the root of their number are held out for a member, or fewer where two would not be left, maybe none.
         Lights that equal a held-out one are not fitted to either.
         """
-        n_lights = len(lights)
-        n_members = self.n_members
-        if n_members == "auto":
-            most = min(_MOST_MEMBERS, max(1, n_lights // 3)) if self.interpolation is not None else 1
-            n_members = int(np.clip(round((_LIGHTS_OF_ONE_MEMBER / n_lights) ** 1.5), 1, most))
+        n_lights, n_members = len(lights), self.n_members
         none = np.empty(0, np.int64), np.arange(n_lights)
         if self.interpolation is None:
             return [none] * n_members
@@ -397,6 +407,19 @@ def _fit_member(member, X, y, kept, given, fit_params):
         for prefix, part in _parts(member).items():
             accepted |= {prefix + name: value for name, value in _accepted(part, given).items()}
     member.fit(X, images, **accepted, **fit_params)
+
+
+def _go_on(member, X, y, given, fit_params):
+    """Let a fitted member learn all photographs, and return it, or another that is fitted to them."""
+    last = [*_parts(member).values()][-1]
+    if fit_params or not hasattr(last, "partial_fit"):
+        member = clone(member)
+        _fit_member(member, X, y, np.arange(len(y)), given, fit_params)
+        return member
+    features = member[:-1].transform(X) if isinstance(member, Pipeline) else X
+    images = np.asarray(y).reshape(len(y), -1) if len(y.shape) > 2 and _takes_tables(member) else y
+    last.partial_fit(features, images, **_accepted(last, given))
+    return member
 
 
 def _accepted(estimator, given):

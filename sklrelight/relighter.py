@@ -64,10 +64,8 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         on held-out photographs (see :class:`~sklrelight.blending.BlendedRegressor`). ``"auto"``:
         :class:`~sklrelight.interpolation.StackedRBFInterpolation` if `regressor` is None, else None.
 
-    n_members : int or "auto", default="auto"
-        Number of copies of `regressor` whose mean is predicted. With an interpolation, each is fitted without some
-        photographs, which differ from copy to copy. ``"auto"``: from 8 for 25 lights to 1 for 81 lights or more; 1
-        without an interpolation.
+    n_members : int, default=1
+        Number of copies of `regressor` whose mean is predicted. Copies that are networks share `max_observations`.
 
     check_inverse : bool, default=True
         Whether `fit` warns if encoding and decoding the photographs does not return them.
@@ -128,7 +126,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         for name in ("regressor", "transformer", "check_inverse")
     } | {
         "interpolation": [HasMethods(["fit", "predict"]), StrOptions({"auto"}), None],
-        "n_members": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
     }
     # What `fit` and `score` are given beside X and y is meant for them wherever scikit-learn routes such data.
@@ -141,7 +139,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         *,
         transformer=None,
         interpolation="auto",
-        n_members="auto",
+        n_members=1,
         check_inverse=True,
         random_state=None,
     ):

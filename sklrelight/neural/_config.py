@@ -24,7 +24,7 @@ _MOST_EPOCHS = 100
 # The layers of the pixel are wide, and those of the observation narrow: with 32 lights a pixel, both take about the
 # same time.
 _LIGHTS_PER_PIXEL = 32
-_BATCH_SIZE = 4096
+_BATCH_SIZE = 2048
 
 # Fewer training observations than this are done in a moment in float32, to the last digit.
 _HALF_PRECISION_OBSERVATIONS = 2**17
@@ -74,10 +74,12 @@ class TrainingConfig:
     device: str
     verbose: int
     seed: int
+    output_offset: float = 0.0
+    output_scale: float = 1.0
     n_planned: int | None = None
 
     @classmethod
-    def resolve(cls, parameters, observations, seed, n_members=1, n_rounds=1):
+    def resolve(cls, parameters, observations, seed, membership=None):
         """Choose a value for each "auto" among the parameters of a regressor.
 
         Parameters
@@ -91,8 +93,8 @@ class TrainingConfig:
         seed : int
             Seed of the weights, the batches and the choice of validation lights.
 
-        n_members, n_rounds : int, default=1
-            Number of networks that share the observations, and number of those that share the time.
+        membership : Membership or None, default=None
+            What the fit has of the observations and the time. None: all.
 
         Returns
         -------
@@ -116,13 +118,33 @@ class TrainingConfig:
             # Without layers of the pixel, nothing is saved by grids, and single observations are the better mixed.
             lights_per_pixel=min(_LIGHTS_PER_PIXEL, observations.n_lights) if pixel_layer_sizes else 1,
             batch_size=_choose_batch_size(config, observations),
-            max_observations=_share_observations(config, observations, n_members),
-            max_time=None if config.max_time is None else config.max_time / n_rounds,
+            max_observations=_share_observations(config, observations, membership),
+            max_time=_share_time(config, membership),
             precision=_choose_precision(config, observations),
             device=str(observations.lights.device),
         )
+        if config.scale_targets:
+            offset, scale = observations.target_moments()
+            config = replace(config, output_offset=offset, output_scale=scale)
         config = replace(config, n_planned=_plan_observations(config, parameters["callbacks"], observations))
         return replace(config, compile=_choose_compile(config, observations))
+
+    def going_on(self):
+        """Give the settings with which the training of a fitted network goes on.
+
+        Returns
+        -------
+        TrainingConfig
+            The same settings, for half as many observations, half the time and half the learning rate.
+        """
+        halves = {
+            name: None if (value := getattr(self, name)) is None else max(1, value // 2)
+            for name in ("max_observations", "n_planned")
+        }
+        time = None if self.max_time is None else self.max_time / 2
+        # Another order of the observations.
+        seed = self.seed ^ 1
+        return replace(self, **halves, max_time=time, learning_rate_init=self.learning_rate_init / 2, seed=seed)
 
 
 def count_validation_lights(n_lights, fraction):
@@ -150,12 +172,19 @@ def _choose_batch_size(config, observations):
     return min(_BATCH_SIZE, max(32, len(observations) // 8))
 
 
-def _share_observations(config, observations, n_members):
+def _share_observations(config, observations, membership):
     n_observations = config.max_observations
     if n_observations == "auto":
-        # A member of an ensemble sees fewer photographs than the fit has, but not fewer than matter here.
         n_observations = min(_OBSERVATIONS, _MOST_EPOCHS * len(observations))
-    return None if n_observations is None else max(1, n_observations // n_members)
+    if n_observations is None or membership is None:
+        return n_observations
+    return max(1, round(n_observations * membership.share / membership.n_members))
+
+
+def _share_time(config, membership):
+    if config.max_time is None or membership is None:
+        return config.max_time
+    return config.max_time * membership.share / membership.n_rounds
 
 
 def _plan_observations(config, callbacks, observations):

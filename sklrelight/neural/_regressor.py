@@ -79,7 +79,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
     batch_size : int or "auto", default="auto"
         Number of observations in a batch. With `pixel_layer_sizes`, a batch has each of its pixels under the same 32
         lights, or under all lights if there are fewer; otherwise, it has each of its pixels under a light of its own.
-        ``"auto"``: 4,096, or an eighth of all observations if that is less, but at least 32.
+        ``"auto"``: 2,048, or an eighth of all observations if that is less, but at least 32.
 
     window_size : int, default=1
         Side of the windows that the pixels of a batch form. 1: single pixels, drawn at random from the whole image.
@@ -231,6 +231,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
     }
     # What `fit` is given beside X and y is meant for it wherever scikit-learn routes such data.
     __metadata_request__fit = {"pixel_weight": True, "saturation": True}
+    __metadata_request__partial_fit = {"pixel_weight": True, "saturation": True}
 
     def __init__(
         self,
@@ -377,11 +378,43 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         KeyboardInterrupt
             On Ctrl-C. The estimator is then fitted with the weights that it had reached.
         """
+        return self._train(X, y, pixel_weight, saturation, goes_on=False)
+
+    def partial_fit(self, X, y, pixel_weight=None, saturation=None):
+        """Go on training a fitted network, for example with photographs that had been held out.
+
+        It is trained on half as many observations as before, or for half the time, at half the learning rate.
+        `checkpoint` is not used. If the network is not fitted yet, this is `fit`.
+
+        Parameters
+        ----------
+        X, y, pixel_weight, saturation
+            As in `fit`, with features of the same width and targets of the same shape as before.
+
+        Returns
+        -------
+        self : RelightingMLPRegressor
+            The fitted regressor.
+
+        Raises
+        ------
+        ValueError, RuntimeError, KeyboardInterrupt
+            As in `fit`, or if the features have another width than before.
+        """
+        return self._train(X, y, pixel_weight, saturation, goes_on=hasattr(self, "net_"))
+
+    def _train(self, X, y, pixel_weight, saturation, goes_on):
         ensemble = membership()
         clock_start = Clock()
         self._check_parameters()
         device = resolve_device(self.device)
+        n_features = getattr(self, "n_features_in_", None)
         features, y, rows = self._check_training_data(X, y)
+        if goes_on and (features.shape[2] != n_features or y.shape[1:] != self.target_shape_):
+            raise ValueError(
+                f"X has {features.shape[2]} features and y the shape {y.shape[1:]}, but the network was fitted to"
+                f" {n_features} features and the shape {self.target_shape_}; use fit"
+            )
         pixel_weight = self._check_pixel_weight(pixel_weight, features)
         is_table = not isinstance(X, PixelLightFeatures)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
@@ -389,13 +422,14 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         with torch.inference_mode(False), torch.enable_grad():
             observations = _make_observations(features, y, rows, pixel_weight, saturation, device)
             checkpoint = None
-            if self.checkpoint is not None:
+            if self.checkpoint is not None and not goes_on:
                 checkpoint = self._open_checkpoint(features, y, rows, pixel_weight, saturation, device, ensemble)
                 seed = checkpoint.state.get("seed", seed)
             try:
-                config = TrainingConfig.resolve(
-                    self.get_params(deep=False), observations, seed, ensemble.n_members, ensemble.n_rounds
-                )
+                if goes_on:
+                    config = self.config_.going_on()
+                else:
+                    config = TrainingConfig.resolve(self.get_params(deep=False), observations, seed, ensemble)
                 train, valid = split_lights(observations, config.validation_fraction, seed)
                 net = make_net(config, self.callbacks, train, valid)
                 if checkpoint is not None:
@@ -403,16 +437,14 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
                 net.clock = Clock(config.max_time, ensemble.stop)
                 net.clock.elapsed = clock_start.elapsed
                 with freed_memory_kept():
-                    net.initialize().partial_fit(train)
+                    net.initialize()
+                    if goes_on:
+                        net.module_.load_state_dict(self.net_.module_.state_dict())
+                    net.partial_fit(train)
             finally:
                 if checkpoint is not None:
                     checkpoint.close()
-        finite = all(bool(parameter.isfinite().all()) for parameter in net.module_.parameters())
-        if not (finite or net.interrupted_):
-            raise ValueError(
-                f"training diverged: at learning_rate_init={self.learning_rate_init:g} the network's weights are no"
-                " longer finite; take a smaller one, or scale X and y"
-            )
+        self._check_convergence(net)
         self.config_ = config
         self.target_shape_ = y.shape[1:]
         self.target_range_ = None if is_table else _target_range(y, rows, pixel_weight)
@@ -493,6 +525,14 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
             device=str(device),
         )
         return FitCheckpoint(_checkpoint_path(self.checkpoint, ensemble.number, ensemble.n_members), fingerprint)
+
+    def _check_convergence(self, net):
+        finite = all(bool(parameter.isfinite().all()) for parameter in net.module_.parameters())
+        if not (finite or net.interrupted_):
+            raise ValueError(
+                f"training diverged: at learning_rate_init={self.learning_rate_init:g} the network's weights are no"
+                " longer finite; take a smaller one, or scale X and y"
+            )
 
     def _check_parameters(self):
         """Check what spans several parameters, or lies inside one."""

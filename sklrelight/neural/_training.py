@@ -87,7 +87,6 @@ def make_net(config, callbacks, train, valid=None):
     if config.verbose:
         own.append(TrainingProgress(config.n_planned))
     half_precision = config.precision == "bfloat16"
-    offset, scale = train.target_moments() if config.scale_targets else (0.0, 1.0)
     muon = config.optimizer == "muon"
     return RelightingNet(
         RelightingMLP,
@@ -102,8 +101,8 @@ def make_net(config, callbacks, train, valid=None):
         module__dropout=config.dropout,
         module__normalization=config.normalization,
         module__half_precision=half_precision,
-        module__output_offset=offset,
-        module__output_scale=scale,
+        module__output_offset=config.output_offset,
+        module__output_scale=config.output_scale,
         module__light_pixel_products=config.light_pixel_products,
         module__seed=config.seed,
         criterion__luminance_weight=config.luminance_weight,
@@ -139,6 +138,9 @@ class Membership:
     n_rounds : int
         Number of members that are fitted one after another, and share `max_time`.
 
+    share : float
+        Part of the observations and of the time that the members have together. The rest is for what comes afterwards.
+
     stop : threading.Event
         Event that is set to end all members, because Ctrl-C reaches the main thread only.
     """
@@ -146,6 +148,7 @@ class Membership:
     number: int = 0
     n_members: int = 1
     n_rounds: int = 1
+    share: float = 1.0
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -157,7 +160,7 @@ def membership():
     return _membership.get() or Membership()
 
 
-def fit_side_by_side(fits, n_workers=None):
+def fit_side_by_side(fits, n_workers=None, share=1.0):
     """Make several fits at the same time, on the CPU each in a thread with its own part of torch's threads.
 
     Two training steps at a time, each on one core, are faster than one step on both cores. The results do not depend on
@@ -171,6 +174,9 @@ def fit_side_by_side(fits, n_workers=None):
 
     n_workers : int or None, default=None
         Number of fits at a time. None: as many as torch has threads, or 1 on CUDA.
+
+    share : float, default=1.0
+        Part of `max_observations` and `max_time` that the fits have together.
 
     Raises
     ------
@@ -186,7 +192,7 @@ def fit_side_by_side(fits, n_workers=None):
     def fit(number):
         if stop.is_set():
             return
-        token = _membership.set(Membership(number, len(fits), n_rounds, stop))
+        token = _membership.set(Membership(number, len(fits), n_rounds, share, stop))
         try:
             fits[number]()
         except BaseException:
