@@ -177,13 +177,6 @@ def test_a_damaged_npz_is_named(tmp_path):
 # -- light-transport matrices -------------------------------------------------------------------------------------
 
 
-def cut_into_chunks(path, size, first=0):
-    data = path.read_bytes()
-    path.unlink()
-    for number, start in enumerate(range(0, len(data), size), start=first):
-        path.with_name(f"{path.name}.{number:03}").write_bytes(data[start : start + size])
-
-
 @pytest.fixture
 def ltm(tmp_path):
     images = pixels(n=12, height=5, width=7, dtype=np.float32)
@@ -203,22 +196,6 @@ def test_ltm(ltm):
     )
 
 
-@pytest.mark.parametrize("first", [0, 1])
-def test_ltm_in_chunks(ltm, first):
-    folder, images = ltm
-    for colour in ["Red", "Green", "Blue"]:
-        cut_into_chunks(folder / f"{colour}.mat", 700, first)
-    assert len(list(folder.glob("Red.mat.*"))) > 3
-    capture = load_ltm(folder, (5, 7), grid_shape=(3, 4))
-    np.testing.assert_array_equal(capture.images, images)
-    assert capture.filenames[0] == str(folder / f"Red.mat.{first:03}")
-    # Beyond 999 the numbers have four digits: order is by number, not by name.
-    last = max(folder.glob("Blue.mat.*"))
-    last.rename(folder / "Blue.mat.1000")
-    with pytest.raises(ValueError, match=r"of the chunks of Blue\.mat up to number 1000, these are missing"):
-        load_ltm(folder, (5, 7), grid_shape=(3, 4))
-
-
 def test_ltm_faults(ltm):
     folder = ltm[0]
     with pytest.raises(ValueError, match=r"Red\.mat: 'LTM' has shape \(12, 35\), wanted \(n_lights, 30\)"):
@@ -236,21 +213,16 @@ def test_ltm_faults(ltm):
     with pytest.raises(ValueError, match=r"Blue\.mat: 11 lights, wanted 12 as in .*Red\.mat"):
         load_ltm(folder, (5, 7), grid_shape=(3, 4))
     (folder / "Blue.mat").unlink()
-    with pytest.raises(FileNotFoundError, match=r"No Blue\.mat in .* nor chunks Blue\.mat\.000"):
+    with pytest.raises(FileNotFoundError, match=r"No Blue\.mat in .*; parts Blue\.mat\.000 .* joined"):
         load_ltm(folder, (5, 7))
 
 
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9])
-@pytest.mark.parametrize("in_chunks", [False, True])
-def test_a_cut_ltm_is_named(ltm, share, in_chunks):
+def test_a_cut_ltm_is_named(ltm, share):
     folder = ltm[0]
     path = folder / "Green.mat"
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    if in_chunks:
-        cut_into_chunks(path, 700)
-        path = folder / "Green.mat.000"
-        path.touch()
     with pytest.raises(ValueError, match=re.escape(f"{path}: cannot be read as a MATLAB v7.3 (HDF5) file")):
         load_ltm(folder, (5, 7), grid_shape=(3, 4))
 

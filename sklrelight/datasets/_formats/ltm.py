@@ -1,7 +1,5 @@
 """Light-transport matrices in MATLAB files, as the Waldorf and Bull captures come."""
 
-import io
-import re
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -37,8 +35,8 @@ def load_ltm(
     """Load a light-transport matrix from three MATLAB files, one for each colour channel.
 
     The layout of the Waldorf and Bull captures [1]_: ``Red.mat``, ``Green.mat`` and ``Blue.mat``, MATLAB v7.3 (HDF5),
-    each with one dataset of shape (n_lights, height * width): a row for each light, pixels column by column. A file may
-    be cut into numbered chunks, ``Red.mat.000``, ``Red.mat.001`` and so on, which are read as one file.
+    each with one dataset of shape (n_lights, height * width): a row for each light, pixels column by column. A file in
+    numbered parts has to be joined first: ``cat Red.mat.* > Red.mat``.
 
     Parameters
     ----------
@@ -77,7 +75,7 @@ def load_ltm(
         file_dtype : str
             Type of the values in the files.
         filenames : list of str
-            Paths of the files, with all chunks.
+            Paths of the files.
         mask : ndarray of shape (height, width), bool, or None
             True inside.
         DESCR : str
@@ -92,7 +90,7 @@ def load_ltm(
         If the folder or one of the three files is missing or cannot be read, or `memmap` cannot be written.
 
     ValueError
-        If a file is cut, damaged or lacks the dataset, a chunk is missing, or the shapes do not fit each other or
+        If a file is cut, damaged or lacks the dataset, or the shapes do not fit each other or
         `image_shape`. The message names the file.
 
     References
@@ -114,11 +112,16 @@ def load_ltm(
     image_shape = check_sizes(image_shape, "image_shape", "height, width")
     framing = Framing(image_shape, crop, downscale)
     inside = framing.mask(within(folder, mask))
-    sources = [_find_chunks(folder, f"{colour}.mat") for colour in ("Red", "Green", "Blue")]
-    h5py = import_extra("h5py", "matlab", f"To read {sources[0][0]}")
+    paths = [Path(folder, f"{colour}.mat") for colour in ("Red", "Green", "Blue")]
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"No {path.name} in {folder}; parts {path.name}.000 and so on have to be joined first"
+            )
+    h5py = import_extra("h5py", "matlab", f"To read {paths[0]}")
 
     with ExitStack() as stack:
-        channels = [_Channel(stack, h5py, paths, dataset, image_shape) for paths in sources]
+        channels = [_Channel(stack, h5py, path, dataset, image_shape) for path in paths]
         n_lights = channels[0].n_lights
         for channel in channels[1:]:
             if channel.n_lights != n_lights:
@@ -150,7 +153,7 @@ def load_ltm(
         grid_shape=(rows, columns),
         image_shape=framing.shape,
         file_dtype=file_dtype,
-        filenames=[str(path) for paths in sources for path in paths],
+        filenames=[str(path) for path in paths],
         mask=inside,
         DESCR=(
             f"{n_lights} images of {framing.shape[0]} x {framing.shape[1]} pixels from {folder}, {file_dtype}; lights "
@@ -162,11 +165,11 @@ def load_ltm(
 class _Channel:
     """The matrix of one colour, read in blocks of rows."""
 
-    def __init__(self, stack, h5py, paths, dataset, image_shape):
-        self.name = str(paths[0])
+    def __init__(self, stack, h5py, path, dataset, image_shape):
+        self.name = str(path)
         self._image_shape = image_shape
         # Opened here, so that a missing permission is told apart from a damaged file.
-        source = stack.enter_context(io.BufferedReader(_ChunkedFile(paths)))
+        source = stack.enter_context(path.open("rb"))
         try:
             file = stack.enter_context(h5py.File(source, "r"))
             names = sorted(file)
@@ -198,55 +201,6 @@ class _Channel:
             except _DAMAGE as error:
                 raise ValueError(f"{self.name}: damaged from row {self._first} on: {error}") from error
         return self._block[index - self._first].reshape(self._image_shape, order="F")
-
-
-class _ChunkedFile(io.RawIOBase):
-    """Files read as one, in the order given."""
-
-    def __init__(self, paths):
-        super().__init__()
-        self._files = [path.open("rb") for path in paths]
-        self._starts = np.cumsum([0, *(path.stat().st_size for path in paths)]).tolist()
-        self._position = 0
-
-    def readable(self):
-        return True
-
-    def seekable(self):
-        return True
-
-    def seek(self, offset, whence=io.SEEK_SET):
-        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._starts[-1]}[whence]
-        return self._position
-
-    def readinto(self, buffer):
-        number = int(np.searchsorted(self._starts, self._position, side="right")) - 1
-        if number >= len(self._files):
-            return 0
-        self._files[number].seek(self._position - self._starts[number])
-        count = self._files[number].readinto(buffer)
-        self._position += count
-        return count
-
-    def close(self):
-        for file in self._files:
-            file.close()
-        super().close()
-
-
-def _find_chunks(folder, name):
-    """Return the path of a file, or of the chunks it is cut into, in order."""
-    if (folder / name).is_file():
-        return [folder / name]
-    matches = [(path, re.fullmatch(re.escape(name) + r"\.(\d+)", path.name)) for path in folder.iterdir()]
-    numbered = {int(match[1]): path for path, match in matches if match}
-    if not numbered:
-        raise FileNotFoundError(f"No {name} in {folder}, nor chunks {name}.000, {name}.001 and so on")
-    first, last = min(numbered), max(numbered)
-    missing = sorted(set(range(first, last + 1)) - numbered.keys()) or list(range(first if first > 1 else 0))
-    if missing:
-        raise ValueError(f"{folder}: of the chunks of {name} up to number {last}, these are missing: {missing}")
-    return [numbered[number] for number in sorted(numbered)]
 
 
 def _check_grid(grid_shape, n_lights):
