@@ -7,7 +7,8 @@ how they are spread before it sees them.
 """
 
 # %%
-# The text of Colburn 2019 takes a logarithm, its published code a power of 1 / 2.2. Both are curves of
+# The text of Colburn 2019 takes a logarithm, its published code a power of 1 / 2.2. The default is in between: the
+# power of a logarithm that compresses only what is brighter than white. All three are curves of
 # :class:`~sklrelight.LogExposureScaler`. scikit-learn's ``FunctionTransformer()`` leaves the radiance as it is.
 
 import matplotlib.pyplot as plt
@@ -23,16 +24,17 @@ held_out = np.arange(len(scene.lights)) % 5 == 2
 train_images, test_images = scene.images[~held_out], scene.images[held_out]
 white = display_white(train_images)
 transformers = {
+    "display": LogExposureScaler(),
     "logarithm": LogExposureScaler(curve="log"),
     "power 1 / 2.2": LogExposureScaler(curve="power", gamma=2.2),
     "none": FunctionTransformer(),
 }
-colors = {"logarithm": "#2e86c1", "power 1 / 2.2": "#0b9a6f", "none": "#d9680b"}
+colors = {"display": "#7d3c98", "logarithm": "#2e86c1", "power 1 / 2.2": "#0b9a6f", "none": "#d9680b"}
 
 # %%
 # The distribution of the values, scaled by the greatest one. Without a curve, nearly all of them share a few
 # hundredths of the range at its dark end, and a few highlights have the rest.
-figure, axes = plt.subplots(1, 3, figsize=(11, 3), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 4, figsize=(14, 3), sharey=True, layout="constrained")
 for axis, (name, transformer) in zip(axes, transformers.items(), strict=True):
     encoded = transformer.fit_transform(train_images)
     encoded = encoded / encoded.max()
@@ -62,9 +64,9 @@ domains = {"encoded (what people see)": white, "linear radiance (highlights)": N
 figure, axes = plt.subplots(1, 2, figsize=(10, 2.6), layout="constrained")
 for axis, (domain, domain_white) in zip(axes, domains.items(), strict=True):
     errors = [relative_error(test_images, predicted[name], white=domain_white) for name in transformers]
-    bars = axis.barh(range(3), errors, color=[colors[name] for name in transformers])
+    bars = axis.barh(range(len(transformers)), errors, color=[colors[name] for name in transformers])
     axis.bar_label(bars, fmt="%.3f", padding=3, fontsize=9)
-    axis.set_yticks(range(3), transformers)
+    axis.set_yticks(range(len(transformers)), transformers)
     axis.invert_yaxis()
     axis.set_xlim(0, 1.2 * max(errors))
     axis.set_xlabel("relative error, less is better")
@@ -88,4 +90,4 @@ axes[1, 0].text(0.5, 0.5, "differences x 4", color="white", ha="center", va="cen
 # %%
 # With a logarithm, the exposure matters: it sets how much darker than the highlights a value may be and still count.
 # ``"auto"`` meters the scene by its median. A search over ``transformer__exposure`` finds the one of the least error.
-print(f"metered: {LogExposureScaler().fit(train_images).exposure_:.1f} stops")
+print(f"metered: {LogExposureScaler(curve='log').fit(train_images).exposure_:.1f} stops")

@@ -15,30 +15,34 @@ __all__ = ["LogExposureScaler"]
 
 # Values that "auto" exposure looks at, at most.
 _METERED_VALUES = 2**20
+# Percentile that is shown as white, as in `metrics.display_white`.
+_WHITE = 99.95
 
 
 class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     r"""Spread high dynamic range radiance evenly over [0, 1].
 
     Most values of a calibrated HDR photograph lie in a small part of its range. They are scaled to [0, 1], multiplied
-    by an exposure, bent by a logarithm or a power, and scaled to [0, 1] again. Dark and bright regions then have about
-    the same weight in a loss.
+    by an exposure, bent by a curve, and scaled to [0, 1] again. Dark and bright regions then have about the same weight
+    in a loss.
 
     Parameters
     ----------
     exposure : float or "auto", default="auto"
-        Exposure in stops, in [-30, 30]: the scaled radiance is multiplied by ``2 ** exposure``. With ``curve="log"``, a
-        larger exposure spreads the dark values further. With ``curve="power"`` it has no effect, because the second
-        scaling undoes it. ``"auto"`` brings the median of the values that are not black to 2, where the logarithm
-        bends, whatever the highlights are.
+        Exposure in stops, in [-30, 30]: the scaled radiance is multiplied by ``2 ** exposure``. The larger it is, the
+        further a logarithm spreads the dark values. With ``curve="power"`` it has no effect, because the second scaling
+        undoes it. ``"auto"`` meters the values that are not black. With ``curve="display"``, it brings their 99.95th
+        percentile, which is shown as white, to 1; else their median to 2. There the logarithm bends, and a few
+        highlights change neither.
 
     gamma : float, default=2.2
-        Exponent for ``curve="power"``, in [1, 10]: values are raised to ``1 / gamma``. It has no effect with
-        ``curve="log"``.
+        Exponent for ``curve="display"`` and ``curve="power"``, in [1, 10]: values are raised to ``1 / gamma``. It has
+        no effect with ``curve="log"``.
 
-    curve : {"log", "power"}, default="log"
-        Curve that bends the values. ``"log"`` is the transform in the text of [1]_, ``"power"`` that in its published
-        code.
+    curve : {"display", "log", "power"}, default="display"
+        Curve that bends the values. ``"log"`` is a logarithm, as in the text of [1]_. ``"power"`` is the power by which
+        screens show radiance, as in the published code of [1]_. ``"display"`` is the power of the logarithm, which is
+        close to the power up to white, and compresses what is brighter.
 
     Attributes
     ----------
@@ -65,7 +69,14 @@ class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixi
     -----
     With :math:`x` the radiance, :math:`e` the exposure and :math:`u = (x - \min) / (\max - \min)`,
 
-    .. math:: \text{encoded}(x) = \frac{c(2^e u)}{c(2^e)}, \qquad c(v) = \log(1 + v) \quad\text{or}\quad v^{1/\gamma}.
+    .. math:: \text{encoded}(x) = \frac{c(2^e u)}{c(2^e)},
+
+    with :math:`c(v) = \log(1 + v)^{1/\gamma}` for ``"display"``, :math:`\log(1 + v)` for ``"log"`` and
+    :math:`v^{1/\gamma}` for ``"power"``.
+
+    A model averages photographs as they are encoded. The more a curve bends the noise, the darker is such a mean after
+    decoding. The logarithm, which bends most at the median, therefore darkens noisy caustics and shadows more than the
+    display curve, which bends at white.
 
     The minimum and the maximum are taken over all training data, not over each column, so that ratios between pixels
     and between channels are kept. Values outside of the training range are encoded by the same formula, below the
@@ -74,7 +85,8 @@ class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixi
     value.
 
     float32 and float64 keep their type. Other types are computed in float32. In float32, encoding and decoding changes
-    values by at most 5e-6 of their size over ten decades, up to 10,000 times the training maximum. Below the training
+    values by at most 5e-6 of their size over ten decades, up to 10,000 times the training maximum. With
+    ``curve="display"`` the bound is :math:`2 \cdot 10^{-7} \, \gamma \log(1 + v)`, if that is more. Below the training
     minimum, the error is at most as large as at the minimum.
 
     References
@@ -87,21 +99,21 @@ class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixi
     >>> import numpy as np
     >>> from sklrelight import LogExposureScaler
     >>> images = np.array([0.0, 0.01, 0.1, 1.0]).reshape(2, 1, 2, 1)
-    >>> encoded = LogExposureScaler(exposure=4).fit_transform(images)
+    >>> encoded = LogExposureScaler(curve="power").fit_transform(images)
     >>> encoded.ravel().round(3)
-    array([0.   , 0.052, 0.337, 1.   ])
+    array([0.   , 0.123, 0.351, 1.   ])
     """
 
     _parameter_constraints = {
         "exposure": [Interval(Real, -30, 30, closed="both"), StrOptions({"auto"})],
         "gamma": [Interval(Real, 1, 10, closed="both")],
-        "curve": [StrOptions({"log", "power"})],
+        "curve": [StrOptions({"display", "log", "power"})],
     }
 
     # `fit` reads photographs on disk by itself.
     takes_stacks = True
 
-    def __init__(self, exposure="auto", gamma=2.2, curve="log"):
+    def __init__(self, exposure="auto", gamma=2.2, curve="display"):
         self.exposure = exposure
         self.gamma = gamma
         self.curve = curve
@@ -207,7 +219,10 @@ class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixi
         # Black is told from visible by what is bright in the scene, not by its maximum: that may be a single glint.
         visible = scaled[scaled > 1e-3 * np.percentile(scaled, 99)]
         # Constant data have no visible values, and any exposure serves them.
-        return min(30.0, float(np.log2(2 / np.median(visible)))) if visible.size else 0.0
+        if not visible.size:
+            return 0.0
+        gain = 1 / np.percentile(visible, _WHITE) if self.curve == "display" else 2 / np.median(visible)
+        return min(30.0, float(np.log2(gain)))
 
     @property
     def _range(self):
@@ -221,16 +236,16 @@ class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixi
         return float(maximum[0])
 
     def _bend(self, values):
-        if self.curve == "log":
+        if self.curve != "power":
             np.log1p(values, out=values)
-        else:
+        if self.curve != "log":
             np.power(values, 1 / self.gamma, out=values)
 
     def _unbend(self, values):
-        if self.curve == "log":
-            np.expm1(values, out=values)
-        else:
+        if self.curve != "log":
             np.power(values, self.gamma, out=values)
+        if self.curve != "power":
+            np.expm1(values, out=values)
 
     @staticmethod
     def _apply_oddly(function, values):
