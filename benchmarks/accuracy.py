@@ -83,7 +83,7 @@ def measure(job, data):
 
     variant = job.get("variant", next(iter(candidates)))
     candidate = candidates[variant]
-    fitted, predicted, fit_seconds, predict_seconds = fit_and_predict(candidate, split)
+    fitted, predicted, seconds = fit_and_predict(candidate, split)
     memory = _peak_memory()
     encoded = encode_prediction(predicted, candidate.domain, split)
     linear = split.to_linear(decode_prediction(predicted, candidate.domain, split))
@@ -99,8 +99,7 @@ def measure(job, data):
         "error_linear": relative_error(split.to_linear(split.test_images), linear, **weight),
         "psnr": peak_signal_noise_ratio(truth, encoded, data_range=1.0, **weight),
         "ssim": structural_similarity(truth, encoded, data_range=1.0, **weight),
-        "fit_seconds": fit_seconds,
-        "predict_seconds": predict_seconds,
+        **seconds,
         # The peak of a quick run may be that of another model, measured before in the same process.
         "memory_mb": None if memory is None or settings.quick else (memory - memory_of_imports) / 1e6,
         "details": _details(fitted, job, split),
@@ -175,8 +174,10 @@ def _details(fitted, job, split):
             (candidate,) = MODELS[TO_THE_END](split, job["seed"], settings).values()
             if not settings.quick:
                 candidate.estimator.set_params(regressor__mlp__max_observations=_RATE_OBSERVATIONS)
-            other, _, seconds, _ = fit_and_predict(candidate, split)
-            details["float32_seconds"] = seconds * details["n_observations"] / _n_observations(_networks(other))
+            other, _, seconds = fit_and_predict(candidate, split)
+            details["float32_seconds"] = (
+                seconds["fit_seconds"] * details["n_observations"] / _n_observations(_networks(other))
+            )
     return details
 
 

@@ -18,6 +18,7 @@ SETS: dict[str, tuple[int | float, ...]] = {
     "diligent_cat": (60,),
     "loewenkopf": (120,),
     "figure_olat": (50, 128, 512),
+    "still_olat": (50, 120),
 }
 GROUPS = {"all": tuple(SETS), "realrti": REALRTI, "synthrti": SYNTHRTI}
 
@@ -124,6 +125,9 @@ def load_split(name, data, train, seed, *, masked=False, quick=False):
     elif name == "figure_olat":
         # The reference has hardly any noise. The noise of figure_olat's own photographs would hide small errors.
         capture, test = load_npz(data / "figure_olat.npz"), load_npz(data / "figure_reference.npz")
+    elif name == "still_olat":
+        # Glass and metal: caustics, and highlights of a hundred times the white.
+        capture, test = load_npz(data / "still_olat.npz"), load_npz(data / "still_reference.npz")
     elif name == "diligent_cat":
         capture = load_diligent(data / name)
     else:

@@ -334,7 +334,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             interpolated = model.predict(lights[rows]).reshape(shape).clip(*extent)
             predicted = _predict_pixels(member, safe_indexing(X, rows), sample, self.target_shape_)
             predicted = predicted.reshape(shape).clip(*extent)
-            moments += _moments(sample.true[rows], predicted, interpolated, sample.weight, sample.saturation)
+            moments.append(_moments(sample.true[rows], predicted, interpolated, sample.weight, sample.saturation))
         return _least_squares(moments, labels, n_clusters)
 
     def __sklearn_is_fitted__(self):
@@ -469,33 +469,26 @@ def _moments(true, predicted, interpolated, pixel_weight, saturation):
 
     Returns
     -------
-    list of (products, squares, error)
-        Inner products of the ensemble's distance from the interpolation with the interpolation's error, of shape
-        (n_pixels,), its squares, and the interpolation's squared error, for each photograph.
+    products, squares : ndarray of shape (n_photographs, n_pixels)
+        Inner products of the ensemble's distance from the interpolation with the interpolation's error, and squares of
+        the distance.
     """
-    found = []
+    products, squares = [], []
     for number in range(len(true)):
         some = slice(number, number + 1)
         gap, error = (other[some].astype(np.float64) - interpolated[some] for other in (predicted, true))
         weights = value_weights(true[some], pixel_weight, saturation)
-        weights = np.ones(1) if weights is None else weights
-        products, squares, errors = (
-            (weights * values).reshape(true.shape[1], -1).sum(axis=1) for values in (gap * error, gap * gap, error**2)
-        )
-        found.append((products, squares, errors.sum()))
-    return found
+        for sums, values in ((products, gap * error), (squares, gap * gap)):
+            sums.append((values if weights is None else weights * values).reshape(true.shape[1], -1).sum(axis=1))
+    return np.array(products), np.array(squares)
 
 
 def _least_squares(moments, labels, n_clusters):
-    """Find the weights with the least error, relative to the error of the interpolation in each photograph.
+    """Find the weights with the least squared error.
 
-    The relative error keeps photographs at the rim of the lights, which are hard to interpolate, from deciding alone.
     The weight of a cluster is drawn to that of all clusters together, as if these added a fiftieth of their evidence.
     """
-    error = np.array([error for _, _, error in moments])
-    scale = 1 / (error + 1e-3 * error.mean()) if error.any() else np.ones(len(error))
-    products = scale @ np.array([own for own, _, _ in moments])
-    squares = scale @ np.array([own for _, own, _ in moments])
+    products, squares = (np.concatenate(parts).sum(axis=0) for parts in zip(*moments, strict=True))
     prior = _PRIOR * squares.sum()
     products = np.bincount(labels, products, n_clusters) + prior * _weight(products.sum(), squares.sum())
     squares = np.bincount(labels, squares, n_clusters) + prior

@@ -11,6 +11,7 @@ import torch
 from ._callbacks import BatchSizeStages, named_callbacks
 
 __all__ = [
+    "OBSERVATIONS",
     "TrainingConfig",
     "count_validation_lights",
     "has_bfloat16_units",
@@ -18,7 +19,7 @@ __all__ = [
 ]
 
 # What two cores of 2020 are trained on in half a minute.
-_OBSERVATIONS = 20_000_000
+OBSERVATIONS = 20_000_000
 # Small captures and tables are learnt after so many epochs.
 _MOST_EPOCHS = 100
 # The layers of the pixel are wide, and those of the observation narrow: with 32 lights a pixel, both take about the
@@ -175,7 +176,7 @@ def _choose_batch_size(config, observations):
 def _share_observations(config, observations, membership):
     n_observations = config.max_observations
     if n_observations == "auto":
-        n_observations = min(_OBSERVATIONS, _MOST_EPOCHS * len(observations))
+        n_observations = min(OBSERVATIONS, _MOST_EPOCHS * len(observations))
     if n_observations is None or membership is None:
         return n_observations
     return max(1, round(n_observations * membership.share / membership.n_members))

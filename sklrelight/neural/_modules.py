@@ -1,7 +1,6 @@
 """The network, which computes the colour of an observation from its light and its pixel."""
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import torch
@@ -92,44 +91,43 @@ class _Dense(nn.Linear):
             nn.init.zeros_(self.bias)
 
 
-class _Sum(nn.Module):
-    """A dense layer on light and pixel together: the sum of a linear function of each."""
+class _Join(_Dense):
+    """A dense layer on light and pixel together, whose linear functions of each are computed apart.
 
-    def __init__(self, n_light_features, n_pixel_features, n_outputs):
-        super().__init__()
-        self.light = _Dense(n_light_features, n_outputs, bias=False)
-        self.pixel = _Dense(n_pixel_features, n_outputs)
+    With products, each unit is the sum of a linear function of the light, one of the pixel, and the product of two
+    others. The second half of the rows of the weights belongs to the factors.
+    """
+
+    def __init__(self, n_light_features, n_pixel_features, n_outputs, products):
+        self.n_light_features = n_light_features
+        self.n_parts = 2 if products else 1
+        super().__init__(n_light_features + n_pixel_features, self.n_parts * n_outputs)
 
     @torch.no_grad()
     def draw_weights(self, generator):
-        n_inputs = self.light.in_features, self.pixel.in_features
-        drawn = nn.init.xavier_uniform_(
-            self.pixel.weight.new_empty(self.pixel.out_features, sum(n_inputs)), generator=generator
-        )
-        for layer, weight in zip((self.light, self.pixel), drawn.split(n_inputs, dim=1), strict=True):
-            layer.weight.copy_(weight)
-        nn.init.zeros_(self.pixel.bias)
+        n_light, n_all = self.n_light_features, self.in_features
+        # A factor is a function of the light or of the pixel alone, and so is what is drawn for it.
+        parts = [slice(n_all)] if self.n_parts == 1 else [slice(n_light), slice(n_light, n_all)]
+        for rows in self.weight.chunk(self.n_parts):
+            for columns in parts:
+                nn.init.xavier_uniform_(rows[:, columns], generator=generator)
+        nn.init.zeros_(self.bias)
 
-    @staticmethod
-    def join(light, pixel):
-        return light + pixel
+    def light_part(self, lights):
+        weight = self.weight[:, : self.n_light_features]
+        if torch.is_grad_enabled() or self.n_light_features > _FEW_FEATURES:
+            return nn.functional.linear(lights, weight)
+        # How a product of matrices is rounded depends on its number of rows; a photograph is to be the same whichever
+        # others are predicted with it.
+        return sum(feature[..., None] * column for feature, column in zip(lights.unbind(-1), weight.T, strict=True))
 
+    def pixel_part(self, pixels):
+        return nn.functional.linear(pixels, self.weight[:, self.n_light_features :], self.bias)
 
-class _SumAndProduct(nn.Module):
-    """For each unit the sum of a linear function of the light, one of the pixel, and the product of two others."""
-
-    def __init__(self, n_light_features, n_pixel_features, n_outputs):
-        super().__init__()
-        self.light = _Dense(n_light_features, 2 * n_outputs)
-        self.pixel = _Dense(n_pixel_features, 2 * n_outputs)
-
-    def draw_weights(self, generator):
-        for layer in (self.light, self.pixel):
-            layer.draw_weights(generator)
-
-    @staticmethod
-    def join(light, pixel):
-        (light, light_factor), (pixel, pixel_factor) = light.chunk(2, -1), pixel.chunk(2, -1)
+    def forward(self, light_part, pixel_part):
+        if self.n_parts == 1:
+            return light_part + pixel_part
+        (light, light_factor), (pixel, pixel_factor) = light_part.chunk(2, -1), pixel_part.chunk(2, -1)
         return torch.addcmul(pixel, light_factor, pixel_factor) + light
 
 
@@ -234,9 +232,7 @@ class RelightingMLP(nn.Module):
         pixel_widths = [n_pixel_features, *pixel_layer_sizes]
         widths = [*hidden_layer_sizes, n_outputs]
         self.pixel: nn.Sequential = nn.Sequential(*stack(pixel_widths))
-        self.join: Any = (_SumAndProduct if light_pixel_products else _Sum)(
-            n_light_features, pixel_widths[-1], widths[0]
-        )
+        self.join: _Join = _Join(n_light_features, pixel_widths[-1], widths[0], light_pixel_products)
         self.hidden: nn.Sequential = nn.Sequential()
         output: list[nn.Module] = [_activation(output_activation)]
         if (output_offset, output_scale) != (0.0, 1.0):
@@ -290,7 +286,9 @@ class RelightingMLP(nn.Module):
         block = max(1, _BLOCK.get(lights.device.type, _LARGE_BLOCK) * _WIDE // max(_WIDE, *widths))
         # Each photograph's pixels are cut into blocks of about one size: a small one at its end would be slow.
         n_pixels = -(-len(pixels) // -(-len(pixels) // block))
-        n_lights = max(1, block // n_pixels)
+        # How products of matrices are rounded depends on their number of rows. One photograph at a time is the same
+        # whichever others are predicted with it. The rows of a plain table are many lights on one pixel.
+        n_lights = block if len(pixels) == 1 else 1
         light_part = self._light_part(lights)[:, None]
         # Within one such context, the weights are cast once for all blocks.
         with self._autocast(lights):
@@ -302,19 +300,11 @@ class RelightingMLP(nn.Module):
         return encoded
 
     def _light_part(self, lights):
-        layer = self.join.light
-        if self.training or lights.shape[-1] > _FEW_FEATURES:
-            with self._autocast(lights, enabled=False):
-                return layer(lights)
-        # How a product of matrices is rounded depends on its number of rows; a photograph is to be the same whichever
-        # others are predicted with it.
-        part = lights.new_zeros(layer.out_features) if layer.bias is None else layer.bias
-        for feature, column in zip(lights.unbind(-1), layer.weight.T, strict=True):
-            part = part + feature[..., None] * column
-        return part
+        with self._autocast(lights, enabled=False):
+            return self.join.light_part(lights)
 
     def _pixel_part(self, pixels):
-        first, *rest = [*self.pixel, self.join.pixel]
+        first, *rest = [*self.pixel, self.join.pixel_part]
         with self._autocast(pixels, enabled=False):
             pixels = first(pixels)
         with self._autocast(pixels):
@@ -326,7 +316,7 @@ class RelightingMLP(nn.Module):
         """Compute the network from what it makes of light and pixel on."""
         if self.half_precision and len(self.hidden):
             light_part, pixel_part = light_part.bfloat16(), pixel_part.bfloat16()
-        joined = self.join.join(light_part, pixel_part)
+        joined = self.join(light_part, pixel_part)
         with self._autocast(joined):
             hidden = self.hidden(joined.flatten(0, -2))
         with self._autocast(joined, enabled=False):
