@@ -189,6 +189,22 @@ def test_masked_pixels_reach_neither_clusters_nor_weights(rng):
     assert not relit.fit(lights, junk, pixel_weight=mask).predict(lights)[:, ~mask].any()
 
 
+def test_extreme_values_of_masked_pixels_do_not_overflow(rng):
+    lights, images, mask = directions(rng, 20), rng.random((20, 8, 10), dtype=np.float32), np.ones((8, 10), bool)
+    images[:, 0], mask[0] = 1e12, False
+    model = StackedRBFInterpolation(4, random_state=0).fit(lights, images, pixel_weight=mask)
+    assert np.isfinite(model.predict(lights + 0.1)).all()
+
+
+@pytest.mark.parametrize("n", [7, 5000])
+def test_large_clusters_are_predicted_piece_by_piece(rng, monkeypatch, n):
+    lights, images = directions(rng, 20), rng.random((20, 30, 40, 3))
+    model = StackedRBFInterpolation(4, random_state=0).fit(lights, images)
+    whole = model.predict(lights + 0.1)
+    monkeypatch.setattr(_stacked, "_PIECE_VALUES", 20 * n)
+    np.testing.assert_allclose(model.predict(lights + 0.1), whole, atol=1e-12)
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("d", [1, 2, 3, 4])
 def test_few_lights_will_do(rng, n, d):
