@@ -193,8 +193,9 @@ class ShuffleBuffer:
     A visit reads every 61st pixel of a tile, which is a stretch of pixels of one photograph: 67 observations for some
     pages of the disk. A load is the same visits to each photograph of a group of lights. The visits are ordered like
     the pixels in :class:`~sklrelight.neural.TrainingBatches`: in each round, every place in the image is visited once,
-    under one of the groups. The buffer holds four loads of 131,072 observations, from which all batches are drawn, in
-    random order, before it is filled again by what another thread has read meanwhile. The order depends on the
+    under one of the groups. The buffer holds four loads of 131,072 observations, or, for single observations, as many
+    smaller ones as there are groups. All batches are drawn from it, in random order, before it is filled again by what
+    another thread has read meanwhile. The order depends on the
     generator alone, not on the thread.
 
     Parameters
@@ -213,7 +214,7 @@ class ShuffleBuffer:
         Generator of the order, on the CPU.
 
     n_loaded : int or None, default=None
-        Number of observations in a load, which has the pixels of a batch at least. None: 131,072.
+        Number of observations in each of four loads, which have the pixels of a batch at least. None: 131,072.
     """
 
     def __init__(self, observations, n_pixels, n_groups, generator, n_loaded=None):
@@ -222,10 +223,12 @@ class ShuffleBuffer:
         self.n_lights = observations.n_lights
         self.n_pixels = n_pixels
         self.in_pairs = n_groups == self.n_lights
-        # A load of a single light would not be mixed well.
+        # A load of a single light would not be mixed well, and single observations are mixed from all groups.
         self.n_groups = math.ceil(self.n_lights / _GROUP) if self.in_pairs else n_groups
+        self.n_loads = self.n_groups if self.in_pairs else _LOADS
         per_light = (n_loaded or _LOADED) // math.ceil(self.n_lights / self.n_groups)
-        self.n_loaded = max(1 if self.in_pairs else n_pixels, per_light)
+        # Pixels of a load, or of one load of each group.
+        self.n_loaded = _LOADS * max(1, per_light) if self.in_pairs else max(n_pixels, per_light)
 
     def __iter__(self):
         plans = self._plans()
@@ -233,11 +236,11 @@ class ShuffleBuffer:
         # What batches of whole size leave over, by group.
         left: dict[int, tuple] = {}
         with ThreadPoolExecutor(1) as reader:
-            plan = [*islice(plans, _LOADS)]
+            plan = [*islice(plans, self.n_loads)]
             coming = reader.submit(self._read, plan)
             while plan:
                 loads = coming.result()
-                plan = [*islice(plans, _LOADS)]
+                plan = [*islice(plans, self.n_loads)]
                 coming = reader.submit(self._read, plan)
                 batches = mix(loads, left)
                 for index in torch.randperm(len(batches), generator=self.generator).tolist():
@@ -310,9 +313,14 @@ class ShuffleBuffer:
                     continue
                 planned[group].append((place, visit))
                 n_planned[group] += count
-                if n_planned[group] >= self.n_loaded:
-                    yield group, groups[group].numpy(), *np.array(planned[group]).T
-                    planned[group], n_planned[group] = [], 0
+                # All groups at once have every place about equally often, since a round is divided among them.
+                full = range(self.n_groups) if self.in_pairs else (group,)
+                if sum(n_planned[some] for some in full) < self.n_loaded:
+                    continue
+                for some in full:
+                    if planned[some]:
+                        yield some, groups[some].numpy(), *np.array(planned[some]).T
+                    planned[some], n_planned[some] = [], 0
         for group, lights in enumerate(groups):
             if planned[group]:
                 yield group, lights.numpy(), *np.array(planned[group]).T
