@@ -37,12 +37,10 @@ def trained(network):
 
 def observations(network, n):
     """Random lights and pixels of a network, in pairs."""
-    return [torch.randn(n, layer.in_features) for layer in (network.join.light, first_of(network))]
-
-
-def first_of(network):
-    """The layer that is given the pixels."""
-    return network.pixel[0] if len(network.pixel) else network.join.pixel
+    n_light, n_joined = network.join.n_light_features, network.join.in_features
+    return torch.randn(n, n_light), torch.randn(
+        n, network.pixel[0].in_features if network.pixel else n_joined - n_light
+    )
 
 
 def paired(lights, pixels):
@@ -56,17 +54,15 @@ def paired(lights, pixels):
 def test_the_seeds_network_has_its_number_of_parameters():
     network = RelightingMLP(2, 5, 3, (600,) * 5)
     assert sum(parameter.numel() for parameter in network.parameters()) == 1_449_003
-    # The first layer is two, whose results are added: one for the light, and one for the pixel.
-    shapes = [(600, 2), (600, 5), *[(600, 600)] * 4, (3, 600)]
-    assert [tuple(layer.weight.shape) for layer in linears(network)] == shapes
+    assert [tuple(layer.weight.shape) for layer in linears(network)] == [(600, 7), *[(600, 600)] * 4, (3, 600)]
 
 
 def test_the_seeds_network_is_dense_layers_with_relu_and_a_linear_output():
     network = trained(RelightingMLP(2, 5, 3, (20, 30)))
     lights, pixels = torch.randn(11, 2), torch.randn(11, 5)
-    light, pixel, second, output = linears(network)
-    X, weight = torch.cat([lights, pixels], dim=1), torch.cat([light.weight, pixel.weight], dim=1)
-    expected = torch.relu(torch.relu(X @ weight.T + pixel.bias) @ second.weight.T + second.bias)
+    first, second, output = linears(network)
+    X = torch.cat([lights, pixels], dim=1)
+    expected = torch.relu(torch.relu(X @ first.weight.T + first.bias) @ second.weight.T + second.bias)
     expected = expected @ output.weight.T + output.bias
     torch.testing.assert_close(network(lights, pixels), expected)
     assert expected.min() < 0  # a ReLU on the output would show
@@ -75,10 +71,11 @@ def test_the_seeds_network_is_dense_layers_with_relu_and_a_linear_output():
 def test_layers_of_the_pixel_come_before_the_join_and_the_light_enters_linearly():
     network = trained(RelightingMLP(2, 5, 3, (8, 6), pixel_layer_sizes=(7, 9), light_pixel_products=True))
     lights, pixels = torch.randn(11, 2), torch.randn(11, 5)
-    first, second, light, pixel, hidden, output = linears(network)
-    assert [layer.out_features for layer in (first, second, light, pixel, hidden, output)] == [7, 9, 16, 16, 6, 3]
-    own, factor = pixel(torch.relu(second(torch.relu(first(pixels))))).chunk(2, dim=1)
-    of_light, light_factor = light(lights).chunk(2, dim=1)
+    first, second, join, hidden, output = linears(network)
+    assert [layer.out_features for layer in (first, second, join, hidden, output)] == [7, 9, 16, 6, 3]
+    of_pixel = torch.relu(second(torch.relu(first(pixels)))) @ join.weight[:, 2:].T + join.bias
+    own, factor = of_pixel.chunk(2, dim=1)
+    of_light, light_factor = (lights @ join.weight[:, :2].T).chunk(2, dim=1)
     expected = output(torch.relu(hidden(torch.relu(own + of_light + factor * light_factor))))
     torch.testing.assert_close(network(lights, pixels), expected)
 
@@ -88,12 +85,13 @@ def test_activations_are_applied_where_they_are_named(activation):
     lights, pixels = torch.randn(20, 1), torch.randn(20, 3)
     module = ACTIVATIONS[activation]()
     network = RelightingMLP(1, 3, 2, (8,), pixel_layer_sizes=(6,), activation=activation)
-    first, light, pixel, output = linears(network)
-    expected = output(module(light(lights) + pixel(module(first(pixels)))))
+    first, join, output = linears(network)
+    expected = output(module(nn.Linear.forward(join, torch.cat([lights, module(first(pixels))], dim=1))))
     torch.testing.assert_close(network(lights, pixels), expected)
     network = RelightingMLP(1, 3, 2, (8,), output_activation=activation)
-    light, pixel, output = linears(network)
-    torch.testing.assert_close(network(lights, pixels), module(output(torch.relu(light(lights) + pixel(pixels)))))
+    join, output = linears(network)
+    expected = module(output(torch.relu(nn.Linear.forward(join, torch.cat([lights, pixels], dim=1)))))
+    torch.testing.assert_close(network(lights, pixels), expected)
 
 
 def test_normalization_stands_before_the_activation_and_dropout_after_it():
@@ -145,11 +143,13 @@ def test_initial_weights_are_glorot_uniform_and_biases_zero(sizes, pixel_sizes, 
         20, 20, 30, sizes, pixel_sizes, activation="prelu", normalization="batch",
         light_pixel_products=light_pixel_products,
     )  # fmt: skip
-    layers = [layer for layer in linears(network) if layer not in (network.join.light, network.join.pixel)]
-    weights = [layer.weight for layer in layers]
-    parts = network.join.light.weight, network.join.pixel.weight
-    # A sum is one layer on light and pixel together.
-    weights += parts if light_pixel_products else [torch.cat(parts, dim=1)]
+    weights = [layer.weight for layer in linears(network) if layer is not network.join]
+    if light_pixel_products:
+        # Summands and factors, of the light and of the pixel: a layer each.
+        halves = network.join.weight.chunk(2)
+        weights += [part for half in halves for part in half.tensor_split([20], dim=1)]
+    else:
+        weights.append(network.join.weight)
     for weight in weights:
         n_out, n_in = weight.shape
         bound = math.sqrt(6 / (n_in + n_out))
@@ -157,7 +157,7 @@ def test_initial_weights_are_glorot_uniform_and_biases_zero(sizes, pixel_sizes, 
         assert weight.abs().max() > 0.98 * bound
         assert weight.mean().item() == pytest.approx(0, abs=0.05 * bound)
         assert weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.05)
-    assert not any(layer.bias.any() for layer in linears(network) if layer.bias is not None)
+    assert not any(layer.bias.any() for layer in linears(network))
 
 
 def test_weights_and_dropout_follow_the_seed_alone():
@@ -265,16 +265,18 @@ def test_layers_of_the_pixel_run_once_a_pixel_and_those_of_the_light_once_a_ligh
         return lambda module, inputs: rows.update({name: inputs[0].shape[:-1].numel()})
 
     for name, layer in network.named_modules():
-        if isinstance(layer, nn.Linear):
+        if isinstance(layer, nn.Linear) and name != "join":
             layer.register_forward_pre_hook(count(name))
+    for name in ("light_part", "pixel_part"):
+        part = getattr(network.join, name)
+        setattr(network.join, name, lambda table, part=part, name=name: (count(name)(None, [table]), part(table))[1])
     network(torch.randn(7, 1, 2), torch.randn(11, 5))
-    expected = {"pixel.0": 11, "pixel.2": 11, "join.pixel": 11, "hidden.1": 77, "output.0": 77}
-    # In predicting, the light's layer is written out.
-    assert rows == expected | ({"join.light": 7} if training else {})
+    expected = {"pixel.0": 11, "pixel.2": 11, "pixel_part": 11, "hidden.1": 77, "output.0": 77}
+    assert rows == expected | {"light_part": 7}
     # Several blocks of pixels and of lights.
     rows.clear()
     network.eval().predict_product(torch.randn(7, 2), torch.randn(5000, 5))
-    assert rows == {name: n_rows // 11 * 5000 for name, n_rows in expected.items()}
+    assert rows == {name: n_rows // 11 * 5000 for name, n_rows in expected.items()} | {"light_part": 7}
 
 
 def test_a_single_unit_is_a_product_of_light_and_pixel():
@@ -283,8 +285,7 @@ def test_a_single_unit_is_a_product_of_light_and_pixel():
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.zero_()
-        network.join.light.weight[1] = 2.0
-        network.join.pixel.weight[1, 0] = 3.0
+        network.join.weight[1] = torch.tensor([2.0, 3.0, 0.0])
         network.output[0].weight.fill_(1.0)
     light, pixel = torch.randn(5, 1), torch.randn(4, 2)
     torch.testing.assert_close(network(light[:, None], pixel)[:, :, 0], 6 * light * pixel[:, 0])
@@ -300,8 +301,8 @@ def test_gradients_are_those_of_differences(light_pixel_products):
     pixels = torch.rand(4, 3, dtype=torch.float64, requires_grad=True)
 
     def outputs(lights, pixels, *parameters):
-        joined = network.join.join(network.join.light(lights), network.join.pixel(network.pixel(pixels)))
-        return network.hidden(joined)
+        parts = network.join.light_part(lights), network.join.pixel_part(network.pixel(pixels))
+        return network.hidden(network.join(*parts))
 
     names, parameters = zip(*network.named_parameters(), strict=True)
 
@@ -322,7 +323,7 @@ def test_gradients_are_those_of_differences(light_pixel_products):
 
 @pytest.mark.parametrize("light_pixel_products", [False, True])
 @pytest.mark.parametrize("pixel_sizes", [(), (24, 24)])
-@pytest.mark.parametrize("n_pixels", [50, 3000])
+@pytest.mark.parametrize("n_pixels", [2, 50, 3000])
 @pytest.mark.parametrize("half_precision", [False, True])
 def test_a_photograph_does_not_depend_on_those_predicted_with_it(
     n_pixels, pixel_sizes, light_pixel_products, half_precision
@@ -375,7 +376,7 @@ def test_output_layer_has_more_than_8_bits_in_half_precision():
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.zero_()
-        network.join.light.weight.fill_(1)
+        network.join.weight.fill_(1)
         network.output[0].weight.fill_(1 + 2**-12)
         assert network(torch.ones(1, 1), torch.empty(1, 0)).item() == 1 + 2**-12
         assert network.predict_product(torch.ones(1, 1), torch.empty(1, 0)).item() == 1 + 2**-12

@@ -18,8 +18,15 @@ def seed():
         yield
 
 
+class Table(RelightingMLP):
+    """A network over a plain table, which has no pixels."""
+
+    def forward(self, X):
+        return super().forward(X, X[:, :0])
+
+
 def make_network(sizes=(8, 9, 10), **options):
-    return RelightingMLP(4, 3, sizes, **options)
+    return Table(4, 0, 3, sizes, **options)
 
 
 def train(network, optimizer, n_steps, seed=1):
@@ -51,6 +58,14 @@ def test_muon_takes_the_matrices_between_hidden_layers_and_adamw_the_rest(normal
     assert names(network, muon) == set(matrices[1:-1])
     assert [tuple(parameter.shape) for parameter in muon["params"]] == [(9, 8), (10, 9)]
     assert names(network, adamw) == {name for name, _ in network.named_parameters()} - set(matrices[1:-1])
+
+
+def test_adamw_trains_what_is_given_pixels_and_what_gives_colours():
+    network = RelightingMLP(2, 5, 3, (8, 6), (7, 9), light_pixel_products=True)
+    adamw, muon = MuonAdamW(network.parameters()).param_groups
+    expected = {"pixel.2.weight", "join.weight", "hidden.1.weight"}
+    assert names(network, muon) == expected
+    assert names(network, adamw) == {name for name, _ in network.named_parameters()} - expected
 
 
 def test_steps_in_single_precision_are_those_of_torch_but_for_rounding():
