@@ -99,7 +99,7 @@ PLAIN = ("not contiguous", "Fortran order", "read-only", "a list")
 _BOTH = ("a single light", "nothing in it")
 _TABLE = ("one-pixel images",)
 
-_TINY = {"hidden_layer_sizes": (8,), "max_observations": 300, "batch_size": 50}
+_TINY = {"hidden_layer_sizes": (8,), "pixel_layer_sizes": (8,), "max_observations": 300, "batch_size": 50}
 
 
 def _mlp(**parameters):

@@ -66,6 +66,7 @@ CALLBACKS = st.one_of(
 MLPS = st.builds(
     RelightingMLPRegressor,
     pick([(4,)] * 4 + [(4, 3), (), 4, (0,)]),
+    pixel_layer_sizes=pick([(4,)] * 3 + [(), (), (4, 3), 4, (0,)]),
     activation=pick(["relu", "prelu", "silu", "sigmoid", "step"]),
     output_activation=pick(["identity"] * 4 + ["relu", "tanh"]),
     light_pixel_products=pick([True, True, False]),

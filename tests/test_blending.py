@@ -112,7 +112,9 @@ def shadows():
 
 
 def networks(**parameters):
-    mlp = RelightingMLPRegressor(**{"hidden_layer_sizes": (16,), "max_observations": 6000, **parameters})
+    mlp = RelightingMLPRegressor(
+        **{"hidden_layer_sizes": (16,), "pixel_layer_sizes": (16,), "max_observations": 6000, **parameters}
+    )
     return Pipeline([("featurizer", PixelLightFeaturizer(n_components=3)), ("mlp", mlp)])
 
 

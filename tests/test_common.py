@@ -16,7 +16,7 @@ from sklrelight.interpolation import (
 )
 
 # Enough to learn the checks' toy data; the default is meant for photographs.
-QUICK = {"hidden_layer_sizes": (64,), "max_observations": 2000}
+QUICK = {"hidden_layer_sizes": (64,), "pixel_layer_sizes": (8,), "max_observations": 2000}
 
 FLOAT32_OUTPUT = "predictions are float32, like the network; the check wants float64"
 # The checks' toy lights have 10 columns in some, 2 to 5 in others.
@@ -77,7 +77,9 @@ EXPECTED_FAILURES = {
 def quick_relighter():
     # The interpolation beside the network learns the toy data.
     relighter = make_relighter(max_observations=300, random_state=0)
-    return relighter.set_params(regressor__mlp__hidden_layer_sizes=(8,), n_members=1)
+    return relighter.set_params(
+        regressor__mlp__hidden_layer_sizes=(8,), regressor__mlp__pixel_layer_sizes=(8,), n_members=1
+    )
 
 
 @parametrize_with_checks(

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from sklrelight import RelightingMLPRegressor
 from sklrelight.neural import BatchSizeStages, LinearDecay, PlateauLearningRate, RelightingNet, TrainingProgress
+from sklrelight.neural._batches import count_observations
 from sklrelight.neural._callbacks import named_callbacks, stage_batch_size
 
 N_TRAIN, N_VALID = 96, 24
@@ -46,7 +47,7 @@ def scripted_fit(monkeypatch):
                 record.batch_sizes.append([])
             for batch in iterator:
                 if training:
-                    record.batch_sizes[-1].append(len(batch[0]))
+                    record.batch_sizes[-1].append(count_observations(batch))
                     if len(record.started) == interrupt_at:
                         raise KeyboardInterrupt
                 if training and train:
@@ -466,7 +467,7 @@ def test_the_rate_falls_by_observations_or_by_time_whichever_is_further_on():
 
     def rate(n_drawn, progress):
         net.training_batches_.n_drawn, net.clock.progress = n_drawn + 10, progress
-        decay.on_batch_begin(net, batch=[range(10)], training=True)
+        decay.on_batch_begin(net, batch=({}, torch.zeros(10, 1)), training=True)
         assert groups[1]["lr"] == pytest.approx(10 * groups[0]["lr"])
         return groups[0]["lr"]
 
@@ -478,7 +479,7 @@ def test_the_rate_falls_by_observations_or_by_time_whichever_is_further_on():
     decay.set_params(n_observations=2000)
     assert rate(500, 0.0) == pytest.approx(0.075)
     # Validation is none of its business.
-    decay.on_batch_begin(net, batch=[range(10)], training=False)
+    decay.on_batch_begin(net, batch=({}, torch.zeros(10, 1)), training=False)
 
 
 # --- The history of a real fit
@@ -549,7 +550,7 @@ def test_progress_counts_training_batches_only(capsys):
     progress = TrainingProgress(total=10).initialize()
     net = SimpleNamespace(batch_size_=4, optimizer_=SimpleNamespace(param_groups=[{"lr": 0.5}]))
     progress.on_train_begin(net)
-    batch = torch.zeros(4, 2), torch.zeros(4, 1)
+    batch = {}, torch.zeros(2, 2, 1)
     progress.on_batch_end(net, batch=batch, training=False, loss=torch.tensor(7.0))
     progress.on_batch_end(net, batch=batch, training=True, loss=torch.tensor(0.25))
     progress.on_train_end(net)
@@ -571,7 +572,7 @@ def test_progress_reads_the_loss_only_now_and_then():
 
     progress.on_train_begin(net)
     for _ in itertools.repeat(None, 35):
-        progress.on_batch_end(net, batch=(torch.zeros(1, 1), None), training=True, loss=Loss())
+        progress.on_batch_end(net, batch=({}, torch.zeros(1, 1)), training=True, loss=Loss())
     progress.on_train_end(net)
     assert len(reads) == 4
 
@@ -604,7 +605,7 @@ class Recorder(Callback):
 
     def on_batch_end(self, net, batch=None, training=False, **kwargs):
         self.told_.add("batch")
-        net.history.record_batch("size", len(batch[0]))
+        net.history.record_batch("size", len(batch[1]))
 
 
 class TestCallbacks:

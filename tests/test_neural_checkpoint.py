@@ -31,7 +31,13 @@ from sklrelight.neural import (
 from sklrelight.neural._checkpoint import FitCheckpoint, array_digest, fit_fingerprint
 
 # Three epochs of 1,920 observations, in 28 batches each, the last one of 30.
-SMALL = {"hidden_layer_sizes": (16, 16), "batch_size": 70, "max_observations": 3 * 1920, "random_state": 0}
+SMALL = {
+    "hidden_layer_sizes": (16, 16),
+    "pixel_layer_sizes": (),
+    "batch_size": 70,
+    "max_observations": 3 * 1920,
+    "random_state": 0,
+}
 
 
 class KilledError(BaseException):
@@ -105,6 +111,7 @@ def assert_same(regressor, whole, features):
 EPOCHS = {"max_observations": None}
 FITS = {
     "plain": {},
+    "layers of the pixel": {"pixel_layer_sizes": (8, 8), "validation_fraction": 0.2, "dropout": 0.1},
     "dropout": {"optimizer": "adam", "dropout": 0.2},
     "plateau": {
         "optimizer": "adam",
@@ -165,7 +172,7 @@ class TestGoingOn:
         assert_same(fit_killed(at_batch, kills, regressor, features, images), whole, features)
         assert list(path.parent.iterdir()) == [path]
 
-    @pytest.mark.parametrize("name", ["plain", "colburn2019", "ends within an epoch"])
+    @pytest.mark.parametrize("name", ["plain", "layers of the pixel", "colburn2019", "ends within an epoch"])
     def test_photographs_on_disk_do_as_well(self, capture, at_batch, path, tmp_path, name):
         features, images = capture
         np.save(tmp_path / "images.npy", images)

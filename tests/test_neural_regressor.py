@@ -14,7 +14,7 @@ from sklrelight.neural import BatchSizeStages, CompositeLoss, PlateauLearningRat
 from sklrelight.neural._training import make_net
 
 # Two epochs of the capture below.
-SMALL = {"hidden_layer_sizes": (16,), "max_observations": 2 * 12 * 80, "random_state": 0}
+SMALL = {"hidden_layer_sizes": (16,), "pixel_layer_sizes": (12,), "max_observations": 2 * 12 * 80, "random_state": 0}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_predicts_the_shape_of_the_targets(target):
 
 def test_learns_a_capture(capture):
     features, images = capture
-    regressor = RelightingMLPRegressor((64, 64), random_state=0).fit(features, images)
+    regressor = RelightingMLPRegressor((64, 64), pixel_layer_sizes=(32,), random_state=0).fit(features, images)
     residual = images - regressor.predict(features)
     assert np.square(residual).mean() < 0.02 * images.var()
 
@@ -60,9 +60,12 @@ def test_learns_a_plain_table():
         {"activation": "prelu", "normalization": "batch", "dropout": 0.2},
         {"activation": "tanh", "normalization": "layer", "output_activation": "sigmoid"},
         {"hidden_layer_sizes": ()},
+        {"pixel_layer_sizes": ()},
+        {"pixel_layer_sizes": (16, 8)},
         {"optimizer": "adam", "callbacks": [PlateauLearningRate()]},
         {"optimizer": "adam", "callbacks": [BatchSizeStages(3, max_epochs=20)], "validation_fraction": 0.2},
         {"window_size": 4, "batch_size": 100},
+        {"window_size": 4, "batch_size": 100, "pixel_layer_sizes": ()},
         {"precision": "bfloat16"},
         {"luminance_weight": 1, "relative_weight": 0.01},
         {"light_pixel_products": False, "scale_targets": False},
@@ -88,7 +91,8 @@ def test_a_hidden_layers_output_relu_is_possible_but_not_the_default(capture):
 
 class TestSchedule:
     def test_a_linear_rate_ends_at_zero_with_the_budget(self, capture):
-        regressor = RelightingMLPRegressor((8,), batch_size=100, max_observations=1500, random_state=0).fit(*capture)
+        parameters = {"pixel_layer_sizes": (), "batch_size": 100, "max_observations": 1500}
+        regressor = RelightingMLPRegressor((8,), **parameters, random_state=0).fit(*capture)
         # Ten batches of an epoch, the last one of 60, and six more.
         assert regressor.n_observations_ == 1560
         # The rate is that of the last batch, which begins with what was seen before it.
@@ -104,6 +108,7 @@ class TestSchedule:
             stages = BatchSizeStages(n_stages=1, max_epochs=n_epochs, restore_best=restore_best)
             callbacks = [stages, PlateauLearningRate(patience=100)]
             parameters = {"validation_fraction": 0.3, "batch_size": 60, "random_state": 0, "max_observations": None}
+            parameters["pixel_layer_sizes"] = (16,)
             return RelightingMLPRegressor((64, 64), callbacks=callbacks, **parameters).fit(features, images)
 
         kept, last = fit(8, restore_best=True), fit(8, restore_best=False)
@@ -118,7 +123,8 @@ class TestSchedule:
     def test_validation_holds_whole_lights_out(self, capture):
         features, images = capture
         stages = BatchSizeStages(n_stages=1, max_epochs=2)
-        regressor = RelightingMLPRegressor((16,), max_observations=None, callbacks=[stages], validation_fraction=0.25)
+        parameters = {"max_observations": None, "callbacks": [stages], "validation_fraction": 0.25}
+        regressor = RelightingMLPRegressor((16,), pixel_layer_sizes=(8,), **parameters)
         # 12 lights: 9 to train on, 80 observations each.
         assert regressor.fit(features, images).n_observations_ == 2 * 9 * 80
 
@@ -137,9 +143,15 @@ class TestSchedule:
 
 
 class TestReproducibility:
-    def test_the_same_seed_gives_the_same_bytes(self, capture):
+    @pytest.mark.parametrize("on_disk", [False, True])
+    @pytest.mark.parametrize("pixel_layer_sizes", [(), (12, 8)])
+    def test_the_same_seed_gives_the_same_bytes(self, capture, tmp_path, pixel_layer_sizes, on_disk):
         features, images = capture
-        one, other = (RelightingMLPRegressor(**SMALL, dropout=0.1).fit(features, images) for _ in range(2))
+        if on_disk:
+            np.save(tmp_path / "images.npy", images)
+            images = ImageStack(tmp_path / "images.npy")
+        parameters = {**SMALL, "pixel_layer_sizes": pixel_layer_sizes, "dropout": 0.1}
+        one, other = (RelightingMLPRegressor(**parameters).fit(features, images) for _ in range(2))
         assert one.predict(features).tobytes() == other.predict(features).tobytes()
 
     def test_another_seed_gives_another_network(self, capture):
@@ -148,10 +160,13 @@ class TestReproducibility:
         other = clone(one).set_params(random_state=1).fit(features, images)
         assert not np.array_equal(one.predict(features), other.predict(features))
 
-    def test_a_prediction_does_not_depend_on_the_other_lights(self, capture):
+    @pytest.mark.parametrize("pixel_layer_sizes", [(), (12, 8)])
+    def test_a_prediction_does_not_depend_on_the_other_lights(self, capture, pixel_layer_sizes):
         features, images = capture
-        regressor = RelightingMLPRegressor(**SMALL).fit(features, images)
-        np.testing.assert_allclose(regressor.predict(features[3:5]), regressor.predict(features)[3:5], atol=1e-6)
+        regressor = RelightingMLPRegressor(**{**SMALL, "pixel_layer_sizes": pixel_layer_sizes}).fit(features, images)
+        together = regressor.predict(features)
+        for some in (slice(3, 5), slice(7, 8), slice(5)):
+            assert regressor.predict(features[some]).tobytes() == together[some].tobytes()
 
 
 class TestInterruption:
@@ -215,6 +230,8 @@ def test_output_has_more_than_eight_bits_of_mantissa(capture):
     [
         ({"hidden_layer_sizes": (16, 0)}, "hidden_layer_sizes must be a sequence of positive integers"),
         ({"hidden_layer_sizes": (16.5,)}, "hidden_layer_sizes"),
+        ({"pixel_layer_sizes": (16, 0)}, "pixel_layer_sizes must be a sequence of positive integers"),
+        ({"pixel_layer_sizes": (16.5,)}, "pixel_layer_sizes"),
         ({"luminance_weight": -1}, "luminance_weight"),
         ({"relative_weight": -1}, "relative_weight"),
         ({"max_observations": 0}, "max_observations"),
@@ -276,10 +293,12 @@ def test_the_training_loss_counts_a_batch_by_its_weight(capture):
     weight[:4], weight[4:, :5] = 1e-3, 1
     # Nothing is learnt at such a rate, so that all batches together are one mean of the initial network's errors.
     parameters = {**SMALL, "learning_rate_init": 1e-12, "luminance_weight": 0, "relative_weight": 0}
-    regressor = RelightingMLPRegressor(**parameters, batch_size=7).fit(features, images, pixel_weight=weight)
+    # One pixel of all lights in a batch.
+    regressor = RelightingMLPRegressor(**parameters, batch_size=12).fit(features, images, pixel_weight=weight)
     with torch.inference_mode():
         # Not by `predict`, which keeps within the range of the photographs.
-        predicted = regressor.net_.module_(torch.as_tensor(features.to_table())).numpy().reshape(images.shape)
+        lights, pixels = torch.as_tensor(features.lights)[:, None], torch.as_tensor(features.pixels)
+        predicted = regressor.net_.module_(lights, pixels).numpy().reshape(images.shape)
     weights = np.broadcast_to(weight[..., None], images.shape)
     expected = np.average(np.square(predicted - images), weights=weights)
     assert regressor.history_[0, "train_loss"] == pytest.approx(expected, rel=1e-2)
@@ -289,7 +308,8 @@ class TestMaxTime:
     def test_ends_the_fit(self, capture):
         features, images = capture
         start = time.perf_counter()
-        regressor = RelightingMLPRegressor((8,), max_observations=None, max_time=1.5, random_state=0)
+        parameters = {"pixel_layer_sizes": (8,), "max_observations": None, "max_time": 1.5}
+        regressor = RelightingMLPRegressor((8,), **parameters, random_state=0)
         regressor.fit(features, images)
         # Generous above: other processes may hold a batch up.
         assert 1.5 <= time.perf_counter() - start < 5
@@ -298,13 +318,14 @@ class TestMaxTime:
         assert 0 <= regressor.history_[-1, "event_lr"] < 0.05 * regressor.learning_rate_init
 
     def test_does_not_hold_up_a_fit_that_ends_before(self, capture):
-        regressor = RelightingMLPRegressor(**SMALL, max_time=1000).fit(*capture)
+        regressor = RelightingMLPRegressor(**{**SMALL, "pixel_layer_sizes": ()}, max_time=1000).fit(*capture)
         assert len(regressor.history_) == 2
         assert regressor.history_[-1, "event_lr"] == pytest.approx(0.004 / 16, rel=1e-6)
 
     def test_trains_on_a_batch_at_least(self, capture):
         regressor = RelightingMLPRegressor(**SMALL, batch_size=100, max_time=1e-9).fit(*capture)
-        assert regressor.n_observations_ == 100
+        # All 12 lights of 8 pixels.
+        assert regressor.n_observations_ == 96
 
 
 class TestShape:

@@ -13,7 +13,13 @@ from sklrelight import PixelLightFeaturizer, RelightingMLPRegressor
 from sklrelight.neural import CompositeLoss, Observations, fit_side_by_side
 from sklrelight.neural._training import freed_memory_kept, membership, split_lights
 
-SMALL = {"hidden_layer_sizes": (16,), "batch_size": 100, "max_observations": 1000, "random_state": 0}
+SMALL = {
+    "hidden_layer_sizes": (16,),
+    "pixel_layer_sizes": (8,),
+    "batch_size": 100,
+    "max_observations": 1000,
+    "random_state": 0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +69,14 @@ PARTS = {
     "windows": {"window_size": 3, "validation_fraction": 0.2},
     "bfloat16": {"precision": "bfloat16", "dropout": 0.2},
     "no hidden layer": {"hidden_layer_sizes": ()},
+    "no layer of the pixel": {"pixel_layer_sizes": (), "dropout": 0.2},
 }
 
 
 class TestOtherFits:
     @pytest.mark.parametrize("parameters", [{}, {"dropout": 0.2, "normalization": "batch"}], ids=["plain", "dropout"])
     def test_two_threads_fit_what_each_fits_alone(self, capture, parameters):
-        parameters = {**parameters, "hidden_layer_sizes": (400, 400), "batch_size": 200}
+        parameters = {**parameters, "hidden_layer_sizes": (400, 400), "pixel_layer_sizes": (300,), "batch_size": 200}
         expected = [fitted_bytes(capture, **parameters, random_state=seed) for seed in (0, 1)]
         assert expected[0] != expected[1]
         together, state = threading.Barrier(2), torch.get_rng_state()

@@ -34,7 +34,7 @@ def scene():
 
 def small(**parameters):
     """Return a default model whose fit is over in a moment."""
-    parameters = {"hidden_layer_sizes": (24,), "max_observations": 6_000, **parameters}
+    parameters = {"hidden_layer_sizes": (24,), "pixel_layer_sizes": (16,), "max_observations": 6_000, **parameters}
     relighter = make_relighter(random_state=0).set_params(n_members=2)
     return relighter.set_params(**{f"regressor__mlp__{name}": value for name, value in parameters.items()})
 

@@ -33,7 +33,8 @@ def stack(tmp_path, scene):
 
 def quick(interpolation=None):
     relighter = make_relighter(max_observations=3000, random_state=0)
-    return relighter.set_params(regressor__mlp__hidden_layer_sizes=(16,), interpolation=interpolation, n_members=1)
+    sizes = {"regressor__mlp__hidden_layer_sizes": (16,), "regressor__mlp__pixel_layer_sizes": (8,)}
+    return relighter.set_params(**sizes, interpolation=interpolation, n_members=1)
 
 
 GRID = {"regressor__mlp__luminance_weight": [0, 1], "regressor__featurizer__n_components": [0, 4]}

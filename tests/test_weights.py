@@ -31,7 +31,7 @@ def mask():
 
 
 def small(**parameters):
-    parameters = {"hidden_layer_sizes": (24,), "max_observations": 6_000, **parameters}
+    parameters = {"hidden_layer_sizes": (24,), "pixel_layer_sizes": (16,), "max_observations": 6_000, **parameters}
     relighter = make_relighter(random_state=0).set_params(n_members=2)
     return relighter.set_params(**{f"regressor__mlp__{name}": value for name, value in parameters.items()})
 
@@ -69,7 +69,7 @@ class TestMask:
         weight = torch.tensor([0.0, 1.0, 2.0, 0.0, 1.0, 1.0])
         pixels = torch.arange(6.0)[:, None]
         observations = Observations(torch.zeros(5, 1), pixels, torch.rand(5, 6, 3), (2, 3), pixel_weight=weight)
-        drawn = torch.cat([X[:, 1] for X, _ in TrainingBatches(observations, batch_size=7)])
+        drawn = torch.cat([X["pixels"][:, 0] for X, _ in TrainingBatches(observations, batch_size=7)])
         assert len(observations) == 5 * 4
         assert sorted(drawn.tolist()) == [1] * 5 + [2] * 5 + [4] * 5 + [5] * 5
 
@@ -224,7 +224,12 @@ class TestSaturation:
         X = rng.random((200, 2)).astype(np.float32)
         y = X.sum(axis=1)
         wrong = np.where(y > 1.2, 77.0, y)
-        parameters = {"hidden_layer_sizes": (16,), "max_observations": 1000, "random_state": 0}
+        parameters = {
+            "hidden_layer_sizes": (16,),
+            "pixel_layer_sizes": (16,),
+            "max_observations": 1000,
+            "random_state": 0,
+        }
         one = RelightingMLPRegressor(**parameters).fit(X, y, saturation=1.2)
         other = RelightingMLPRegressor(**parameters).fit(X, wrong, saturation=1.2)
         np.testing.assert_array_equal(one.predict(X), other.predict(X))
