@@ -39,7 +39,7 @@ def nominal_rate(name):
 
 def measure(case, capture, device, seconds=1.0, precision="bfloat16", compile_step=True):
     """Measure one network; return a dictionary of rates in operations a second, shares and seconds."""
-    widths, batch_size, _ = CASES[case]
+    pixel_widths, widths, batch_size, _ = CASES[case]
     features, images = capture
     n_observations = features.shape[0] * features.shape[1]
     regressor = make_regressor(case, precision, device, max_observations=2 * n_observations, compile=compile_step)
@@ -53,7 +53,7 @@ def measure(case, capture, device, seconds=1.0, precision="bfloat16", compile_st
     fit_seconds = time.perf_counter() - start
     products.append(bare())
     epoch_seconds = regressor.history_[-1, "dur"]
-    training = n_observations * count_operations(widths)[0] / epoch_seconds
+    training = n_observations * count_operations(pixel_widths, widths)[0] / epoch_seconds
     some_lights = features[: max(1, features.shape[0] // 16)]
     predicting_rate(regressor, some_lights)
     predicting = statistics.median(predicting_rate(regressor, some_lights) for _ in range(3))
@@ -77,7 +77,7 @@ def report(name, capture, device, **options):
     print(f"{name}, nominal {nominal_rate(name)}, torch {torch.__version__}; {n_lights} lights x {n_pixels} pixels\n")
     print("| network | batch | bare product, TFLOP/s | training share | predicting share | epoch, s | both, s |")
     print("|---|---|---|---|---|---|---|")
-    for case, (_, batch_size, _) in CASES.items():
+    for case, (*_, batch_size, _) in CASES.items():
         row = measure(case, capture, device, **options)
         print(
             f"| {case}{'' if row['compiled'] else ' (uncompiled)'} | {batch_size} | {row['product'] / 1e12:.4g} "

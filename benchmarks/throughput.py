@@ -2,8 +2,9 @@
 
 Each use of a weight is a multiplication and an addition. Training uses a weight three times: forwards, and backwards
 for the weight and for the input. In the first layer it is twice, since the input needs no gradient. Predicting uses a
-weight once, and those of the first layer do not count, since their products are shared by many observations. The bare
-product is batch x 600 x 600 in the precision in use. All are timed in turns; run it on an idle machine:
+weight once, and those of the first layer do not count, since their products are shared by many observations. Layers of
+the pixel are used once for 32 observations in training, and do not count in predicting. The bare product is
+batch x 600 x 600 in the precision in use. All are timed in turns; run it on an idle machine:
 
     python benchmarks/throughput.py [--long]
 """
@@ -20,8 +21,9 @@ import torch
 from sklrelight import PixelLightFeatures, RelightingMLPRegressor
 from sklrelight.neural._config import has_bfloat16_units, resolve_device
 
-# Hidden layers, batch size and optimiser of the published network and of the default one.
-CASES = {"5 x 600": ((600,) * 5, 20_000, "adam"), "3 x 256": ((256,) * 3, 5000, "muon")}
+# Layers of the pixel, hidden layers, batch size and optimiser of the published network and of the default one.
+CASES = {"5 x 600": ((), (600,) * 5, 20_000, "adam"), "default": ((128, 128), (128, 64, 64), 4096, "muon")}
+LIGHTS_PER_PIXEL = 32
 N_LIGHT_FEATURES, N_PIXEL_FEATURES, N_CHANNELS = 3, 17, 3
 
 
@@ -36,10 +38,15 @@ def make_capture(n_lights, image_shape, dtype=np.float32, seed=0):
     return PixelLightFeatures(lights, pixels, image_shape=image_shape), images
 
 
-def count_operations(widths):
+def count_operations(pixel_widths, widths):
     """Count the floating-point operations of an observation, in training and in predicting."""
-    first, *others = (n_in * n_out for n_in, n_out in pairwise([N_LIGHT_FEATURES + N_PIXEL_FEATURES, *widths, 3]))
-    return 6 * sum(others) + 4 * first, 2 * sum(others)
+    n_inputs = N_PIXEL_FEATURES if pixel_widths else N_LIGHT_FEATURES + N_PIXEL_FEATURES
+    # With layers of the pixel, the join has a sum and a product, and its part of the pixel is computed with them.
+    joined = [*pixel_widths, 2 * widths[0]] if pixel_widths else [widths[0]]
+    first, *shared = (n_in * n_out for n_in, n_out in pairwise([n_inputs, *joined]))
+    others = sum(n_in * n_out for n_in, n_out in pairwise([*widths, N_CHANNELS]))
+    once = 4 * first + 6 * sum(shared)
+    return 6 * others + (once / LIGHTS_PER_PIXEL if pixel_widths else once), 2 * others
 
 
 def synchronize(device):
@@ -65,11 +72,12 @@ def product_rate(n_rows, width, dtype, device, seconds):
 
 def make_regressor(case, precision, device, **parameters):
     """Make a regressor for one of the cases."""
-    widths, batch_size, optimizer = CASES[case]
+    pixel_widths, widths, batch_size, optimizer = CASES[case]
     # As in the recipes: the published network has dense layers alone, and a loss of three terms.
     published = {"light_pixel_products": False, "luminance_weight": 1.0, "relative_weight": 0.01}
     return RelightingMLPRegressor(
         widths,
+        pixel_layer_sizes=pixel_widths,
         optimizer=optimizer,
         batch_size=batch_size,
         precision=precision,
@@ -82,11 +90,11 @@ def make_regressor(case, precision, device, **parameters):
 
 def training_rate(case, capture, n_steps, precision, device):
     """Train by `fit`, all of its overhead included; return the number of operations a second."""
-    widths, batch_size, _ = CASES[case]
+    pixel_widths, widths, batch_size, _ = CASES[case]
     regressor = make_regressor(case, precision, device, max_observations=n_steps * batch_size, compile=False)
     start = time.perf_counter()
     regressor.fit(*capture)
-    return regressor.n_observations_ * count_operations(widths)[0] / (time.perf_counter() - start)
+    return regressor.n_observations_ * count_operations(pixel_widths, widths)[0] / (time.perf_counter() - start)
 
 
 def predicting_rate(regressor, features):
@@ -94,7 +102,7 @@ def predicting_rate(regressor, features):
     start = time.perf_counter()
     regressor.predict(features)
     n_observations = features.shape[0] * features.shape[1]
-    operations = count_operations(regressor.hidden_layer_sizes)[1]
+    operations = count_operations(regressor.pixel_layer_sizes, regressor.hidden_layer_sizes)[1]
     return n_observations * operations / (time.perf_counter() - start)
 
 
@@ -103,12 +111,12 @@ def report_shares(capture, precision, device, seconds, n_repeats):
     print("| network | batch | bare product, GFLOP/s | training, GFLOP/s | share | predicting, GFLOP/s | share |")
     print("|---|---|---|---|---|---|---|")
     features, _ = capture
-    for case, (widths, batch_size, _) in CASES.items():
+    for case, (pixel_widths, widths, batch_size, _) in CASES.items():
 
         def bare(batch_size=batch_size):
             return product_rate(batch_size, 600, getattr(torch, precision), device, seconds / 4)
 
-        n_steps = max(5, int(seconds * bare() / (batch_size * count_operations(widths)[0])))
+        n_steps = max(5, int(seconds * bare() / (batch_size * count_operations(pixel_widths, widths)[0])))
         fitted = make_regressor(case, precision, device, max_observations=batch_size).fit(*capture)
         rows = []
         for _ in range(n_repeats):
@@ -137,7 +145,7 @@ def report_times(sizes, precision, device, n_repeats):
     for _ in range(n_repeats):
         for size in sizes:
             capture = make_capture(10 * size, image_shape)
-            regressor = make_regressor("3 x 256", precision, device, max_observations=1_000_000 * size, compile=False)
+            regressor = make_regressor("default", precision, device, max_observations=1_000_000 * size, compile=False)
             start = time.perf_counter()
             regressor.fit(*capture)
             times[size].append((time.perf_counter() - start) / size)

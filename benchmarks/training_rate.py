@@ -68,6 +68,7 @@ def by_library(features, images, widths, batch_size, n_steps, half_precision):
     """Train by `fit`, all of its overhead included; return the number of observations a second."""
     regressor = RelightingMLPRegressor(
         widths,
+        pixel_layer_sizes=(),
         light_pixel_products=False,
         luminance_weight=1.0,
         relative_weight=0.01,

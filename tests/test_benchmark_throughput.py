@@ -20,14 +20,23 @@ CPU = torch.device("cpu")
 def small(monkeypatch):
     """A capture of 8 photographs, and a narrow network in place of the benchmarked ones."""
     for module in (gpu, throughput):
-        monkeypatch.setattr(module, "CASES", {"2 x 16": ((16, 16), 32, "muon")})
+        monkeypatch.setattr(module, "CASES", {"2 x 16": ((8, 8), (16, 16), 32, "muon")})
     return throughput.make_capture(8, (6, 8), np.float16)
 
 
 def test_operations_are_counted_by_weight():
-    network = RelightingMLP(20, 3, (600,) * 5)
+    network = RelightingMLP(3, 17, 3, (600,) * 5)
     first, *others = [parameter.numel() for parameter in network.parameters() if parameter.ndim == 2]
-    assert throughput.count_operations((600,) * 5) == (6 * sum(others) + 4 * first, 2 * sum(others))
+    assert throughput.count_operations((), (600,) * 5) == (6 * sum(others) + 4 * first, 2 * sum(others))
+
+
+def test_operations_of_layers_of_the_pixel_are_those_of_one_in_32():
+    network = RelightingMLP(3, 17, 3, (128, 64, 64), (128, 96), light_pixel_products=True)
+    first, second, join, *others = [parameter.numel() for parameter in network.parameters() if parameter.ndim == 2]
+    # The light's part of the join is computed once for all pixels of a batch.
+    shared = second + join - 3 * 256
+    expected = 6 * sum(others) + (4 * first + 6 * shared) / 32, 2 * sum(others)
+    assert throughput.count_operations((128, 96), (128, 64, 64)) == expected
 
 
 def test_shares_are_of_the_product_timed_beside_them(small):
@@ -69,6 +78,6 @@ def test_the_loop_by_hand_and_the_library_train_the_same_network_at_some_rate():
 
 
 def test_the_time_of_an_observation_has_a_row_a_size(monkeypatch, capsys):
-    monkeypatch.setattr(throughput, "CASES", {"3 x 256": ((16,), 5000, "muon")})
+    monkeypatch.setattr(throughput, "CASES", {"default": ((8,), (16,), 5000, "muon")})
     throughput.report_times([1], "float32", CPU, n_repeats=1)
     assert capsys.readouterr().out.splitlines()[-1].startswith("| 1 M | ")
