@@ -49,8 +49,8 @@ observations = Observations(
 figure, axes = plt.subplots(1, 3, figsize=(12, 3.9), sharey=True, layout="constrained")
 for axis, window in zip(axes, (64, 8, 1), strict=True):
     X, _ = next(iter(TrainingBatches(observations, batch_size, window_size=window)))
-    light = (X[:, 0] * 14).round() + 15 * (X[:, 1] * 14).round()
-    axis.scatter(light[::10], X[::10, 3], s=0.4, color="#2e86c1", linewidths=0, rasterized=True)
+    light = (X["lights"] * 14).round() @ torch.tensor([1.0, 15.0])
+    axis.scatter(light[::10], X["pixels"][::10, 1], s=0.4, color="#2e86c1", linewidths=0, rasterized=True)
     axis.set_title(f"windows of {window} x {window}" if window > 1 else "single pixels", fontsize=10)
     axis.set_xlabel("number of the light")
     axis.set_xlim(0, 225)

@@ -159,7 +159,8 @@ class WindowDistributionDisplay:
         batches = {}
         for size in window_sizes:
             X, y = next(iter(TrainingBatches(observations, batch_size, window_size=size, seed=seed)))
-            batches[size] = _shares([*X[:, list(columns)].T.numpy(), y[:, channel].numpy()], edges)
+            row = torch.cat([X["lights"], X["pixels"]], dim=1)
+            batches[size] = _shares([*row[:, list(columns)].T.numpy(), y[:, channel].numpy()], edges)
         shown = [f"feature {column}" + (f": {names[column]}" if names is not None else "") for column in columns]
         target = "target" if targets.shape[2] == 1 else f"target, channel {channel}"
         return cls(
