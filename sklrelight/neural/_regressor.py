@@ -72,14 +72,14 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
     optimizer : {"muon", "adam"}, default="muon"
         ``"muon"``: :class:`~sklrelight.neural.MuonAdamW`. ``"adam"``: Adam for all weights.
 
-    learning_rate_init : float, default=4e-3
+    learning_rate_init : float, default=1e-3
         Learning rate at the start. Muon uses ten times as much. The rate falls linearly to 0 over `max_observations` or
         `max_time`, whichever ends first, unless one of the `callbacks` schedules it.
 
     batch_size : int or "auto", default="auto"
-        Number of observations in a batch. With `pixel_layer_sizes`, a batch has each of its pixels under the same 32
+        Number of observations in a batch. With `pixel_layer_sizes`, a batch has each of its pixels under the same 64
         lights, or under all lights if there are fewer; otherwise, it has each of its pixels under a light of its own.
-        ``"auto"``: 2,048, or an eighth of all observations if that is less, but at least 32.
+        ``"auto"``: 4,096, or an eighth of all observations if that is less, but at least 32.
 
     window_size : int, default=1
         Side of the windows that the pixels of a batch form. 1: single pixels, drawn at random from the whole image.
@@ -90,7 +90,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
 
     max_observations : int, "auto" or None, default="auto"
         Number of observations after which training ends. It limits the time of a fit whatever the size of the capture,
-        and gives the same result on every run, which `max_time` does not. ``"auto"``: 20 million, but at most 100 times
+        and gives the same result on every run, which `max_time` does not. ``"auto"``: 16 million, but at most 100 times
         each observation. None: no limit,
         for a fit that `max_time` or one of the `callbacks` ends. The members of an ensemble share the number.
 
@@ -246,7 +246,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         luminance_weight=0.0,
         relative_weight=0.0,
         optimizer="muon",
-        learning_rate_init=4e-3,
+        learning_rate_init=1e-3,
         batch_size="auto",
         window_size=1,
         scale_targets=True,
