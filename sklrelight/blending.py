@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, h
 
 from .interpolation._equations import Points
 from .interpolation._streamed import StreamedInterpolation, sample_pixels
-from .neural import fit_side_by_side
+from .neural import RelightingMLPRegressor, fit_side_by_side
 from .preprocessing import PixelLightFeatures
 from .stacks import ImageRows, ImageStack
 from .utils import DocumentedEstimator, VersionedState, naming, value_weights
@@ -151,9 +151,9 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
 
         Notes
         -----
-        A regressor, or last step of a Pipeline, that has `partial_fit` learns the held-out photographs by it, with
-        the features that it has. Networks keep a third of `max_observations` and `max_time` for that. Any other
-        regressor is fitted again, to all photographs.
+        A :class:`~sklrelight.RelightingMLPRegressor`, alone or as the last step of a Pipeline, learns the held-out
+        photographs by `partial_fit`, with the features that it has, and keeps a third of `max_observations` and
+        `max_time` for that. Any other regressor is fitted again, to all photographs.
         """
         X, lights, y = self._check_training(X, y)
         rng = check_random_state(self._seed())
@@ -411,14 +411,13 @@ def _fit_member(member, X, y, kept, given, fit_params):
 
 def _go_on(member, X, y, given, fit_params):
     """Let a fitted member learn all photographs, and return it, or another that is fitted to them."""
-    last = [*_parts(member).values()][-1]
-    if fit_params or not hasattr(last, "partial_fit"):
+    *steps, last = _parts(member).values()
+    # Others are fitted again: what scikit-learn calls `partial_fit` is a single pass over the photographs.
+    if fit_params or not isinstance(last, RelightingMLPRegressor):
         member = clone(member)
         _fit_member(member, X, y, np.arange(len(y)), given, fit_params)
         return member
-    features = member[:-1].transform(X) if isinstance(member, Pipeline) else X
-    images = np.asarray(y).reshape(len(y), -1) if len(y.shape) > 2 and _takes_tables(member) else y
-    last.partial_fit(features, images, **_accepted(last, given))
+    last.partial_fit(member[:-1].transform(X) if steps else X, y, **_accepted(last, given))
     return member
 
 
@@ -455,7 +454,7 @@ def _predicts_though_interrupted(member):
 
 def _predict_pixels(member, X, sample, target_shape):
     """Predict the pixels of a sample, without the others if the member allows it."""
-    if isinstance(member, Pipeline):
+    if isinstance(member, Pipeline) and len(member) > 1:
         features = member[:-1].transform(X)
         if isinstance(features, PixelLightFeatures) and features.image_shape:
             return member[-1].predict(features.of_pixels(sample.pixels))

@@ -138,14 +138,17 @@ class TrainingConfig:
         TrainingConfig
             The same settings, for half as many observations, half the time and half the learning rate.
         """
-        halves = {
-            name: None if (value := getattr(self, name)) is None else max(1, value // 2)
-            for name in ("max_observations", "n_planned")
-        }
-        time = None if self.max_time is None else self.max_time / 2
-        # Another order of the observations.
-        seed = self.seed ^ 1
-        return replace(self, **halves, max_time=time, learning_rate_init=self.learning_rate_init / 2, seed=seed)
+        # What was planned, because the stages of callbacks may have ended training before `max_observations`.
+        n_observations = None if self.n_planned is None else max(1, self.n_planned // 2)
+        return replace(
+            self,
+            max_observations=n_observations,
+            n_planned=n_observations,
+            max_time=None if self.max_time is None else self.max_time / 2,
+            learning_rate_init=self.learning_rate_init / 2,
+            # Another order of the observations.
+            seed=self.seed ^ 1,
+        )
 
 
 def count_validation_lights(n_lights, fraction):

@@ -1,6 +1,7 @@
 """The multilayer perceptron as a scikit-learn regressor: :class:`RelightingMLPRegressor`."""
 
 import os
+from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 from skorch.callbacks import Callback
+from skorch.history import History
 
 from ..preprocessing import PixelLightFeatures
 from ..stacks import ImageRows, ImageStack
@@ -145,14 +147,15 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
 
     history_ : skorch.history.History
         A row for each epoch, with ``train_loss``, ``valid_loss`` (with validation), ``event_lr`` (learning rate),
-        ``dur`` (seconds), and the records of callbacks. An epoch that Ctrl-C ended lacks its losses.
+        ``dur`` (seconds), and the records of callbacks. An epoch that Ctrl-C ended lacks its losses. `partial_fit` adds
+        its rows.
 
     interrupted_ : bool
         Whether Ctrl-C ended the fit. The estimator is then fitted with the weights that it had reached. `fit` still
         raises the KeyboardInterrupt, so that a search ends as well.
 
     n_observations_ : int
-        Number of observations that training has seen.
+        Number of observations that training has seen, in `fit` and in each `partial_fit`.
 
     compiled_ : bool
         Whether the training step was compiled.
@@ -399,7 +402,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         Raises
         ------
         ValueError, RuntimeError, KeyboardInterrupt
-            As in `fit`, or if the features have another width than before.
+            As in `fit`, or if the features have another width or the targets another shape than before.
         """
         return self._train(X, y, pixel_weight, saturation, goes_on=hasattr(self, "net_"))
 
@@ -408,12 +411,11 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         clock_start = Clock()
         self._check_parameters()
         device = resolve_device(self.device)
-        n_features = getattr(self, "n_features_in_", None)
-        features, y, rows = self._check_training_data(X, y)
-        if goes_on and (features.shape[2] != n_features or y.shape[1:] != self.target_shape_):
+        features, y, rows = self._check_training_data(X, y, reset=not goes_on)
+        if goes_on and y.shape[1:] != self.target_shape_:
             raise ValueError(
-                f"X has {features.shape[2]} features and y the shape {y.shape[1:]}, but the network was fitted to"
-                f" {n_features} features and the shape {self.target_shape_}; use fit"
+                f"y has the shape {y.shape}, but the network was fitted to one target of the shape"
+                f" {self.target_shape_} for each light or row; fit trains a new network"
             )
         pixel_weight = self._check_pixel_weight(pixel_weight, features)
         is_table = not isinstance(X, PixelLightFeatures)
@@ -427,7 +429,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
                 seed = checkpoint.state.get("seed", seed)
             try:
                 if goes_on:
-                    config = self.config_.going_on()
+                    config = replace(self.config_.going_on(), device=str(device))
                 else:
                     config = TrainingConfig.resolve(self.get_params(deep=False), observations, seed, ensemble)
                 train, valid = split_lights(observations, config.validation_fraction, seed)
@@ -447,16 +449,28 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         self._check_convergence(net)
         self.config_ = config
         self.target_shape_ = y.shape[1:]
-        self.target_range_ = None if is_table else _target_range(y, rows, pixel_weight)
-        self.compiled_ = net.compiled_ or bool(checkpoint and checkpoint.state.get("compiled"))
-        self.interrupted_ = net.interrupted_
-        self.n_observations_ = net.n_observations_
-        net.trim_for_prediction()
-        self.history_ = net.history
-        self.net_ = net
+        extent = None if is_table else _target_range(y, rows, pixel_weight)
+        self._keep(net, extent, bool(checkpoint and checkpoint.state.get("compiled")), goes_on)
         if self.interrupted_:
             raise KeyboardInterrupt
         return self
+
+    def _keep(self, net, extent, compiled, goes_on):
+        """Keep a trained net and what is known of its training, with the training before if it went on."""
+        net.trim_for_prediction()
+        n_observations, history, compiled = net.n_observations_, net.history, compiled or net.compiled_
+        if goes_on:
+            if extent is not None:
+                extent = min(extent[0], self.target_range_[0]), max(extent[1], self.target_range_[1])
+            compiled = compiled or self.compiled_
+            n_observations += self.n_observations_
+            history = [*self.history_, *({**row, "epoch": len(self.history_) + row["epoch"]} for row in history)]
+        self.history_ = net.history_ = History(history)
+        self.target_range_ = extent
+        self.compiled_ = compiled
+        self.interrupted_ = net.interrupted_
+        self.n_observations_ = n_observations
+        self.net_ = net
 
     def predict(self, X):
         """Predict encoded colours.
@@ -553,14 +567,14 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
                 " the fit; set one of them"
             )
 
-    def _check_training_data(self, X, y):
+    def _check_training_data(self, X, y, *, reset):
         """Return features, targets, and the rows of the targets that belong to the features' lights, or None."""
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         if not isinstance(X, PixelLightFeatures):
             # One by one, so that a message can name the one that is meant.
             with naming("X"):
-                X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2, order="C")
+                X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2, order="C", reset=reset)
             with naming("y"):
                 y = check_array(y, dtype="numeric", ensure_2d=False, order="C", input_name="y", estimator=self)
                 y = check_array(y, dtype=np.float32, ensure_2d=False, input_name="y")
@@ -569,7 +583,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
             check_magnitude(X, "X", FLOAT32_SAFE)
             check_magnitude(y, "y", FLOAT32_SAFE)
             return self._as_features(X), y, None
-        features = self._check_features(X, reset=True)
+        features = self._check_features(X, reset=reset)
         with naming("X, y"):
             check_consistent_length(features, y)
         rows = None
