@@ -3,7 +3,7 @@
 Each use of a weight is a multiplication and an addition. Training uses a weight three times: forwards, and backwards
 for the weight and for the input. In the first layer it is twice, since the input needs no gradient. Predicting uses a
 weight once, and those of the first layer do not count, since their products are shared by many observations. Layers of
-the pixel are used once for 32 observations in training, and do not count in predicting. The bare product is
+the pixel are used once for 64 observations in training, and do not count in predicting. The bare product is
 batch x 600 x 600 in the precision in use. All are timed in turns; run it on an idle machine:
 
     python benchmarks/throughput.py [--long]
@@ -19,11 +19,11 @@ import numpy as np
 import torch
 
 from sklrelight import PixelLightFeatures, RelightingMLPRegressor
+from sklrelight.neural._config import _LIGHTS_PER_PIXEL as LIGHTS_PER_PIXEL
 from sklrelight.neural._config import has_bfloat16_units, resolve_device
 
 # Layers of the pixel, hidden layers, batch size and optimiser of the published network and of the default one.
 CASES = {"5 x 600": ((), (600,) * 5, 20_000, "adam"), "default": ((128, 128), (128, 64, 64), 4096, "muon")}
-LIGHTS_PER_PIXEL = 32
 N_LIGHT_FEATURES, N_PIXEL_FEATURES, N_CHANNELS = 3, 17, 3
 
 

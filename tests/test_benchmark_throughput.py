@@ -30,12 +30,12 @@ def test_operations_are_counted_by_weight():
     assert throughput.count_operations((), (600,) * 5) == (6 * sum(others) + 4 * first, 2 * sum(others))
 
 
-def test_operations_of_layers_of_the_pixel_are_those_of_one_in_32():
+def test_operations_of_layers_of_the_pixel_are_shared_by_its_lights():
     network = RelightingMLP(3, 17, 3, (128, 64, 64), (128, 96), light_pixel_products=True)
     first, second, join, *others = [parameter.numel() for parameter in network.parameters() if parameter.ndim == 2]
     # The light's part of the join is computed once for all pixels of a batch.
     shared = second + join - 3 * 256
-    expected = 6 * sum(others) + (4 * first + 6 * shared) / 32, 2 * sum(others)
+    expected = 6 * sum(others) + (4 * first + 6 * shared) / throughput.LIGHTS_PER_PIXEL, 2 * sum(others)
     assert throughput.count_operations((128, 96), (128, 64, 64)) == expected
 
 

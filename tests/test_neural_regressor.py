@@ -95,8 +95,9 @@ class TestSchedule:
         regressor = RelightingMLPRegressor((8,), **parameters, random_state=0).fit(*capture)
         # Ten batches of an epoch, the last one of 60, and six more.
         assert regressor.n_observations_ == 1560
+        rate = regressor.learning_rate_init
         # The rate is that of the last batch, which begins with what was seen before it.
-        assert regressor.history_[:, "event_lr"] == pytest.approx([0.004 * (1 - 900 / 1500), 0.004 * (1 - 1460 / 1500)])
+        assert regressor.history_[:, "event_lr"] == pytest.approx([rate * (1 - 900 / 1500), rate * (1 - 1460 / 1500)])
 
     def test_best_weights_are_kept_on_request(self, capture):
         features, images = capture
@@ -320,7 +321,7 @@ class TestMaxTime:
     def test_does_not_hold_up_a_fit_that_ends_before(self, capture):
         regressor = RelightingMLPRegressor(**{**SMALL, "pixel_layer_sizes": ()}, max_time=1000).fit(*capture)
         assert len(regressor.history_) == 2
-        assert regressor.history_[-1, "event_lr"] == pytest.approx(0.004 / 16, rel=1e-6)
+        assert regressor.history_[-1, "event_lr"] == pytest.approx(regressor.learning_rate_init / 16, rel=1e-6)
 
     def test_trains_on_a_batch_at_least(self, capture):
         regressor = RelightingMLPRegressor(**SMALL, batch_size=100, max_time=1e-9).fit(*capture)
