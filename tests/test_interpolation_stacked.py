@@ -54,7 +54,7 @@ def curves(value_range):
             lambda v: least + (greatest - least) * np.log1p(np.maximum(v, 0) * np.expm1(k)) / k,
         )
 
-    return [power(0.5), (lambda y: y, lambda v: v), exponential(2.5)]
+    return [power(0.5), (lambda y: y, lambda v: v), exponential(1.25), exponential(2.5), exponential(4.0)]
 
 
 def mixed(model, lights, images, asked, kept=slice(None)):
@@ -96,7 +96,7 @@ def test_a_prediction_is_the_mean_of_single_interpolations(rng, where):
     lights = some_lights(where, rng)
     images = smooth_images(lights / np.abs(lights).max()) + 0.1 * rng.random((30, 8, 10, 3))
     model = StackedRBFInterpolation(4, random_state=0).fit(lights, images)
-    assert model.stacking_weights_.shape == (4, 3, len(model.candidates_))
+    assert model.stacking_weights_.shape == (4, 5, len(model.candidates_))
     assert model.stacking_weights_.min() >= 0
     np.testing.assert_allclose(model.stacking_weights_.sum(axis=(1, 2)), 1)
     assert len(np.unique(model.clusters_)) == 4

@@ -121,11 +121,11 @@ class StackedRBFInterpolation(LightRegressor):
     do not determine the polynomial of a candidate, the candidate counts as if it predicted the mean of the other
     photographs. A cluster without a weighted pixel gets weights that are fitted to all weighted pixels.
 
-    The values are interpolated on three curves, because a value that changes smoothly with the light in one encoding has
+    The values are interpolated on five curves, because a value that changes smoothly with the light in one encoding has
     a kink in another, and which encoding is smooth differs by material. With :math:`u` the value scaled to [0, 1] over
-    the range of the photographs, the curves are :math:`\sqrt u`, :math:`u`, and :math:`e^{2.5u} - 1` over its value for
-    1. The three means are bent back to :math:`u`, and weighted in the same way by their leave-one-out errors. Only the
-    second curve predicts values below the least value of the photographs.
+    the range of the photographs, the curves are :math:`\sqrt u`, :math:`u`, and :math:`(e^{ku} - 1) / (e^k - 1)` for
+    k = 1.25, 2.5 and 4. The five means are bent back to :math:`u`, and weighted in the same way by their leave-one-out
+    errors. Only the second curve predicts values below the least value of the photographs.
 
     References
     ----------
@@ -388,8 +388,14 @@ class Curve(NamedTuple):
         return values if self.exponent == 1 else np.maximum(values, 0) ** values.dtype.type(1 / self.exponent)
 
 
-# The square root emphasises shadows, the exponential emphasises highlights, as it undoes a logarithmic encoding.
-CURVES = (Curve("power", 0.5), Curve("power", 1.0), Curve("exponential", 2.5))
+# The square root emphasises shadows, the exponentials emphasise highlights, as they undo a logarithmic encoding.
+CURVES = (
+    Curve("power", 0.5),
+    Curve("power", 1.0),
+    Curve("exponential", 1.25),
+    Curve("exponential", 2.5),
+    Curve("exponential", 4.0),
+)
 
 
 def _make_candidates(lights):
