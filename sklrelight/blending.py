@@ -4,6 +4,7 @@ from functools import partial
 from numbers import Integral
 
 import numpy as np
+from scipy.spatial import KDTree
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.pipeline import Pipeline
@@ -28,23 +29,24 @@ from .utils._sklearn_compat import (
 
 __all__ = ["BlendedRegressor"]
 
-# Part of the training after which the weights are measured. With the rest, held-out photographs are learnt, too.
+# Part of the training after which the weight is measured. With the rest, held-out photographs are learnt, too.
 _SHARE = 2 / 3
 # Largest number of pixels that ensemble and interpolation are compared on, and of their values: 64 MB in float32.
 _MEASURED_PIXELS = 2**14
 _MEASURED_VALUES = 2**23
-# Part of the evidence of all pixels together that counts for each cluster of them.
-_PRIOR = 0.02
+# Weight of the ensemble before anything is measured, and its standard deviation: networks are mostly better.
+_PRIOR, _PRIOR_DEVIATION = 0.7, 0.3
+# Nearest lights that show whether a light has others on all sides.
+_NEIGHBOURS = 6
 
 
 class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """Mean of an ensemble of regressors and an interpolation, with weights measured on held-out photographs.
+    """Mean of an ensemble of regressors and an interpolation, with a weight measured on held-out photographs.
 
     Each member of the ensemble is fitted without a few of the photographs, which differ from member to member. A copy
     of the interpolation is fitted without the same photographs. The predictions of both are compared with these
-    photographs, which have entered neither of them: not in training, and not in the features of the pixels. The weights
-    with the least squared error are computed for each cluster of pixels that the interpolation distinguishes. Then the
-    members learn the held-out photographs, too.
+    photographs, which have entered neither of them: not in training, and not in the features of the pixels. The weight
+    with the least squared error is computed. Then the members learn the held-out photographs, too.
 
     Parameters
     ----------
@@ -71,10 +73,9 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
     interpolation_ : estimator or None
         The interpolation, fitted to all photographs.
 
-    weights_ : ndarray of shape (n_clusters,)
-        Weight of the ensemble in each cluster of pixels, in [0, 1]. The weight of the interpolation is 1 minus it.
-        There is a single weight if the interpolation has no `clusters_`. The weights are 0 until they are measured: if
-        the fit is interrupted or runs out of memory meanwhile, the model predicts by the interpolation alone. Only
+    weight_ : float
+        Weight of the ensemble, in [0, 1]. The weight of the interpolation is 1 minus it. It is 0 until it is measured:
+        if the fit is interrupted or runs out of memory meanwhile, the model predicts by the interpolation alone. Only
         defined with an interpolation.
 
     value_range_ : tuple of float
@@ -99,7 +100,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
     >>> lights = np.random.default_rng(0).random((20, 2))
     >>> images = np.sin(4 * lights[:, :1]) + np.zeros(6)
     >>> blend = BlendedRegressor(Ridge(), RBFInterpolation(), random_state=0).fit(lights, images)
-    >>> len(blend.members_), bool(blend.weights_[0] < 0.1)
+    >>> len(blend.members_), bool(blend.weight_ < 0.1)
     (1, True)
     """
 
@@ -118,7 +119,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, pixel_weight=None, saturation=None, **fit_params):
-        """Fit the members and the interpolation, and measure the weights.
+        """Fit the members and the interpolation, and measure the weight.
 
         Parameters
         ----------
@@ -157,7 +158,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         """
         X, lights, y = self._check_training(X, y)
         rng = check_random_state(self._seed())
-        for name in ("members_", "interpolation_", "weights_"):
+        for name in ("members_", "interpolation_", "weight_"):
             self.__dict__.pop(name, None)
         self.target_shape_ = tuple(y.shape[1:])
         held_out = self._hold_out(lights, rng)
@@ -193,14 +194,13 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         if not fitted:
             raise KeyboardInterrupt
         if interpolation is not None:
-            clusters = getattr(interpolation, "clusters_", None)
-            self.weights_ = np.zeros(1 if clusters is None else int(clusters.max()) + 1)
+            self.weight_ = 0.0
             if isinstance(y, ImageStack):
                 interpolation = StreamedInterpolation(interpolation, y.clipped(saturation), rng)
         self.interpolation_ = interpolation
         self.members_ = [member for member, _ in fitted]
         if interpolation is not None:
-            self.weights_ = self._measure_weights(X, lights, fitted, sample, rng)
+            self.weight_ = self._measure_weight(X, lights, fitted, sample, rng)
         if interrupted:
             raise KeyboardInterrupt
         del sample, interpolation
@@ -241,16 +241,11 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             lights = validate_data(self, X, dtype=np.float64, reset=False)
         interpolated = np.asarray(self.interpolation_.predict(lights))
         interpolated = interpolated.reshape(len(lights), *self.target_shape_).clip(*self.value_range_)
-        if not self.weights_.any():
+        if not self.weight_:
             return interpolated
         encoded = self._predict_ensemble(X)
-        weight = self.weights_[0]
-        # A target without pixels is one cluster.
-        if hasattr(self.interpolation_, "clusters_") and len(self.target_shape_) > 1:
-            clusters = self.interpolation_.clusters_
-            weight = self.weights_[clusters].reshape(*clusters.shape, *[1] * (len(self.target_shape_) - 2))
         encoded -= interpolated
-        encoded *= weight.astype(encoded.dtype)
+        encoded *= encoded.dtype.type(self.weight_)
         encoded += interpolated
         return encoded
 
@@ -294,14 +289,15 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         """Pick lights for each member: those held out, and those that it is fitted to.
 
         As many as the root of their number are held out for a member, or fewer where two would not be left, maybe none.
-        Lights that equal a held-out one are not fitted to either.
+        They are drawn from the half of the lights that has others on all sides: predicting beyond the outermost lights
+        tells little of predicting between them. Lights that equal a held-out one are not fitted to either.
         """
         n_lights, n_members = len(lights), self.n_members
         none = np.empty(0, np.int64), np.arange(n_lights)
         if self.interpolation is None:
             return [none] * n_members
         n_held = min(round(n_lights**0.5), (n_lights - 2) // n_members)
-        order = rng.permutation(n_lights)
+        order = rng.permutation(_most_surrounded(lights)[: max(n_lights // 2, n_members * n_held)])
         groups = Points(lights).merged.groups
         picked = []
         for number in range(n_members):
@@ -317,16 +313,12 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         images = images.reshape(len(images), -1) if _takes_tables(model) else images
         return model.fit(lights, images, **_accepted(model, given))
 
-    def _measure_weights(self, X, lights, fitted, sample, rng):
-        """Find the weight of the ensemble for each cluster, by what neither it nor the interpolation has seen."""
-        known = [(member, rows, kept) for member, (rows, kept) in fitted if len(rows)]
-        n_clusters = len(self.weights_)
-        if not known:
-            return np.full(n_clusters, 0.5)
-        clusters = getattr(self.interpolation_, "clusters_", None)
-        labels = np.zeros(sample.n_pixels, int) if clusters is None else clusters.ravel()[sample.pixels]
+    def _measure_weight(self, X, lights, fitted, sample, rng):
+        """Find the weight of the ensemble by what neither it nor the interpolation has seen."""
         moments = []
-        for member, rows, kept in known:
+        for member, (rows, kept) in fitted:
+            if not len(rows):
+                continue
             seen, shape = sample.images[kept], sample.images[rows].shape
             # What has been seen ends at the saturation: how much brighter a saturated value was decides nothing.
             extent = seen.min(), seen.max()
@@ -334,8 +326,8 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             interpolated = model.predict(lights[rows]).reshape(shape).clip(*extent)
             predicted = _predict_pixels(member, safe_indexing(X, rows), sample, self.target_shape_)
             predicted = predicted.reshape(shape).clip(*extent)
-            moments.append(_moments(sample.true[rows], predicted, interpolated, sample.weight, sample.saturation))
-        return _least_squares(moments, labels, n_clusters)
+            moments += _moments(sample.true[rows], predicted, interpolated, sample.weight, sample.saturation)
+        return _find_weight(moments)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "members_")
@@ -349,7 +341,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
 
 
 class _Sample:
-    """What the interpolation is fitted to, and the pixels that the weights are measured on.
+    """What the interpolation is fitted to, and the pixels that the weight is measured on.
 
     `all_images` and `all_weight` are all pixels, or the sample of a stack on disk; `images`, `true` and `weight` are
     some of these, of shape (n_lights, n_pixels, 1, ...), at the indices `pixels` into the image. Where `saturation` is
@@ -463,36 +455,49 @@ def _predict_pixels(member, X, sample, target_shape):
     return images.reshape(len(images), n_pixels, -1)[:, sample.pixels]
 
 
+def _most_surrounded(lights):
+    """List the lights, those first that have others on all sides.
+
+    The nearest lights of such a light have their mean near it. Those of an outermost light are all on one side.
+    """
+    n_lights, spread = len(lights), lights.std(axis=0)
+    scaled = lights / np.where(spread > 0, spread, 1)
+    distances, neighbours = KDTree(scaled).query(scaled, min(_NEIGHBOURS, n_lights - 1) + 1)
+    offset = np.linalg.norm(scaled[neighbours[:, 1:]].mean(axis=1) - scaled, axis=1)
+    return np.argsort(offset / np.maximum(distances[:, 1:].mean(axis=1), np.finfo(float).tiny), kind="stable")
+
+
 def _moments(true, predicted, interpolated, pixel_weight, saturation):
-    """Compute the sums from which least squares find a weight, for each photograph and pixel.
+    """Compute the sums from which least squares find a weight, for each photograph.
 
     Returns
     -------
-    products, squares : ndarray of shape (n_photographs, n_pixels)
-        Inner products of the ensemble's distance from the interpolation with the interpolation's error, and squares of
-        the distance.
+    list of (product, square)
+        Inner product of the ensemble's distance from the interpolation with the interpolation's error, and the square
+        of the distance.
     """
-    products, squares = [], []
+    found = []
     for number in range(len(true)):
         some = slice(number, number + 1)
         gap, error = (other[some].astype(np.float64) - interpolated[some] for other in (predicted, true))
         weights = value_weights(true[some], pixel_weight, saturation)
-        for sums, values in ((products, gap * error), (squares, gap * gap)):
-            sums.append((values if weights is None else weights * values).reshape(true.shape[1], -1).sum(axis=1))
-    return np.array(products), np.array(squares)
+        weights = np.ones(1) if weights is None else weights
+        found.append(((weights * gap * error).sum(), (weights * gap * gap).sum()))
+    return found
 
 
-def _least_squares(moments, labels, n_clusters):
-    """Find the weights with the least squared error.
+def _find_weight(moments):
+    """Find the weight with the least squared error, as far as the photographs agree about it.
 
-    The weight of a cluster is drawn to that of all clusters together, as if these added a fiftieth of their evidence.
+    The weights that single photographs suggest can differ widely, where lamps differ in brightness for example. What
+    they say together is a normal estimate, with a standard error, and is combined with the normal prior.
     """
-    products, squares = (np.concatenate(parts).sum(axis=0) for parts in zip(*moments, strict=True))
-    prior = _PRIOR * squares.sum()
-    products = np.bincount(labels, products, n_clusters) + prior * _weight(products.sum(), squares.sum())
-    squares = np.bincount(labels, squares, n_clusters) + prior
-    return np.array([_weight(*sums) for sums in zip(products, squares, strict=True)])
-
-
-def _weight(product, square):
-    return float(np.clip(product / square, 0, 1)) if square > 0 else 0.5
+    products, squares = np.array(moments).reshape(-1, 2).T
+    total = squares.sum()
+    if len(squares) < 2 or not total > 0:
+        return _PRIOR
+    weight = products.sum() / total
+    n_photographs = len(squares)
+    variance = np.square((products - weight * squares) / total).sum() * n_photographs / (n_photographs - 1)
+    share = _PRIOR_DEVIATION**2 / (_PRIOR_DEVIATION**2 + variance)
+    return float(np.clip(share * weight + (1 - share) * _PRIOR, 0, 1))

@@ -60,7 +60,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         they are.
 
     interpolation : estimator, "auto" or None, default="auto"
-        Model over the lights. What it predicts is averaged with what `regressor` predicts, by weights that are measured
+        Model over the lights. What it predicts is averaged with what `regressor` predicts, by a weight that is measured
         on held-out photographs (see :class:`~sklrelight.blending.BlendedRegressor`). ``"auto"``:
         :class:`~sklrelight.interpolation.StackedRBFInterpolation` if `regressor` is None, else None.
 
@@ -76,8 +76,8 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
     Attributes
     ----------
     regressor_ : BlendedRegressor
-        The fitted copies of `regressor` (``members_``), the fitted interpolation (``interpolation_``), and the weights
-        of the mean (``weights_``).
+        The fitted copies of `regressor` (``members_``), the fitted interpolation (``interpolation_``), and the weight
+        of the copies in the mean (``weight_``).
 
     transformer_ : transformer
         The fitted transformer.

@@ -307,9 +307,7 @@ def _pixel_by_pixel(n):
 def _check_blend(blend, n):
     check(len(blend.members_) > 0, "there is no member")
     if blend.interpolation_ is not None:
-        clusters = getattr(blend.interpolation_, "clusters_", np.zeros(1, int))
-        complete = hasattr(blend, "weights_") and hasattr(blend, "value_range_")
-        check(complete and n.n_weights == clusters.max() + 1, "there is not a weight for each cluster")
+        check(hasattr(blend, "weight_") and hasattr(blend, "value_range_"), "there is no weight")
 
 
 declare(
@@ -319,7 +317,7 @@ declare(
     target_shape_=Shape("target"),
     value_range_=Optional(TupleOf(Number(size="encoded_min"), Number("encoded_min")), may_be_absent=True),
     interpolation_=Optional(Inner(Fitted(*INTERPOLATIONS), "width", "n_lights", target=_pixel_by_pixel)),
-    weights_=Optional(Array(("n_weights",), least=0, most=1), may_be_absent=True),
+    weight_=Optional(Number(0, 1), may_be_absent=True),
     members_=ListOf(Inner(Fitted(*REGRESSORS), "width", "target")),
 )
 
