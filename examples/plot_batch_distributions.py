@@ -86,4 +86,5 @@ axis.set_title(f"one batch of about {float(f'{batch_size:.2g}'):,.0f} observatio
 
 # %%
 # So a batch of windows does misrepresent the data, and most of all the lights. :doc:`plot_window_experiment` asks
-# whether that costs accuracy.
+# whether that costs accuracy. Batches of the default recipe lie in between: they have single pixels, but each of them
+# under the same 64 lights, because layers of the pixel are then computed once for 64 observations.

@@ -1,15 +1,16 @@
 """
-Logarithm, power, or neither
-============================
+Display curve, logarithm, power, or none
+========================================
 
 In photographs of high dynamic range, most values lie in a small part of that range. What a network learns depends on
 how they are spread before it sees them.
 """
 
 # %%
-# The text of Colburn 2019 takes a logarithm, its published code a power of 1 / 2.2. The default is in between: the
-# power of a logarithm that compresses only what is brighter than white. All three are curves of
-# :class:`~sklrelight.LogExposureScaler`. scikit-learn's ``FunctionTransformer()`` leaves the radiance as it is.
+# The text of Colburn 2019 takes a logarithm, its published code a power of 1 / 2.2, by which screens show radiance. The
+# default is the *display curve*: it is close to that power up to white, and compresses what is brighter, like a
+# logarithm. All three are curves of :class:`~sklrelight.LogExposureScaler`. scikit-learn's ``FunctionTransformer()``
+# leaves the radiance as it is.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -52,7 +53,7 @@ axes[0].set_ylabel("% of all values")
 predicted = {}
 for name, transformer in transformers.items():
     relighter = make_relighter(max_observations=1_000_000, random_state=0).set_params(
-        transformer=transformer, interpolation=None, regressor__mlp__hidden_layer_sizes=(128,) * 3
+        transformer=transformer, interpolation=None
     )
     relighter.fit(scene.lights[~held_out], train_images)
     predicted[name] = np.maximum(relighter.predict(scene.lights[held_out]), 0)
@@ -77,7 +78,7 @@ for axis, (domain, domain_white) in zip(axes, domains.items(), strict=True):
 # are large in the shadows.
 darkest = int(np.argmin(np.median(test_images, axis=(1, 2, 3))))
 views = {"the photograph": test_images[darkest]} | {name: images[darkest] for name, images in predicted.items()}
-figure, axes = plt.subplots(2, 4, figsize=(12, 5.2), layout="constrained")
+figure, axes = plt.subplots(2, len(views), figsize=(14, 4.9), layout="constrained")
 for column, (name, view) in enumerate(views.items()):
     shown, truth = (encode_display(16 * image, white) for image in (view, test_images[darkest]))
     axes[0, column].imshow(np.clip(shown, 0, 1), interpolation="nearest")
@@ -88,6 +89,8 @@ for column, (name, view) in enumerate(views.items()):
 axes[1, 0].text(0.5, 0.5, "differences x 4", color="white", ha="center", va="center", transform=axes[1, 0].transAxes)
 
 # %%
-# With a logarithm, the exposure matters: it sets how much darker than the highlights a value may be and still count.
-# ``"auto"`` meters the scene by its median. A search over ``transformer__exposure`` finds the one of the least error.
-print(f"metered: {LogExposureScaler(curve='log').fit(train_images).exposure_:.1f} stops")
+# The exposure sets where the display curve and the logarithm begin to compress. It does not matter for the power.
+# ``"auto"`` meters the values that are not black: for the display curve, their 99.95th percentile, which is shown as
+# white; for the logarithm, their median. A search over ``transformer__exposure`` finds the one of the least error.
+for curve in ("display", "log"):
+    print(f"metered for {curve!r}: {LogExposureScaler(curve=curve).fit(train_images).exposure_:.1f} stops")

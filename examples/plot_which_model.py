@@ -2,7 +2,7 @@
 Which model for your capture
 ============================
 
-Classical interpolation takes seconds, a network a minute or more. Which one is better depends on the capture. Hold some
+Classical interpolation takes seconds, a network about a minute. Which one is better depends on the capture. Hold some
 photographs out to see.
 """
 
@@ -48,10 +48,9 @@ print(f"{len(directions)} photographs, {held_out.sum()} held out")
 
 # %%
 # Each model takes the same place, between the encoding of the photographs and its inverse. The stacked RBF averages
-# several for each cluster of pixels. ``make_relighter()`` averages networks with that one, and the network alone is
-# shown beside it. The networks are small and see few observations, so that this page is quick.
+# several for each cluster of pixels. ``make_relighter()`` averages a network with that one, and the network alone is
+# shown beside it. The networks see few observations, so that this page is quick.
 blend = make_relighter(max_observations=800_000, random_state=0)
-blend.set_params(regressor__mlp__hidden_layer_sizes=(128,) * 3)
 models = {
     "nearest photograph": Relighter(NearestPhotograph()),
     "polynomial (PTM)": Relighter(PolynomialTextureMap()),

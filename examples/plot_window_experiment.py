@@ -9,8 +9,8 @@ produce good results", and comes close as the windows shrink to 3 x 3. This page
 # %%
 # There is one network, and four ways of filling its batches: whole images, windows of 64 x 64 and of 3 x 3 pixels, and
 # single pixels. All see the same number of observations in batches of the same size, so that only the company of a
-# pixel in its batch differs. Features, loss and normalisation are those of Colburn 2019. Network and scene are small.
-# Each is trained from two initial weights.
+# pixel in its batch differs. Features, loss and normalisation are those of Colburn 2019. Network and scene are small,
+# and the network has no layers of the pixel, as published. Each is trained from two initial weights.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -57,7 +57,7 @@ features = pipeline["featurizer"].transform(test_lights[:1])
 module = pipeline["mlp"].net_.module_.eval()
 maps = torch.from_numpy(features.to_table().reshape(1, SIDE, SIDE, -1)).permute(0, 3, 1, 2)
 with torch.inference_mode():
-    for layer in [*module.hidden, *module.output]:
+    for layer in [module.join, *module.hidden, *module.output]:
         if isinstance(layer, torch.nn.Linear):
             maps = torch.nn.functional.conv2d(maps, layer.weight[..., None, None], layer.bias)
         else:

@@ -2,8 +2,9 @@
 Tune a model on a capture
 =========================
 
-Search architecture, loss weights and number of components by cross-validation over whole photographs, and draw the
-score of each setting. The photographs are in a file, which the workers of the search read instead of copying each fold.
+Search the sizes of the network, the weights of the loss and the number of components by cross-validation over whole
+photographs, and draw the score of each setting. The photographs are in a file, which the workers of the search read
+instead of copying each fold.
 
 ``python examples/tune.py CAPTURE`` takes a folder with photographs and an ``.lp`` file. Without one, a scene is
 rendered. It needs the extras: ``pip install 'sklrelight[images,plot]'``.
@@ -27,12 +28,13 @@ import matplotlib.pyplot as plt
 
 # Number of observations of a fit in the last round. Those in the first round have a ninth. With more of them, similar
 # settings can be told apart.
-OBSERVATIONS = 180_000
+OBSERVATIONS = 540_000
 
 # %%
 # The space of the search. All parts of a model are open to it, under the names that ``get_params`` lists.
 SETTINGS = {
-    "regressor__mlp__hidden_layer_sizes": [(64, 64), (128, 128, 128), (256, 256, 256)],
+    "regressor__mlp__pixel_layer_sizes": [(), (64, 64), (128, 128)],
+    "regressor__mlp__hidden_layer_sizes": [(32, 32), (64, 32, 32), (128, 64, 64)],
     "regressor__mlp__luminance_weight": [0.0, 1.0],
     "regressor__mlp__relative_weight": [0.0, 0.01, 0.1],
     "regressor__featurizer__n_components": [0, 4, 12],
@@ -54,11 +56,12 @@ def load(capture, folder):
 
 # %%
 # Successive halving fits 18 settings with few observations each, the best third of them with three times as many, and
-# so on. The networks are compared without an interpolation, which would even out their differences.
+# so on. The networks are compared without an interpolation, which would even out their differences. A fit with so few
+# observations needs small batches, or it would have too few steps.
 def search(lights, stack, n_jobs):
     """Search, and return the finished search."""
     return HalvingRandomSearchCV(
-        make_relighter(random_state=0).set_params(interpolation=None),
+        make_relighter(random_state=0).set_params(interpolation=None, regressor__mlp__batch_size=1024),
         SETTINGS,
         n_candidates=18,
         cv=KFold(3, shuffle=True, random_state=0),
@@ -79,7 +82,7 @@ def draw(found, path):
     results = found.cv_results_
     first = np.asarray(results["iter"]) == 0
     scores = results["mean_test_score"][first]
-    figure, panels = plt.subplots(1, len(SETTINGS), figsize=(12, 3), sharey=True, layout="constrained")
+    figure, panels = plt.subplots(1, len(SETTINGS), figsize=(14, 3), sharey=True, layout="constrained")
     for panel, (name, values) in zip(panels, SETTINGS.items(), strict=True):
         taken = [values.index(value) for value in np.asarray(results[f"param_{name}"], object)[first]]
         panel.plot(taken, scores, "o", alpha=0.6)

@@ -28,10 +28,14 @@ OBSERVATIONS = 60_000
 # The choices of a trial, and its score. ``stack[rows]`` picks photographs without reading them.
 def objective(trial, lights, stack):
     """Return the mean R^2 over three folds."""
-    width = trial.suggest_int("width", 32, 256, log=True)
+    # The width of the layers of the pixel, of which there are `depth`, and of the layer that joins pixel and light.
+    width = trial.suggest_int("width", 32, 128, log=True)
     relighter = make_relighter(max_observations=OBSERVATIONS, random_state=0).set_params(
         interpolation=None,
-        regressor__mlp__hidden_layer_sizes=(width,) * trial.suggest_int("depth", 1, 4),
+        regressor__mlp__pixel_layer_sizes=(width,) * trial.suggest_int("depth", 1, 3),
+        regressor__mlp__hidden_layer_sizes=(width, width // 2),
+        # So few observations need small batches, or there would be too few steps.
+        regressor__mlp__batch_size=512,
         regressor__mlp__luminance_weight=trial.suggest_float("luminance_weight", 0, 2),
         regressor__mlp__learning_rate_init=trial.suggest_float("learning_rate_init", 3e-4, 1e-2, log=True),
         regressor__featurizer__n_components=trial.suggest_int("n_components", 0, 16),
