@@ -3,6 +3,7 @@
 import itertools
 import signal
 import time
+from copy import deepcopy
 
 import joblib
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import Pipeline
 
 from sklrelight import ImageStack, PixelLightFeaturizer, RelightingMLPRegressor, blending
@@ -113,7 +115,7 @@ def shadows():
 
 def networks(**parameters):
     mlp = RelightingMLPRegressor(
-        **{"hidden_layer_sizes": (16,), "pixel_layer_sizes": (16,), "max_observations": 6000, **parameters}
+        **{"hidden_layer_sizes": (16,), "pixel_layer_sizes": (8,), "max_observations": 6000, **parameters}
     )
     return Pipeline([("featurizer", PixelLightFeaturizer(n_components=3)), ("mlp", mlp)])
 
@@ -143,6 +145,20 @@ def held_out(monkeypatch):
 
     monkeypatch.setattr(BlendedRegressor, "_hold_out", recording)
     return drawn
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Lists the members of the fits to come as they are when the weight is measured."""
+    compared = []
+    measure = BlendedRegressor._measure_weight
+
+    def recording(self, X, lights, fitted, *args):
+        compared.append([deepcopy(member) for member, _ in fitted])
+        return measure(self, X, lights, fitted, *args)
+
+    monkeypatch.setattr(BlendedRegressor, "_measure_weight", recording)
+    return compared
 
 
 class TestHeldOutLights:
@@ -184,6 +200,16 @@ class TestHeldOutLights:
         lights = np.random.default_rng(0).random((n_lights, 2))
         assert all(len(rows) for rows, _ in self.pick(lights, n_members))
 
+    def test_have_others_on_all_sides(self):
+        steps = np.linspace(-1, 1, 9)
+        grid = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+        # However the axes are scaled.
+        lights = (grid + np.random.default_rng(0).normal(0, 0.01, grid.shape)) * [1, 100]
+        for seed in range(5):
+            for rows, _ in self.pick(lights, 2, seed):
+                assert len(rows) == 9
+                assert np.abs(grid[rows]).max() < 1
+
     def test_two_lights_are_left_to_train_on(self):
         assert [len(rows) for rows, _ in self.pick(np.eye(2), 3)] == [0, 0, 0]
 
@@ -192,20 +218,12 @@ class TestHeldOutLights:
             assert not len(rows)
             np.testing.assert_array_equal(kept, np.arange(9))
 
-    @pytest.mark.parametrize(
-        ("n_lights", "n_members"), [(2, 1), (3, 1), (6, 2), (24, 8), (40, 4), (60, 2), (80, 2), (81, 1), (500, 1)]
-    )
-    def test_auto_members_are_fewer_the_more_lights_there_are(self, n_lights, n_members):
-        lights = np.random.default_rng(0).random((n_lights, 2))
-        assert len(self.pick(lights, "auto")) == n_members
-        assert len(self.pick(lights, "auto", alone=True)) == 1
-
 
 class TestNoLeak:
     """What decides a weight is seen by neither part: neither in training nor in a feature."""
 
     @pytest.mark.parametrize("on_disk", [False, True], ids=["memory", "disk"])
-    def test_neither_members_nor_their_features_see_a_held_out_photograph(self, held_out, on_disk, tmp_path):
+    def test_neither_members_nor_their_features_see_a_held_out_photograph(self, held_out, measured, on_disk, tmp_path):
         lights = np.random.default_rng(0).random((20, 2))
         lights[10:] = lights[:10]  # each light twice
         # A photograph shows its own number in all pixels.
@@ -217,8 +235,8 @@ class TestNoLeak:
         regressor = Pipeline([("featurizer", SpyingFeaturizer()), ("mean", Mean())])
         interpolation = RBFInterpolation() if on_disk else MeanInterpolation()
         fitted = BlendedRegressor(regressor, interpolation, n_members=3, random_state=0).fit(lights, y)
-        assert len(fitted.members_) == 3
-        for member, (rows, _) in zip(fitted.members_, held_out[0], strict=True):
+        assert len(fitted.members_) == len(measured[0]) == 3
+        for member, (rows, _) in zip(measured[0], held_out[0], strict=True):
             forbidden = {number % 10 for number in rows}
             assert forbidden
             for seen_lights, seen in (member["featurizer"].seen_, member["mean"].seen_[:2]):
@@ -237,7 +255,7 @@ class TestNoLeak:
             np.testing.assert_array_equal(model.seen_[0], lights[kept])
             np.testing.assert_array_equal(model.seen_[1].ravel(), images[kept].ravel())
 
-    def test_held_out_photographs_reach_neither_features_nor_network(self, capture, held_out):
+    def test_held_out_photographs_reach_neither_features_nor_network(self, capture, held_out, measured):
         lights, images = capture
         one = blend().fit(lights, images)
         rows, kept = held_out[0][1]
@@ -246,30 +264,28 @@ class TestNoLeak:
         changed[rows] = images[kept].max() - changed[rows] + images[kept].min()
         other = blend().fit(lights, changed)
         np.testing.assert_array_equal(held_out[1][1][0], rows)
-        assert [same(*members) for members in zip(one.members_, other.members_, strict=True)] == [False, True, False]
-        tables = [model.members_[1]["featurizer"].pixel_table_ for model in (one, other)]
-        np.testing.assert_array_equal(*tables)
+        assert [same(*members) for members in zip(*measured, strict=True)] == [False, True, False]
+        # Networks learn them later, with features that still do not know them.
+        assert not same(one.members_[1], other.members_[1])
+        tables = [member["featurizer"].pixel_table_ for member in (measured[0][1], one.members_[1], other.members_[1])]
+        np.testing.assert_array_equal(tables[0], tables[1])
+        np.testing.assert_array_equal(tables[0], tables[2])
 
     def test_a_member_that_knows_its_photographs_by_heart_gains_nothing_by_it(self, capture):
         lights, images = capture
         noise = np.random.default_rng(0).normal(0, 1, images.shape).astype(np.float32)
         # Exact where it was fitted, useless elsewhere; the interpolation is a good guess everywhere.
         fitted = BlendedRegressor(KNeighborsRegressor(1), Constant(0.0), random_state=0).fit(lights, noise)
-        assert fitted.weights_[0] < 0.05
+        assert fitted.weight_ < 0.05
 
 
-def find_weights(true, ensemble, interpolated, clusters=None, pixel_weight=None, saturation=None):
-    """Find the weights for photographs of shape (n, H, W, ...) or (n, k)."""
+def find_weight(true, ensemble, interpolated, pixel_weight=None, saturation=None):
+    """Find the weight for photographs of shape (n, H, W, ...) or (n, k)."""
     shape = true.shape if true.ndim > 2 else (*true.shape, 1)
     n_pixels = int(np.prod(shape[1:3]))
     stacks = [np.asarray(stack).reshape(len(true), n_pixels, 1, -1) for stack in (true, ensemble, interpolated)]
     weight = None if pixel_weight is None else pixel_weight.reshape(-1, 1)
-    labels = np.zeros(n_pixels, int) if clusters is None else clusters.ravel()
-    return blending._least_squares(blending._moments(*stacks, weight, saturation), labels, int(labels.max()) + 1)
-
-
-def find_weight(*args, **options):
-    return find_weights(*args, **options)[0]
+    return blending._find_weight(blending._moments(*stacks, weight, saturation))
 
 
 class TestWeight:
@@ -294,20 +310,35 @@ class TestWeight:
 
     def test_nothing_can_be_told_where_both_say_the_same(self):
         true = np.random.default_rng(0).random((3, 4))
-        assert find_weight(true, true + 1, true + 1) == 0.5
-        assert find_weight(true, true, true) == 0.5
+        assert find_weight(true, true + 1, true + 1) == blending._PRIOR
+        assert find_weight(true, true, true) == blending._PRIOR
+
+    def test_nothing_can_be_told_by_one_photograph(self):
+        true, ensemble, interpolated = np.random.default_rng(0).random((3, 1, 4))
+        assert find_weight(true, ensemble, interpolated) == blending._PRIOR
 
     @settings(deadline=None)
-    @given(arrays(np.float64, (3, 8), elements=st.floats(-1, 1)))
-    def test_no_other_weight_has_a_smaller_error_on_one_photograph(self, values):
-        true, ensemble, interpolated = (row[None] for row in values)
-        assume(np.abs(true - interpolated).max() > 1e-3)
-        weight = find_weight(true, ensemble, interpolated)
+    @given(arrays(np.float64, (3, 1, 8), elements=st.floats(-1, 1)), st.integers(2, 4))
+    def test_no_other_weight_has_a_smaller_error_where_all_agree(self, values, n_photographs):
+        true, ensemble, interpolated = stacks = np.repeat(values, n_photographs, axis=1)
+        assume(np.abs(ensemble - interpolated).max() > 1e-3)
+        weight = find_weight(*stacks)
 
         def error(part):
             return np.square(part * ensemble + (1 - part) * interpolated - true).sum()
 
-        assert all(error(weight) <= error(part) + 1e-9 for part in np.linspace(0, 1, 21))
+        assert all(error(weight) <= error(part) + 1e-6 for part in np.linspace(0, 1, 21))
+
+    @settings(deadline=None)
+    @given(st.integers(0, 2**32 - 1), st.integers(2, 6))
+    def test_lies_between_what_was_expected_and_the_least_error(self, seed, n_photographs):
+        true, ensemble, interpolated = stacks = np.random.default_rng(seed).random((3, n_photographs, 20))
+        gap = ensemble - interpolated
+        best = np.clip((gap * (true - interpolated)).sum() / np.square(gap).sum(), 0, 1)
+        few, many = find_weight(*stacks), find_weight(*np.tile(stacks, (1, 10, 1)))
+        assert min(best, blending._PRIOR) <= few <= max(best, blending._PRIOR)
+        # The more photographs there are, the nearer.
+        assert abs(many - best) <= abs(few - best)
 
     @pytest.mark.parametrize("factor", [1e-3, 1e3])
     def test_does_not_depend_on_the_unit(self, factor):
@@ -315,14 +346,6 @@ class TestWeight:
         weight = find_weight(true, ensemble, interpolated)
         assert 0 < weight < 1
         assert find_weight(factor * true, factor * ensemble, factor * interpolated) == pytest.approx(weight)
-
-    def test_photographs_that_are_hard_to_interpolate_do_not_decide_for_all(self):
-        true, ensemble, interpolated = np.random.default_rng(1).random((3, 4, 10))
-        weight = find_weight(true, ensemble, interpolated)
-        # One that both miss by a hundred times as much as the others.
-        hard = [100 * stack[:1] for stack in (true, ensemble, interpolated)]
-        both = [np.concatenate(pair) for pair in zip((true, ensemble, interpolated), hard, strict=True)]
-        assert find_weight(*both) == pytest.approx(weight, abs=0.15)
 
     def test_pixels_without_weight_and_saturated_values_do_not_count(self):
         rng = np.random.default_rng(2)
@@ -336,43 +359,6 @@ class TestWeight:
         assert find_weight(true, ensemble, interpolated) != found
 
 
-class TestWeightsOfClusters:
-    def test_each_cluster_has_the_weight_that_suits_it(self):
-        rng = np.random.default_rng(0)
-        true, ensemble, interpolated = rng.random((3, 5, 6, 8, 3))
-        clusters = np.arange(48).reshape(6, 8) % 3
-        ensemble[:, clusters == 0] = true[:, clusters == 0]
-        interpolated[:, clusters == 1] = true[:, clusters == 1]
-        found = find_weights(true, ensemble, interpolated, clusters)
-        assert found[0] > 0.9
-        assert found[1] < 0.1
-        assert found[1] < found[2] < found[0]
-
-    def test_a_cluster_without_evidence_has_the_weight_of_all(self):
-        true, ensemble, interpolated = np.random.default_rng(1).random((3, 4, 10))
-        found = find_weights(true, ensemble, interpolated, np.repeat([0, 3], 5))
-        assert found[[1, 2]] == pytest.approx(find_weight(true, ensemble, interpolated))
-
-    @settings(deadline=None)
-    @given(arrays(np.float32, (3, 2, 4, 5), elements=VALUES), arrays(np.int64, (4, 5), elements=st.integers(0, 4)))
-    def test_lie_in_0_to_1_also_for_odd_photographs(self, stacks, clusters):
-        found = find_weights(*stacks, clusters)
-        assert found.shape == (clusters.max() + 1,)
-        assert ((found >= 0) & (found <= 1)).all()
-
-    def test_pixels_without_weight_do_not_count(self):
-        true, ensemble, interpolated = np.random.default_rng(3).random((3, 3, 4, 5))
-        weight = np.ones((4, 5))
-        weight[1] = 0
-        clusters = np.arange(20).reshape(4, 5) % 2
-        spoilt = ensemble.copy()
-        spoilt[:, 1] = 9
-        np.testing.assert_array_equal(
-            find_weights(true, spoilt, interpolated, clusters, weight),
-            find_weights(true, ensemble, interpolated, clusters, weight),
-        )
-
-
 class TestMeasuredPixels:
     def fit(self, photographs, **given):
         regressor = blend(n_members=2, hidden_layer_sizes=(32,), max_observations=100_000)
@@ -382,19 +368,10 @@ class TestMeasuredPixels:
         whole = self.fit(shadows)
         monkeypatch.setattr(blending, "_MEASURED_PIXELS", 300)
         part = self.fit(shadows)
-        assert (part.weights_ != whole.weights_).any()
-        clusters = whole.interpolation_.clusters_
-        assert part.weights_[clusters].mean() == pytest.approx(whole.weights_[clusters].mean(), abs=0.1)
+        assert part.weight_ != whole.weight_
+        assert part.weight_ == pytest.approx(whole.weight_, abs=0.1)
         differences = part.predict(shadows[0]) - whole.predict(shadows[0])
         assert np.sqrt(np.square(differences).mean()) < 0.03
-
-    def test_clusters_that_have_none_of_them_have_the_weight_of_all(self, shadows, monkeypatch):
-        monkeypatch.setattr(blending, "_MEASURED_PIXELS", 1)
-        fitted = self.fit(shadows)
-        assert fitted.weights_.shape == (fitted.interpolation_.clusters_.max() + 1,)
-        _, counts = np.unique(fitted.weights_.round(6), return_counts=True)
-        assert counts.max() >= len(fitted.weights_) - 1
-        assert np.isfinite(fitted.predict(shadows[0][:2])).all()
 
     def test_pixels_without_weight_are_not_among_them(self, shadows, monkeypatch):
         _, images = shadows
@@ -417,7 +394,7 @@ class TestEnsemble:
         fitted = blend(None).fit(lights, images)
         assert len(fitted.members_) == 3
         assert fitted.interpolation_ is None
-        assert not hasattr(fitted, "weights_")
+        assert not hasattr(fitted, "weight_")
         mean = np.mean([member.predict(lights) for member in fitted.members_], axis=0)
         np.testing.assert_allclose(fitted.predict(lights), mean, atol=1e-6)
         assert not same(*fitted.members_[:2])
@@ -430,15 +407,24 @@ class TestEnsemble:
         assert fitted.predict(lights).tobytes() == expected.tobytes()
 
     def test_shares_the_observations(self, capture):
-        fitted = blend(None, n_members=4, max_observations=4000, batch_size=50).fit(*capture)
-        assert [member["mlp"].n_observations_ for member in fitted.members_] == [1000] * 4
+        alone, blended = (
+            blend(model, n_members=4, max_observations=4800, batch_size=50, pixel_layer_sizes=()).fit(*capture)
+            for model in (None, NearestPhotograph())
+        )
+        for model in (alone, blended):
+            assert [member["mlp"].n_observations_ for member in model.members_] == [1200] * 4
+        # A third of them comes after the weight is measured.
+        assert [member["mlp"].config_.max_observations for member in alone.members_] == [1200] * 4
+        assert [member["mlp"].config_.max_observations for member in blended.members_] == [400] * 4
 
-    def test_weights_of_lights_are_those_of_the_lights_that_a_member_is_fitted_to(self, capture, held_out):
+    def test_weights_of_lights_are_those_of_the_lights_that_a_member_is_fitted_to(self, capture, held_out, measured):
         lights, images = capture
         weight = np.arange(24.0)
         fitted = BlendedRegressor(Ridge(), NearestPhotograph(), n_members=2, random_state=0)
         fitted.fit(lights, images, sample_weight=weight)
-        for member, (rows, kept) in zip(fitted.members_, held_out[0], strict=True):
+        everything = Ridge().fit(lights, images.reshape(24, -1), sample_weight=weight)
+        assert all((member.coef_ == everything.coef_).all() for member in fitted.members_)
+        for member, (rows, kept) in zip(measured[0], held_out[0], strict=True):
             assert len(rows)
             expected = Ridge().fit(lights[kept], images[kept].reshape(len(kept), -1), sample_weight=weight[kept])
             np.testing.assert_array_equal(member.coef_, expected.coef_)
@@ -447,6 +433,62 @@ class TestEnsemble:
     def test_its_number_is_checked(self, capture, n_members):
         with pytest.raises(ValueError, match="n_members"):
             blend(n_members=n_members).fit(*capture)
+
+
+class TestHeldOutPhotographs:
+    """They are learnt once the weight is measured."""
+
+    def test_a_regressor_is_fitted_again_to_all(self, capture):
+        lights, images = capture
+        regressor = Pipeline([("featurizer", SpyingFeaturizer()), ("mean", Mean())])
+        fitted = BlendedRegressor(regressor, NearestPhotograph(), n_members=2, random_state=0).fit(lights, images)
+        for member in fitted.members_:
+            for seen in (member["featurizer"].seen_, member["mean"].seen_):
+                np.testing.assert_array_equal(seen[0], lights)
+                np.testing.assert_array_equal(seen[1], images)
+
+    @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+    def test_a_regressor_is_fitted_again_whose_partial_fit_is_a_single_pass(self, capture):
+        lights, images = capture
+        regressor = MLPRegressor(hidden_layer_sizes=(4,), early_stopping=True, max_iter=3, random_state=0)
+        fitted = BlendedRegressor(regressor, NearestPhotograph(), random_state=0).fit(lights, images)
+        (member,) = fitted.members_
+        expected = clone(member).fit(lights, images.reshape(24, -1))
+        np.testing.assert_array_equal(member.predict(lights), expected.predict(lights))
+
+    @pytest.mark.parametrize("on_disk", [False, True], ids=["memory", "disk"])
+    def test_a_network_learns_them(self, capture, held_out, measured, on_disk, tmp_path):
+        lights, images = capture
+        # How bright a lamp was cannot be guessed.
+        images = images + np.random.default_rng(1).normal(0, 0.3, (24, 1, 1, 1)).astype(np.float32)
+        y = images
+        if on_disk:
+            np.save(tmp_path / "stack.npy", images)
+            y = ImageStack(tmp_path / "stack.npy")
+        regressor = blend(RBFInterpolation(), n_members=1, hidden_layer_sizes=(32,), max_observations=200_000)
+        fitted = regressor.fit(lights, y)
+        (rows, _), (before,) = held_out[0][0], measured[0]
+        errors = [
+            np.sqrt(np.square(member.predict(lights[rows]) - images[rows]).mean())
+            for member in (before, fitted.members_[0])
+        ]
+        assert errors[1] < 0.7 * errors[0]
+
+    def test_a_network_alone_in_a_pipeline_learns_them_too(self, capture):
+        lights, images = capture
+        y = images.reshape(24, -1)
+        mlp = RelightingMLPRegressor((8,), max_observations=3000)
+        models = [
+            BlendedRegressor(regressor, NearestPhotograph(), random_state=0).fit(lights, y)
+            for regressor in (mlp, Pipeline([("mlp", mlp)]))
+        ]
+        assert models[0].weight_ == models[1].weight_
+        assert models[0].predict(lights).tobytes() == models[1].predict(lights).tobytes()
+
+    def test_without_an_interpolation_all_are_learnt_from_the_start(self, capture):
+        lights, images = capture
+        fitted = BlendedRegressor(Mean(), n_members=2).fit(lights, images)
+        assert all(len(member.seen_[0]) == 24 for member in fitted.members_)
 
 
 class TestInterpolation:
@@ -480,14 +522,14 @@ class TestInterpolation:
         mlp = RelightingMLPRegressor((16,), max_observations=100)
         fitted = BlendedRegressor(mlp, LinearRegression(), random_state=0).fit(X, y)
         # The targets are linear, and the networks have seen next to nothing.
-        assert fitted.weights_[0] < 0.05
+        assert fitted.weight_ < 0.05
         np.testing.assert_allclose(fitted.predict(X), y, atol=0.3)
 
     @pytest.mark.parametrize("shape", [(), (1,), (5,), (4, 3), (4, 3, 2)], ids=str)
     def test_goes_with_targets_of_any_shape(self, shape):
         lights, images = np.random.default_rng(0).random((9, 2)), np.random.default_rng(1).random((9, *shape))
         fitted = BlendedRegressor(Mean(), StackedRBFInterpolation(2), random_state=0).fit(lights, images)
-        fitted.weights_[:] = 0.5
+        fitted.weight_ = 0.5
         members, interpolated = (
             np.mean([member.predict(lights) for member in fitted.members_], axis=0),
             fitted.interpolation_.predict(lights).reshape(images.shape),
@@ -500,37 +542,24 @@ class TestInterpolation:
         fitted = blend(Constant(0.55), n_members=2).fit(lights, images)
         ensemble = np.mean([member.predict(lights[:3]) for member in fitted.members_], axis=0)
         for weight in (0.0, 0.25, 1.0):
-            fitted.weights_[:] = weight
+            fitted.weight_ = weight
             mean = fitted.predict(lights[:3])
             np.testing.assert_allclose(mean, weight * ensemble + (1 - weight) * 0.55, atol=1e-6)
             assert mean.shape == (3, 8, 10, 3)
 
-    def test_each_cluster_of_pixels_has_its_weight(self, capture):
-        lights, images = capture
-        fitted = blend().fit(lights, images)
-        clusters = fitted.interpolation_.clusters_
-        assert fitted.weights_.shape == (clusters.max() + 1,) == (4,)
-        fitted.weights_[:] = np.arange(4) / 3
-        ensemble = np.mean([member.predict(lights) for member in fitted.members_], axis=0)
-        interpolated = fitted.interpolation_.predict(lights).clip(*fitted.value_range_)
-        weight = fitted.weights_[clusters][..., None]
-        predicted = fitted.predict(lights)
-        np.testing.assert_allclose(predicted, weight * ensemble + (1 - weight) * interpolated, atol=1e-6)
-        assert predicted.dtype == np.float32
-
     def test_one_that_is_nearly_right_has_nearly_all(self, capture):
         lights, images = capture
-        assert blend(Oracle(lights, images + np.float32(1e-5))).fit(lights, images).weights_[0] < 0.01
+        assert blend(Oracle(lights, images + np.float32(1e-5))).fit(lights, images).weight_ < 0.01
 
     def test_one_that_is_far_off_has_little(self, capture):
         lights, images = capture
         fitted = blend(Constant(images.min()), n_members=1, hidden_layer_sizes=(64, 64), max_observations=200_000)
-        assert fitted.fit(lights, images).weights_[0] > 0.8
+        assert fitted.fit(lights, images).weight_ > 0.8
 
     def test_two_lights_are_enough(self, capture):
         lights, images = capture
         fitted = blend(NearestPhotograph(), n_members=2).fit(lights[:2], images[:2])
-        assert fitted.weights_ == [0.5]
+        assert fitted.weight_ == blending._PRIOR
         assert np.isfinite(fitted.predict(lights)).all()
 
     def test_no_prediction_leaves_the_range_of_the_photographs(self, capture):
@@ -566,7 +595,7 @@ class TestPixelWeightAndSaturation:
         spoilt = images.copy()
         spoilt[:, :, :3] = np.random.default_rng(0).random((24, 8, 3, 3))
         one, other = (blend().fit(lights, y, pixel_weight=weight) for y in (images, spoilt))
-        np.testing.assert_array_equal(one.weights_, other.weights_)
+        assert one.weight_ == other.weight_
         # Sums over more or fewer pixels of a cluster are rounded otherwise.
         inside = np.s_[:, :, 3:]
         np.testing.assert_allclose(one.predict(lights)[inside], other.predict(lights)[inside], rtol=1e-5)
@@ -580,7 +609,7 @@ class TestPixelWeightAndSaturation:
         brighter = np.where(images >= saturation, images + np.float32(0.3), images)
         regressor = BlendedRegressor(Constant(0.45), interpolation, random_state=0)
         one, other = (clone(regressor).fit(lights, y, saturation=saturation) for y in (images, brighter))
-        np.testing.assert_array_equal(one.weights_, other.weights_)
+        assert one.weight_ == other.weight_
         np.testing.assert_array_equal(*(model.predict(lights + 0.01) for model in (one, other)))
 
 
@@ -590,6 +619,46 @@ class SlowlyFitted(Constant):
     def fit(self, X, y):
         super().fit(X, y)
         raise KeyboardInterrupt
+
+
+class InterruptedByAll(Mean):
+    """Is interrupted when it is fitted to all 24 photographs."""
+
+    def fit(self, X, y):
+        if len(X) == 24:
+            raise KeyboardInterrupt
+        return super().fit(X, y)
+
+
+@pytest.fixture
+def fail_when_going_on(monkeypatch):
+    """Return a function that lets the batch of a number fail, of those after the weight is measured."""
+    measure, forward = BlendedRegressor._measure_weight, CompositeLoss.forward
+    n_calls, found = itertools.count(), []
+
+    def measuring(*args):
+        found.append(measure(*args))
+        return found[-1]
+
+    def setting(number, fail):
+        def failing(self, *batch_values):
+            if found and next(n_calls) == number:
+                fail()
+            return forward(self, *batch_values)
+
+        monkeypatch.setattr(BlendedRegressor, "_measure_weight", measuring)
+        monkeypatch.setattr(CompositeLoss, "forward", failing)
+        return found
+
+    return setting
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def run_out_of_memory():
+    raise MemoryError
 
 
 class TestEndOfTheFit:
@@ -609,7 +678,7 @@ class TestEndOfTheFit:
         with pytest.raises(KeyboardInterrupt):
             regressor.fit(lights, images)
         assert [member["mlp"].interrupted_ for member in regressor.members_] == [False, True]
-        assert ((regressor.weights_ >= 0) & (regressor.weights_ <= 1)).all()
+        assert 0 < regressor.weight_ <= 1
         assert np.isfinite(regressor.predict(lights)).all()
 
     def test_ctrl_c_reaches_all_members_that_are_fitted_at_a_time(self, capture, monkeypatch, n_threads):
@@ -631,8 +700,52 @@ class TestEndOfTheFit:
         assert all(member["mlp"].interrupted_ for member in regressor.members_)
         assert np.isfinite(regressor.predict(lights)).all()
 
+    @pytest.mark.parametrize(
+        ("fail", "error"), [(interrupt, KeyboardInterrupt), (run_out_of_memory, MemoryError)], ids=["ctrl-c", "memory"]
+    )
+    def test_networks_that_cannot_go_on_keep_what_they_reached(
+        self, capture, measured, fail_when_going_on, n_threads, fail, error
+    ):
+        lights, images = capture
+        n_threads(1)
+        # 10 batches of 100 each: the second fails in its fifth.
+        found = fail_when_going_on(14, fail)
+        regressor = blend(n_members=2, batch_size=100, max_observations=6000, pixel_layer_sizes=())
+        with pytest.raises(error):
+            regressor.fit(lights, images)
+        assert regressor.weight_ == found[0]
+        first, second = (member["mlp"] for member in regressor.members_)
+        learnt = [
+            member["mlp"].n_observations_ - before["mlp"].n_observations_
+            for member, before in zip(regressor.members_, measured[0], strict=True)
+        ]
+        assert learnt[0] == 1000
+        assert 400 <= learnt[1] <= 500 if error is KeyboardInterrupt else learnt[1] == 0
+        assert (first.interrupted_, second.interrupted_) == (False, error is KeyboardInterrupt)
+        assert same(regressor.members_[1], measured[0][1]) == (error is MemoryError)
+        assert np.isfinite(regressor.predict(lights)).all()
+
+    def test_ctrl_c_reaches_all_networks_that_go_on_at_a_time(self, capture, fail_when_going_on, n_threads):
+        n_threads(2)
+        found = fail_when_going_on(4, lambda: signal.raise_signal(signal.SIGINT))
+        regressor = blend(n_members=2, batch_size=100, max_observations=120_000)
+        with pytest.raises(KeyboardInterrupt):
+            regressor.fit(*capture)
+        assert regressor.weight_ == found[0]
+        assert all(member["mlp"].interrupted_ for member in regressor.members_)
+        assert np.isfinite(regressor.predict(capture[0])).all()
+
+    def test_a_regressor_whose_second_fit_is_interrupted_stays_as_the_first_left_it(self, capture, held_out):
+        lights, images = capture
+        regressor = BlendedRegressor(InterruptedByAll(), Constant(images.min()), random_state=0)
+        with pytest.raises(KeyboardInterrupt):
+            regressor.fit(lights, images)
+        np.testing.assert_array_equal(regressor.members_[0].seen_[0], lights[held_out[0][0][1]])
+        assert regressor.weight_ > 0
+        assert np.isfinite(regressor.predict(lights)).all()
+
     @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
-    def test_weights_that_were_not_measured_are_0(self, capture, monkeypatch, error):
+    def test_a_weight_that_was_not_measured_is_0(self, capture, monkeypatch, error):
         lights, images = capture
 
         def fail(*args):
@@ -640,10 +753,10 @@ class TestEndOfTheFit:
 
         regressor = blend()
         with monkeypatch.context() as patch:
-            patch.setattr(blending, "_least_squares", fail)
+            patch.setattr(blending, "_find_weight", fail)
             with pytest.raises(error):
                 regressor.fit(lights, images)
-        assert not regressor.weights_.any()
+        assert regressor.weight_ == 0
         expected = StackedRBFInterpolation(4, random_state=regressor.interpolation_.random_state)
         expected = expected.fit(lights, images).predict(lights + 0.01).clip(images.min(), images.max())
         np.testing.assert_array_equal(regressor.predict(lights + 0.01), expected)
@@ -694,16 +807,17 @@ class TestEndOfTheFit:
         assert all(0 <= history[-1, "event_lr"] < 0.1 * 4e-3 for history in histories)
 
     def test_no_time_at_all_is_a_batch_for_each(self, capture):
-        fitted = blend(batch_size=100, max_time=1e-9).fit(*capture)
-        assert [member["mlp"].n_observations_ for member in fitted.members_] == [100] * 3
-        assert ((fitted.weights_ >= 0) & (fitted.weights_ <= 1)).all()
+        fitted = blend(batch_size=100, max_time=1e-9, pixel_layer_sizes=()).fit(*capture)
+        # One before the weight is measured, and one after.
+        assert [member["mlp"].n_observations_ for member in fitted.members_] == [200] * 3
+        assert 0 <= fitted.weight_ <= 1
 
 
 class TestReproducibility:
     def test_the_same_seed_gives_the_same_bytes(self, capture):
         lights, images = capture
         one, other = (blend(dropout=0.1).fit(lights, images) for _ in range(2))
-        assert one.weights_.tobytes() == other.weights_.tobytes()
+        assert one.weight_ == other.weight_
         assert one.predict(lights).tobytes() == other.predict(lights).tobytes()
 
     def test_it_does_not_matter_how_many_members_are_fitted_at_a_time(self, capture, n_threads):
@@ -730,5 +844,5 @@ class TestReproducibility:
         fitted = blend().fit(lights, images)
         joblib.dump(fitted, tmp_path / "model.joblib")
         loaded = joblib.load(tmp_path / "model.joblib")
-        np.testing.assert_array_equal(loaded.weights_, fitted.weights_)
+        assert loaded.weight_ == fitted.weight_
         assert loaded.predict(lights).tobytes() == fitted.predict(lights).tobytes()
