@@ -78,7 +78,7 @@ for axis, (domain, domain_white) in zip(axes, domains.items(), strict=True):
 # are large in the shadows.
 darkest = int(np.argmin(np.median(test_images, axis=(1, 2, 3))))
 views = {"the photograph": test_images[darkest]} | {name: images[darkest] for name, images in predicted.items()}
-figure, axes = plt.subplots(2, len(views), figsize=(14, 4.9), layout="constrained")
+figure, axes = plt.subplots(2, len(views), figsize=(14, 4.5), layout="constrained")
 for column, (name, view) in enumerate(views.items()):
     shown, truth = (encode_display(16 * image, white) for image in (view, test_images[darkest]))
     axes[0, column].imshow(np.clip(shown, 0, 1), interpolation="nearest")

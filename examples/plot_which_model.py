@@ -50,7 +50,7 @@ print(f"{len(directions)} photographs, {held_out.sum()} held out")
 # Each model takes the same place, between the encoding of the photographs and its inverse. The stacked RBF averages
 # several for each cluster of pixels. ``make_relighter()`` averages a network with that one, and the network alone is
 # shown beside it. The networks see few observations, so that this page is quick.
-blend = make_relighter(max_observations=800_000, random_state=0)
+blend = make_relighter(max_observations=3_000_000, random_state=0)
 models = {
     "nearest photograph": Relighter(NearestPhotograph()),
     "polynomial (PTM)": Relighter(PolynomialTextureMap()),
