@@ -302,7 +302,7 @@ def test_gradients_are_those_of_differences(light_pixel_products):
 
     def outputs(lights, pixels, *parameters):
         parts = network.join.light_part(lights), network.join.pixel_part(network.pixel(pixels))
-        return network.hidden(network.join(*parts))
+        return network.hidden(network.join.join(*parts))
 
     names, parameters = zip(*network.named_parameters(), strict=True)
 

@@ -332,7 +332,7 @@ def mix(parts, labels, weights, shares, value_range, dtype):
     # Clusters are divided into pieces, so small that what is computed of one stays in the cache of the processor.
     n_pixels = max(1, _PIECE_VALUES // weights.shape[3])
     pieces = [
-        (cluster, pixels[some], np.flatnonzero(shares[cluster]))
+        (cluster, pixels[some], np.flatnonzero(shares[cluster]).tolist())
         for cluster in np.unique(labels)
         for pixels in [np.flatnonzero(labels == cluster)]
         for some in gen_batches(len(pixels), n_pixels)

@@ -124,7 +124,7 @@ class _Join(_Dense):
     def pixel_part(self, pixels):
         return nn.functional.linear(pixels, self.weight[:, self.n_light_features :], self.bias)
 
-    def forward(self, light_part, pixel_part):
+    def join(self, light_part, pixel_part):
         if self.n_parts == 1:
             return light_part + pixel_part
         (light, light_factor), (pixel, pixel_factor) = light_part.chunk(2, -1), pixel_part.chunk(2, -1)
@@ -316,7 +316,7 @@ class RelightingMLP(nn.Module):
         """Compute the network from what it makes of light and pixel on."""
         if self.half_precision and len(self.hidden):
             light_part, pixel_part = light_part.bfloat16(), pixel_part.bfloat16()
-        joined = self.join(light_part, pixel_part)
+        joined = self.join.join(light_part, pixel_part)
         with self._autocast(joined):
             hidden = self.hidden(joined.flatten(0, -2))
         with self._autocast(joined, enabled=False):

@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ from ._checkpoint import EpochCheckpoint, FitCheckpoint, fit_fingerprint
 from ._config import TrainingConfig, resolve_device
 from ._disk_batches import StackObservations
 from ._modules import ACTIVATIONS, NORMALIZATIONS, as_tensor
-from ._net import Clock
+from ._net import Clock, RelightingNet
 from ._training import freed_memory_kept, make_net, membership, split_lights
 
 __all__ = ["RelightingMLPRegressor"]
@@ -205,6 +206,15 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
     >>> regressor.predict([[0.5]]).round(1)
     array([1.], dtype=float32)
     """
+
+    net_: RelightingNet
+    config_: TrainingConfig
+    history_: History
+    interrupted_: bool
+    compiled_: bool
+    n_observations_: int
+    target_shape_: tuple
+    target_range_: Any
 
     _parameter_constraints: dict[str, list] = {
         "hidden_layer_sizes": ["array-like"],

@@ -49,7 +49,7 @@ class Packed(Array):
         if given:
             check(len(values) == 2, f"{where} has {len(values)} ends of a range")
             with np.errstate(over="ignore", invalid="ignore"):
-                values = np.linspace(*values, _MOST_VALUES, dtype=values.dtype)
+                values = np.linspace(values[0], values[1], _MOST_VALUES, dtype=values.dtype)
             check(np.isfinite(values).all(), f"{where} has a range that is not finite")
         dtype, found = file.layout(where)
         check(dtype in (np.uint8, np.uint16), f"{where} has places of the type {dtype}")
