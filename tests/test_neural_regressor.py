@@ -268,7 +268,7 @@ def test_data_that_do_not_fit_are_refused(capture):
     with pytest.raises(ValueError, match="y is None"):
         regressor.fit(features, None)
     regressor.fit(features, images)
-    with pytest.raises(ValueError, match="X has 10 features"):
+    with pytest.raises(ValueError, match="X has 24 features"):
         regressor.predict(features.to_table()[:, 1:])
     lights = np.random.default_rng(0).random((12, 2))
     other = PixelLightFeaturizer(n_components=1).fit(lights, images).transform(lights)

@@ -182,9 +182,12 @@ class TestSideBySide:
             fit_side_by_side([lambda member=member: fit(member) for member in range(3)])
             return found
 
-        one_by_one = fit_all(1)
+        one_by_one, together = fit_all(1), fit_all(3)
         assert len(set(one_by_one)) == 3
-        assert fit_all(3) == one_by_one
+        assert fit_all(3) == together
+        # Products of matrices may be rounded differently where torch has another number of threads.
+        for one, other in zip(one_by_one, together, strict=True):
+            np.testing.assert_allclose(np.frombuffer(one, np.float32), np.frombuffer(other, np.float32), atol=1e-5)
 
     @pytest.mark.parametrize("number", [1, 2])
     def test_ctrl_c_reaches_all_that_run_and_no_other_begins(self, capture, training_at, n_threads, number):

@@ -124,11 +124,26 @@ class TrainingConfig:
             precision=_choose_precision(config, observations),
             device=str(observations.lights.device),
         )
-        if config.scale_targets:
-            offset, scale = observations.target_moments()
-            config = replace(config, output_offset=offset, output_scale=scale)
         config = replace(config, n_planned=_plan_observations(config, parameters["callbacks"], observations))
         return replace(config, compile=_choose_compile(config, observations))
+
+    def scaled_to(self, train):
+        """Give the settings with which the output has the mean and the deviation of the targets.
+
+        Parameters
+        ----------
+        train : Observations
+            Observations to train on, without those held out for validation.
+
+        Returns
+        -------
+        TrainingConfig
+            The same settings, with `output_offset` and `output_scale` if `scale_targets` is set.
+        """
+        if not self.scale_targets:
+            return self
+        offset, scale = train.target_moments()
+        return replace(self, output_offset=offset, output_scale=scale)
 
     def going_on(self):
         """Give the settings with which the training of a fitted network goes on.

@@ -443,6 +443,8 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
                 else:
                     config = TrainingConfig.resolve(self.get_params(deep=False), observations, seed, ensemble)
                 train, valid = split_lights(observations, config.validation_fraction, seed)
+                if not goes_on:
+                    config = config.scaled_to(train)
                 net = make_net(config, self.callbacks, train, valid)
                 if checkpoint is not None:
                     net.callbacks.append(EpochCheckpoint(checkpoint, seed))
