@@ -272,7 +272,7 @@ def test_data_that_do_not_fit_are_refused(capture):
         regressor.predict(features.to_table()[:, 1:])
     lights = np.random.default_rng(0).random((12, 2))
     other = PixelLightFeaturizer(n_components=1).fit(lights, images).transform(lights)
-    with pytest.raises(ValueError, match="X has 10 features, but RelightingMLPRegressor expects 11"):
+    with pytest.raises(ValueError, match=r"X has \d+ features, but RelightingMLPRegressor expects 25"):
         regressor.predict(other)
     other = PixelLightFeaturizer(n_components=3).fit(lights, images[:, :4]).transform(lights)
     with pytest.raises(ValueError, match=r"X is of images \(4, 10\), the training photographs were \(8, 10, 3\)"):
