@@ -342,7 +342,7 @@ class TestEndOfTheFit:
         at_batch(0, each=tick)
         regressor.fit(*capture)
         assert regressor.history_[:, "train_batch_count"] == [28, 28, 4]
-        assert regressor.history_[-1, "event_lr"] == pytest.approx(0.001 / 60)
+        assert regressor.history_[-1, "event_lr"] == pytest.approx(0.002 / 60)
 
     def test_a_trained_model_keeps_nothing_of_it(self, capture, path):
         regressor = RelightingMLPRegressor(**SMALL, checkpoint=path).fit(*capture)
@@ -414,7 +414,7 @@ class TestRefusing:
     @pytest.mark.parametrize(
         ("parameters", "message"),
         [
-            ({"learning_rate_init": 0.01}, "learning_rate_init was 0.001 and is 0.01"),
+            ({"learning_rate_init": 0.01}, "learning_rate_init was 0.002 and is 0.01"),
             ({"hidden_layer_sizes": (16,)}, r"hidden_layer_sizes was \(16, 16\) and is \(16,\)"),
             ({"random_state": 1}, "random_state was 0 and is 1"),
             ({"callbacks__stages__n_stages": 3}, "callbacks__stages__n_stages was 2 and is 3"),

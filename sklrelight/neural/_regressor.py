@@ -75,7 +75,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
     optimizer : {"muon", "adam"}, default="muon"
         ``"muon"``: :class:`~sklrelight.neural.MuonAdamW`. ``"adam"``: Adam for all weights.
 
-    learning_rate_init : float, default=1e-3
+    learning_rate_init : float, default=2e-3
         Learning rate at the start. Muon uses ten times as much. The rate falls linearly to 0 over `max_observations` or
         `max_time`, whichever ends first, unless one of the `callbacks` schedules it.
 
@@ -259,7 +259,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         luminance_weight=0.0,
         relative_weight=0.0,
         optimizer="muon",
-        learning_rate_init=1e-3,
+        learning_rate_init=2e-3,
         batch_size="auto",
         window_size=1,
         scale_targets=True,
