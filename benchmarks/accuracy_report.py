@@ -319,8 +319,9 @@ def _rows(records):
             "",
             f"{n_test} photographs of {shape[0]} x {shape[1]} pixels to test on.",
             "",
-            "| model | error, encoded | ratio | error, linear | PSNR | SSIM | fit, s | predict, s | memory, MB |",
-            "|---|---|---|---|---|---|---|---|---|",
+            "| model | error, encoded | ratio | error, linear | PSNR | SSIM | fit, s | fit, processor s | predict, s"
+            " | memory, MB |",
+            "|---|---|---|---|---|---|---|---|---|---|",
         ]
         lines += [line for model in LABELS if (line := _line(model, row, best))]
         chosen = {seed: variant for seed, variant in _chosen(row, best)}
@@ -334,19 +335,21 @@ def _line(model, row, best):
     measured = [record for record in records if record.get("error") is not None]
     if not measured:
         # The reason stands in place of the numbers.
-        return f"| {LABELS[model]} | {records[0]['skipped']} |" + " |" * 7 if records else None
+        return f"| {LABELS[model]} | {records[0]['skipped']} |" + " |" * 8 if records else None
     cells = [
         Spread.of(record["error"] for record in measured).show(4),
         Spread.of(r["error"] / best[_row(r)][1] for r in measured).show(3)
         if all(map(best.get, map(_row, measured)))
         else "",
         *(
-            Spread.of(record[name] for record in measured).show(digits)
+            # Older results do not have the time of the processors.
+            Spread.of(record[name] for record in measured).show(digits) if all(name in r for r in measured) else ""
             for name, digits in (
                 ("error_linear", 4),
                 ("psnr", 2),
                 ("ssim", 4),
                 ("fit_seconds", 2),
+                ("fit_processor_seconds", 0),
                 ("predict_seconds", 2),
             )
         ),
