@@ -31,7 +31,7 @@ __all__ = ["BlendedRegressor"]
 
 # Part of the training after which the weight is measured. With the rest, held-out photographs are learnt, too.
 _SHARE = 2 / 3
-# Largest number of pixels that ensemble and interpolation are compared on, and of their values: 64 MB in float32.
+# Largest number of pixels that ensemble and interpolation are compared on, and of their values: 32 MB in float32.
 _MEASURED_PIXELS = 2**14
 _MEASURED_VALUES = 2**23
 # Weight of the ensemble before anything is measured, and its standard deviation: networks are mostly better.
