@@ -71,10 +71,12 @@ def test_the_table_of_shares_has_a_row_a_network(small, capsys):
     assert capsys.readouterr().out.splitlines()[-1].startswith("| 2 x 16 | 32 |")
 
 
-def test_the_loop_by_hand_and_the_library_train_the_same_network_at_some_rate():
+@pytest.mark.parametrize("sizes", [((), (16, 16)), ((8,), (16, 16))])
+def test_the_loop_by_hand_and_the_library_train_the_same_network_at_some_rate(sizes, monkeypatch):
+    monkeypatch.setattr(training_rate, "NETWORKS", {"small": (*sizes, 32)})
     features, images = throughput.make_capture(8, (6, 8))
     for train in (training_rate.by_hand, training_rate.by_library):
-        assert train(features, images, (16, 16), 32, 5, half_precision=False) > 0
+        assert train(features, images, "small", 5, half_precision=False) > 0
 
 
 def test_the_time_of_an_observation_has_a_row_a_size(monkeypatch, capsys):
