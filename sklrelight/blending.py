@@ -241,8 +241,6 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             lights = validate_data(self, X, dtype=np.float64, reset=False)
         interpolated = np.asarray(self.interpolation_.predict(lights))
         interpolated = interpolated.reshape(len(lights), *self.target_shape_).clip(*self.value_range_)
-        if not self.weight_:
-            return interpolated
         encoded = self._predict_ensemble(X)
         encoded -= interpolated
         encoded *= encoded.dtype.type(self.weight_)

@@ -266,7 +266,7 @@ def test_a_page_of_400_x_400_stays_small_and_is_made_quickly(tmp_path):
     decoder = export_html(model, tmp_path / "scene.html", lights=lights, images=images)
     # Seconds of processors, whatever else they do; the model itself takes next to none of them here.
     assert time.process_time() - start < 60
-    assert (tmp_path / "scene.html").stat().st_size < 8e6
+    assert (tmp_path / "scene.html").stat().st_size < 8.5e6
     assert decoder.psnr >= 30
 
 

@@ -225,7 +225,7 @@ class TrainingBatches:
     >>> [len(y) for X, y in TrainingBatches(observations, batch_size=10)]
     [10, 10, 4]
     >>> [tuple(y.shape) for X, y in TrainingBatches(observations, batch_size=10, lights_per_pixel=2)]
-    [(2, 5, 3), (2, 5, 3), (2, 2, 3)]
+    [(2, 5, 3), (2, 5, 3), (2, 1, 3), (2, 1, 3)]
     """
 
     def __init__(self, observations, batch_size, window_size=1, max_observations=None, lights_per_pixel=1, seed=0):
