@@ -366,7 +366,6 @@ class _Sample:
             self.true = y.reshape(len(y), n_pixels, 1, -1)[:, self.pixels]
             self.images = _clipped(self.true, saturation)
             self.weight = None if pixel_weight is None else pixel_weight.reshape(-1, 1)[self.pixels]
-        self.n_pixels = len(self.pixels)
         if saturation is not None:
             greatest = min(greatest, saturation)
         self.value_range = float(least), float(greatest)

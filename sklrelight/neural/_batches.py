@@ -92,11 +92,6 @@ class Observations(Dataset):
         return len(self.pixel_rows)
 
     @property
-    def n_features(self):
-        """Number of features of an observation."""
-        return self.lights.shape[1] + self.pixels.shape[1]
-
-    @property
     def n_channels(self):
         """Number of channels."""
         return self.targets.shape[2]

@@ -195,8 +195,7 @@ class ShuffleBuffer:
     the pixels in :class:`~sklrelight.neural.TrainingBatches`: in each round, every place in the image is visited once,
     under one of the groups. The buffer holds four loads of 131,072 observations, or, for single observations, as many
     smaller ones as there are groups. All batches are drawn from it, in random order, before it is filled again by what
-    another thread has read meanwhile. The order depends on the
-    generator alone, not on the thread.
+    another thread has read meanwhile. The order depends on the generator alone, not on the thread.
 
     Parameters
     ----------
