@@ -1,6 +1,7 @@
 """Scenes and captures: rendered (``make_*``), read from disk (``load_*``), fetched (``fetch_*``) and written."""
 
 from ._fetch import fetch_bull, fetch_realrti_item3, fetch_waldorf, get_data_home
+from ._formats.capture import load_capture
 from ._formats.diligent import load_diligent
 from ._formats.images import load_image, save_image
 from ._formats.lp import read_lp, write_lp
@@ -18,6 +19,7 @@ __all__ = [
     "fetch_waldorf",
     "get_data_home",
     "lights_from_sphere",
+    "load_capture",
     "load_diligent",
     "load_image",
     "load_ltm",
