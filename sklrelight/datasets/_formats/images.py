@@ -17,6 +17,7 @@ __all__ = [
     "check_values",
     "expose",
     "load_image",
+    "resolve_decode",
     "save_image",
     "to_radiance",
     "write_image",
@@ -26,7 +27,7 @@ __all__ = [
 _BIT_DEPTHS = {".png": (8, 16), ".exr": (16, 32), ".hdr": (8,)}
 
 
-def load_image(path, *, decode="linear"):
+def load_image(path, *, decode="auto"):
     """Read one image file as linear radiance.
 
     Parameters
@@ -35,9 +36,10 @@ def load_image(path, *, decode="linear"):
         The file. Its suffix tells OpenEXR (half or float), camera RAW and DNG; everything else is read by OpenCV: JPEG,
         PNG (8 or 16 bit), TIFF (8, 16 or 32 bit, integer or float), Radiance HDR and more.
 
-    decode : "linear", "srgb" or float, default="linear"
-        How integer values become radiance: as they are, by the sRGB curve, or by the power `decode` (2.2 for most
-        cameras' JPEG files). Floating-point and RAW files are linear already.
+    decode : "auto", "linear", "srgb" or float, default="auto"
+        How integer values become radiance: as they are ("linear"), by the sRGB curve ("srgb"), or by the power
+        `decode`. "auto" takes the sRGB curve for 8 bits, which is what JPEG files and most PNG files hold, and values
+        of more bits as they are. Floating-point and RAW files are linear already.
 
     Returns
     -------
@@ -61,7 +63,7 @@ def load_image(path, *, decode="linear"):
     return to_radiance(upright, "linear" if stored.is_linear else decode, path)
 
 
-def save_image(path, image, *, exposure=0.0, encoding="srgb", bit_depth=None):
+def save_image(path, image, *, exposure=0.0, encoding="auto", bit_depth=None):
     """Write linear radiance to an image file.
 
     The file appears, or is replaced, when it is whole.
@@ -78,9 +80,10 @@ def save_image(path, image, *, exposure=0.0, encoding="srgb", bit_depth=None):
     exposure : float, default=0.0
         Exposure in stops: values are multiplied by ``2 ** exposure`` first.
 
-    encoding : "srgb", "linear" or float, default="srgb"
+    encoding : "auto", "srgb", "linear" or float, default="auto"
         How radiance becomes the values of a PNG file: by the sRGB curve, as it is, or by the power ``1 / encoding``.
-        Values outside of [0, 1] are clipped. EXR and HDR files are linear in any case.
+        "auto" takes the sRGB curve for 8 bits, and values of 16 bits as they are, as `load_image` reads them. Values
+        outside of [0, 1] are clipped. EXR and HDR files are linear in any case.
 
     bit_depth : int, optional
         Bits of a value: 8 (default) or 16 for PNG; 16 (half, default) or 32 (float) for EXR; 8 for HDR, whose pixels
@@ -106,7 +109,7 @@ def save_image(path, image, *, exposure=0.0, encoding="srgb", bit_depth=None):
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "relit.png")
     ...     save_image(path, np.array([[0.0, 0.1, 0.4]]), exposure=1)
-    ...     load_image(path, decode="srgb").round(2)
+    ...     load_image(path).round(2)
     array([[0. , 0.2, 0.8]], dtype=float32)
     """
     path = Path(path)
@@ -117,10 +120,23 @@ def save_image(path, image, *, exposure=0.0, encoding="srgb", bit_depth=None):
 
 
 def check_decode(decode, name="decode"):
-    """Refuse what is not "linear", "srgb" or a gamma above 0."""
+    """Refuse what is not "auto", "linear", "srgb" or a gamma above 0."""
     is_gamma = isinstance(decode, (int, float, np.number)) and not isinstance(decode, bool) and 0 < decode < np.inf
-    if not (is_gamma or (isinstance(decode, str) and decode in ("linear", "srgb"))):
-        raise ValueError(f"{name}={decode!r}, wanted 'linear', 'srgb' or a finite gamma above 0 (such as 2.2)")
+    if not (is_gamma or (isinstance(decode, str) and decode in ("auto", "linear", "srgb"))):
+        raise ValueError(f"{name}={decode!r}, wanted 'auto', 'linear', 'srgb' or a finite gamma above 0 (such as 2.2)")
+
+
+def resolve_decode(decode, dtype):
+    """Return what "auto" means for values of a type: "srgb" for 8 bits, otherwise "linear".
+
+    Examples
+    --------
+    >>> resolve_decode("auto", np.uint8), resolve_decode("auto", np.uint16), resolve_decode(2.2, np.uint8)
+    ('srgb', 'linear', 2.2)
+    """
+    if decode != "auto":
+        return decode
+    return "srgb" if np.dtype(dtype) == np.uint8 else "linear"
 
 
 def check_image_shape(shape, name, axes="height, width"):
@@ -155,8 +171,9 @@ def to_radiance(values, decode, source):
     values : ndarray
         Unsigned integers, whose largest possible value becomes 1, or floating-point numbers, which stay as they are.
 
-    decode : "linear", "srgb" or float
-        How integers v in [0, 1] become radiance: as they are, by the sRGB curve (IEC 61966-2-1), or as ``v ** decode``.
+    decode : "auto", "linear", "srgb" or float
+        How integers v in [0, 1] become radiance: as they are, by the sRGB curve (IEC 61966-2-1), or as ``v ** decode``;
+        "auto" as `resolve_decode` says.
 
     source : object
         Where the values are from, for the message.
@@ -174,6 +191,7 @@ def to_radiance(values, decode, source):
     array([0.    , 0.0331, 1.    ], dtype=float32)
     """
     if values.dtype.kind != "f":
+        decode = resolve_decode(decode, values.dtype)
         largest = np.iinfo(values.dtype).max
         if values.dtype.itemsize > 2:
             return _decoded(values / float(largest), decode).astype(np.float32)
@@ -234,8 +252,9 @@ def write_image(path, image, encoding, bit_depth):
     if suffix == ".hdr":
         path.write_bytes(encode_hdr(image))
     elif suffix == ".png":
-        values = np.round(_encoded(image, encoding) * (2**bit_depth - 1))
-        path.write_bytes(encode_png(values.astype(np.uint8 if bit_depth == 8 else np.uint16), path))
+        dtype = np.dtype(np.uint8 if bit_depth == 8 else np.uint16)
+        values = np.round(_encoded(image, resolve_decode(encoding, dtype)) * np.iinfo(dtype).max)
+        path.write_bytes(encode_png(values.astype(dtype), path))
     elif bit_depth == 32:
         write_exr(path, image)
     elif np.abs(image).max() > np.finfo(np.float16).max:

@@ -23,7 +23,7 @@ def load_npz(
     *,
     images="images",
     lights=None,
-    decode="linear",
+    decode="auto",
     crop=None,
     downscale=1,
     mask=None,

@@ -9,7 +9,7 @@ from sklearn.utils import Bunch
 from ...utils import check_stack_dtype
 from .arrays import fill_array
 from .codecs import read_file
-from .images import check_decode, check_values, load_image, to_radiance
+from .images import check_decode, check_values, load_image, resolve_decode, to_radiance
 from .orientation import apply_orientation
 
 __all__ = ["Framing", "check_folder", "load_photographs", "within"]
@@ -113,7 +113,7 @@ class Framing:
         if mask is None:
             return None
         if isinstance(mask, (str, os.PathLike)):
-            source, values = str(mask), load_image(mask)
+            source, values = str(mask), load_image(mask, decode="linear")
             values = values if values.ndim == 2 else values.max(axis=-1)
         else:
             source, values = "mask", np.asarray(mask, dtype=np.float32)
@@ -135,7 +135,7 @@ def load_photographs(
     *,
     source,
     normalize=True,
-    decode="linear",
+    decode="auto",
     crop=None,
     downscale=1,
     mask=None,
@@ -191,6 +191,7 @@ def load_photographs(
             f"{paths[0]}: a grey photograph cannot be divided by its light's intensities of red, green and blue; pass"
             " divide_intensities=False"
         )
+    first_decode = "linear" if stored.is_linear else resolve_decode(decode, first.dtype)
     framing = Framing(first.shape, crop, downscale)
     inside = framing.mask(within(folder, mask))
 
@@ -230,12 +231,12 @@ def load_photographs(
         image_shape=(height, width),
         bit_depth=bit_depth,
         file_dtype=first.dtype.name,
-        decode=decode,
+        decode=first_decode,
         mask=inside,
         orientation=applied,
         DESCR=(
             f"{len(paths)} photographs of {height} x {width} pixels from {source}, {bit_depth} bit, "
-            f"decode={decode!r}; lengths of the light vectors as given {norms.min():.4g} to {norms.max():.4g}."
+            f"decode={first_decode!r}; lengths of the light vectors as given {norms.min():.4g} to {norms.max():.4g}."
         ),
     )
 

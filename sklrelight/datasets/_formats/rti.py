@@ -19,7 +19,7 @@ def load_rti(
     light_file=None,
     normalize=True,
     allow_outside=False,
-    decode="linear",
+    decode="auto",
     crop=None,
     downscale=1,
     mask=None,
@@ -49,9 +49,10 @@ def load_rti(
     allow_outside : bool, default=False
         Whether the ``.lp`` file may name files outside of `folder`.
 
-    decode : "linear", "srgb" or float, default="linear"
-        How integer values become radiance: as they are, by the sRGB curve, or by the power `decode` (about 2.2 for most
-        cameras' JPEG files). Floating-point and RAW files are linear already.
+    decode : "auto", "linear", "srgb" or float, default="auto"
+        How integer values become radiance: as they are ("linear"), by the sRGB curve ("srgb"), or by the power
+        `decode`. "auto" takes the sRGB curve for 8 bits, which is what JPEG files and most PNG files hold, and values
+        of more bits as they are. Floating-point and RAW files are linear already.
 
     crop : (int, int, int, int), optional
         ``(top, bottom, left, right)``: the rows and columns to keep, in pixels of the photographs.
@@ -111,7 +112,7 @@ def load_rti(
         file_dtype : str
             Type of a value in the files, such as "uint16".
         decode : "linear", "srgb" or float
-            The parameter.
+            The parameter, or what "auto" took.
         mask : ndarray of shape (height, width), bool, or None
             True inside; with `downscale`, where all averaged pixels are inside.
         orientation : int
@@ -173,7 +174,7 @@ def save_stack(
     *,
     file_format="png",
     exposure=0.0,
-    encoding="linear",
+    encoding="auto",
     bit_depth=None,
     n_jobs=-1,
     progress=None,
@@ -199,7 +200,7 @@ def save_stack(
     exposure : float, default=0.0
         Exposure in stops: values are multiplied by ``2 ** exposure`` first.
 
-    encoding : "linear", "srgb" or float, default="linear"
+    encoding : "auto", "linear", "srgb" or float, default="auto"
         As in `save_image`; load back with ``decode`` of the same value. In PNG files negative values become 0.
 
     bit_depth : int, optional
