@@ -114,7 +114,7 @@ def test_png_of_grey_with_alpha_is_grey(tmp_path, dtype):
             for kind, data in chunks
         )
     )
-    np.testing.assert_allclose(load_image(path), grey / np.iinfo(dtype).max, rtol=1e-6)
+    np.testing.assert_allclose(load_image(path, decode="linear"), grey / np.iinfo(dtype).max, rtol=1e-6)
 
 
 # -- OpenEXR ------------------------------------------------------------------------------------------------------

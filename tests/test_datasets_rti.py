@@ -18,7 +18,7 @@ from sklrelight.datasets import load_image, load_rti
 def test_values_arrive_as_they_are(tmp_path, dtype, channels, suffix):
     images = pixels(dtype=dtype, channels=channels)
     lights = write_capture(tmp_path, images, suffix=suffix)
-    capture = load_rti(tmp_path)
+    capture = load_rti(tmp_path, decode="linear")
     wanted = images[..., :3] if channels else images
     np.testing.assert_allclose(capture.images, wanted / np.iinfo(dtype).max, rtol=1e-6)
     np.testing.assert_allclose(capture.lights, lights, rtol=1e-12)
@@ -53,6 +53,12 @@ def test_decode(tmp_path, dtype):
     np.testing.assert_allclose(load_rti(tmp_path, decode=2.2).images, v**2.2, rtol=1e-5, atol=1e-12)
     curve = np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
     np.testing.assert_allclose(load_rti(tmp_path, decode="srgb").images, curve, rtol=1e-5, atol=1e-12)
+    # Unless told otherwise, 8 bits are what a camera or a screen encodes, and more bits are linear.
+    capture = load_rti(tmp_path)
+    assert capture.decode == ("srgb" if dtype == np.uint8 else "linear")
+    assert f"decode={capture.decode!r}" in capture.DESCR
+    np.testing.assert_allclose(capture.images, curve if dtype == np.uint8 else v, rtol=1e-5, atol=1e-12)
+    np.testing.assert_array_equal(load_image(tmp_path / "image00.png"), capture.images[0])
 
 
 def test_names_lights_and_images_that_are_not_named(tmp_path):
@@ -99,7 +105,7 @@ def test_crop_then_downscale_average_in_linear_radiance(tmp_path):
         ({"downscale": 0}, "downscale=0, wanted an integer from 1 to 5"),
         ({"downscale": 2.0}, "downscale=2.0"),
         ({"crop": (0, 2, 0, 7), "downscale": 3}, "wanted an integer from 1 to 2"),
-        ({"decode": "rgb"}, "decode='rgb', wanted 'linear', 'srgb' or a finite gamma"),
+        ({"decode": "rgb"}, "decode='rgb', wanted 'auto', 'linear', 'srgb' or a finite gamma"),
         ({"decode": 0}, "decode=0"),
         ({"decode": True}, "decode=True"),
         ({"decode": float("nan")}, "decode=nan"),
@@ -116,7 +122,7 @@ def test_options_out_of_range(tmp_path, options, message):
 def test_half_precision(tmp_path):
     images = pixels()
     write_capture(tmp_path, images)
-    capture = load_rti(tmp_path, dtype="float16")
+    capture = load_rti(tmp_path, dtype="float16", decode="linear")
     assert capture.images.dtype == np.float16
     np.testing.assert_allclose(capture.images, images / 255, atol=5e-4)
 
@@ -139,11 +145,11 @@ def _write_jpegs(folder, orientations, order=">"):
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_agrees_with_opencv(tmp_path, orientation, order):
     _write_jpegs(tmp_path, [orientation] * 2, order)
-    capture = load_rti(tmp_path)
+    capture = load_rti(tmp_path, decode="linear")
     wanted = cv2.imread(str(tmp_path / "0.jpg"), cv2.IMREAD_COLOR)[:, :, ::-1] / 255
     assert capture.orientation == orientation
     np.testing.assert_allclose(capture.images, [wanted, wanted], rtol=1e-6)
-    np.testing.assert_array_equal(load_image(tmp_path / "0.jpg"), capture.images[0])
+    np.testing.assert_array_equal(load_image(tmp_path / "0.jpg", decode="linear"), capture.images[0])
 
 
 def test_the_first_orientation_is_applied_to_all(tmp_path):

@@ -21,7 +21,7 @@ RADIANCE = np.random.default_rng(0).uniform(0, 1, (12, 16, 3))
 
 
 @pytest.mark.parametrize("bit_depth", [8, 16])
-@pytest.mark.parametrize("encoding", ["srgb", "linear", 2.2])
+@pytest.mark.parametrize("encoding", ["auto", "srgb", "linear", 2.2])
 @pytest.mark.parametrize("shape", [(12, 16, 3), (12, 16)])
 def test_png_reads_back_to_half_a_level(tmp_path, bit_depth, encoding, shape):
     image = RADIANCE[..., 0] if len(shape) == 2 else RADIANCE
@@ -46,8 +46,8 @@ def test_exposure_is_in_stops(tmp_path):
         if suffix == ".exr":
             pytest.importorskip("OpenEXR")
         path = tmp_path / f"a{suffix}"
-        save_image(path, np.full((2, 2, 3), 0.125), exposure=2, encoding="linear", bit_depth=None)
-        np.testing.assert_allclose(load_image(path), 0.5, atol=2e-3)
+        save_image(path, np.full((2, 2, 3), 0.125), exposure=2, bit_depth=None)
+        np.testing.assert_allclose(load_image(path), 0.5, atol=5e-3)
 
 
 @pytest.mark.parametrize(("bit_depth", "dtype"), [(16, np.float16), (32, np.float32)])
@@ -85,7 +85,7 @@ def test_hdr_over_all_magnitudes(tmp_path):
         ("a.jpg", RADIANCE, {}, "Cannot write the format '.jpg', wanted one of .png, .exr, .hdr"),
         ("a.png", RADIANCE, {"bit_depth": 32}, "bit_depth=32 for .png, wanted 8 or 16"),
         ("a.exr", RADIANCE, {"bit_depth": 8}, "bit_depth=8 for .exr, wanted 16 or 32"),
-        ("a.png", RADIANCE, {"encoding": "sRGB"}, "encoding='sRGB', wanted 'linear', 'srgb'"),
+        ("a.png", RADIANCE, {"encoding": "sRGB"}, "encoding='sRGB', wanted 'auto', 'linear', 'srgb'"),
         ("a.png", RADIANCE, {"exposure": np.nan}, "exposure=nan, wanted a number of stops"),
         ("a.png", RADIANCE[..., :2], {}, "image has shape (12, 16, 2), wanted (height, width, 3)"),
         ("a.png", RADIANCE[0, 0], {}, "image has shape (3,)"),
@@ -109,7 +109,7 @@ def test_a_missing_folder_is_named(tmp_path):
 # -- save_stack ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("encoding", ["linear", "srgb", 2.2])
+@pytest.mark.parametrize("encoding", ["auto", "linear", "srgb", 2.2])
 def test_a_stack_loads_back(tmp_path, encoding):
     lights = directions(5)
     images = np.random.default_rng(1).uniform(0, 1, (5, 12, 16, 3)).astype(np.float32)
