@@ -10,7 +10,7 @@ import numpy as np
 from ...utils import import_extra
 from .orientation import read_orientation, read_tiff_tag, undo_orientation
 
-__all__ = ["StoredImage", "encode_hdr", "encode_png", "read_file", "write_exr"]
+__all__ = ["RAW_SUFFIXES", "StoredImage", "encode_hdr", "encode_png", "read_file", "write_exr"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOUR_TYPE = 25  # its place in the file
@@ -18,7 +18,7 @@ _PNG_GREY_WITH_ALPHA = 4
 _TIFF = (b"II*\0", b"MM\0*")
 _TIFF_SAMPLES_TAG, _TIFF_PLANAR_TAG = 277, 284
 
-_RAW_SUFFIXES = {
+RAW_SUFFIXES = {
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos",
     ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
 }  # fmt: skip
@@ -52,7 +52,7 @@ def read_file(path):
     suffix = path.suffix.lower()
     if suffix == ".exr":
         return StoredImage(_read_exr(path), orientation=1)
-    if suffix in _RAW_SUFFIXES:
+    if suffix in RAW_SUFFIXES:
         return _read_raw(path, data)
     return _read_with_opencv(path, data)
 
