@@ -16,7 +16,7 @@ from .interpolation._streamed import StreamedInterpolation, sample_pixels
 from .neural import RelightingMLPRegressor, fit_side_by_side
 from .preprocessing import PixelLightFeatures
 from .stacks import ImageRows, ImageStack
-from .utils import DocumentedEstimator, VersionedState, naming, value_weights
+from .utils import DocumentedEstimator, VersionedState, naming, split_target_shape, value_weights
 from .utils._sklearn_compat import (
     BaseSearchCV,
     HasMethods,
@@ -34,19 +34,23 @@ _SHARE = 2 / 3
 # Largest number of pixels that ensemble and interpolation are compared on, and of their values: 32 MB in float32.
 _MEASURED_PIXELS = 2**14
 _MEASURED_VALUES = 2**23
-# Weight of the ensemble before anything is measured, and its standard deviation: networks are mostly better.
+# Largest number of pixels whose mean is the brightness of an image.
+_BRIGHTNESS_PIXELS = 2**12
+# Weights of the ensemble before anything is measured, and their standard deviation: networks are mostly better.
 _PRIOR, _PRIOR_DEVIATION = 0.7, 0.3
 # Nearest lights that show whether a light has others on all sides.
 _NEIGHBOURS = 6
 
 
 class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """Mean of an ensemble of regressors and an interpolation, with a weight measured on held-out photographs.
+    """Mean of an ensemble of regressors and an interpolation, with weights measured on held-out photographs.
 
     Each member of the ensemble is fitted without a few of the photographs, which differ from member to member. A copy
     of the interpolation is fitted without the same photographs. The predictions of both are compared with these
-    photographs, which have entered neither of them: not in training, and not in the features of the pixels. The weight
-    with the least squared error is computed. Then the members learn the held-out photographs, too.
+    photographs, which have entered neither of them: not in training, and not in the features of the pixels. The weights
+    with the least squared error are computed, one for the brightness of an image, which is its mean over the pixels,
+    and one for what differs from that mean. Networks often find the details better and the brightness worse. Then the
+    members learn the held-out photographs, too.
 
     Parameters
     ----------
@@ -74,13 +78,20 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         The interpolation, fitted to all photographs.
 
     weight_ : float
-        Weight of the ensemble, in [0, 1]. The weight of the interpolation is 1 minus it. It is 0 until it is measured:
-        if the fit is interrupted or runs out of memory meanwhile, the model predicts by the interpolation alone. Only
-        defined with an interpolation.
+        Weight of the ensemble in what differs from the mean of an image, in [0, 1]. The weight of the interpolation is
+        1 minus it. It is 0 until it is measured: if the fit is interrupted or runs out of memory meanwhile, the model
+        predicts by the interpolation alone. Only defined with an interpolation.
+
+    brightness_weight_ : float
+        The same for the mean of an image, in each channel. Only defined with an interpolation.
+
+    brightness_pixels_ : ndarray of shape (n_brightness_pixels,)
+        Pixels that this mean is computed over: at most 4,096 indices into the flattened image, spread according to the
+        weights of the pixels. Only defined with an interpolation.
 
     value_range_ : tuple of float
-        Least and greatest value of the photographs, to which predictions of the interpolation are clipped. Only defined
-        with an interpolation.
+        Least and greatest value of the photographs, to which predictions are clipped. Only defined with an
+        interpolation.
 
     target_shape_ : tuple of int
         Shape of a photograph.
@@ -100,7 +111,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
     >>> lights = np.random.default_rng(0).random((20, 2))
     >>> images = np.sin(4 * lights[:, :1]) + np.zeros(6)
     >>> blend = BlendedRegressor(Ridge(), RBFInterpolation(), random_state=0).fit(lights, images)
-    >>> len(blend.members_), bool(blend.weight_ < 0.1)
+    >>> len(blend.members_), bool(blend.brightness_weight_ < 0.1)
     (1, True)
     """
 
@@ -119,7 +130,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, pixel_weight=None, saturation=None, **fit_params):
-        """Fit the members and the interpolation, and measure the weight.
+        """Fit the members and the interpolation, and measure the weights.
 
         Parameters
         ----------
@@ -158,7 +169,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         """
         X, lights, y = self._check_training(X, y)
         rng = check_random_state(self._seed())
-        for name in ("members_", "interpolation_", "weight_"):
+        for name in ("members_", "interpolation_", "weight_", "brightness_weight_", "brightness_pixels_"):
             self.__dict__.pop(name, None)
         self.target_shape_ = tuple(y.shape[1:])
         held_out = self._hold_out(lights, rng)
@@ -166,7 +177,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         sample = interpolation = None
         if self.interpolation is not None:
             sample = _Sample(y, pixel_weight, saturation, rng)
-            self.value_range_ = sample.value_range
+            self.value_range_, self.brightness_pixels_ = sample.value_range, sample.brightness_pixels
             interpolation = self._fit_interpolation(
                 lights, sample.all_images, sample.all_weight, rng, self.value_range_
             )
@@ -194,13 +205,13 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         if not fitted:
             raise KeyboardInterrupt
         if interpolation is not None:
-            self.weight_ = 0.0
+            self.weight_ = self.brightness_weight_ = 0.0
             if isinstance(y, ImageStack):
                 interpolation = StreamedInterpolation(interpolation, y.clipped(saturation), rng)
         self.interpolation_ = interpolation
         self.members_ = [member for member, _ in fitted]
         if interpolation is not None:
-            self.weight_ = self._measure_weight(X, lights, fitted, sample, rng)
+            self.weight_, self.brightness_weight_ = self._measure_weights(X, lights, fitted, sample, rng)
         if interrupted:
             raise KeyboardInterrupt
         del sample, interpolation
@@ -243,13 +254,16 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         interpolated = interpolated.reshape(len(lights), *self.target_shape_).clip(*self.value_range_)
         encoded = self._predict_ensemble(X)
         encoded -= interpolated
-        encoded *= encoded.dtype.type(self.weight_)
+        pixels = _as_pixels(encoded, self.target_shape_)
+        brightness = pixels[:, self.brightness_pixels_].mean(axis=1, keepdims=True)
+        pixels *= encoded.dtype.type(self.weight_)
+        pixels += encoded.dtype.type(self.brightness_weight_ - self.weight_) * brightness
         encoded += interpolated
-        return encoded
+        return encoded.clip(*self.value_range_, out=encoded)
 
     def _predict_ensemble(self, X):
         # A copy: what a member returns may be read-only, or part of the member.
-        mean = np.array(self._predict_member(self.members_[0], X))
+        mean = np.array(self._predict_member(self.members_[0], X), order="C")
         for count, member in enumerate(self.members_[1:], start=2):
             mean += (self._predict_member(member, X) - mean) / count
         return mean
@@ -311,8 +325,8 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         images = images.reshape(len(images), -1) if _takes_tables(model) else images
         return model.fit(lights, images, **_accepted(model, given))
 
-    def _measure_weight(self, X, lights, fitted, sample, rng):
-        """Find the weight of the ensemble by what neither it nor the interpolation has seen."""
+    def _measure_weights(self, X, lights, fitted, sample, rng):
+        """Find the weights of the ensemble by what neither it nor the interpolation has seen."""
         moments = []
         for member, (rows, kept) in fitted:
             if not len(rows):
@@ -325,7 +339,8 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             predicted = _predict_pixels(member, safe_indexing(X, rows), sample, self.target_shape_)
             predicted = predicted.reshape(shape).clip(*extent)
             moments += _moments(sample.true[rows], predicted, interpolated, sample.weight, sample.saturation)
-        return _find_weight(moments)
+        details, brightness = zip(*moments, strict=True) if moments else ((), ())
+        return _find_weight(details), _find_weight(brightness)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "members_")
@@ -342,8 +357,9 @@ class _Sample:
     """What the interpolation is fitted to, and the pixels that the weight is measured on.
 
     `all_images` and `all_weight` are all pixels, or the sample of a stack on disk; `images`, `true` and `weight` are
-    some of these, of shape (n_lights, n_pixels, 1, ...), at the indices `pixels` into the image. Where `saturation` is
-    given, `images` and `all_images` are clipped at it: of what lies above, no more is known.
+    some of these, of shape (n_lights, n_pixels, 1, ...), at the indices `pixels` into the image. `brightness_pixels`
+    are fewer indices, as many for each unit of weight. Where `saturation` is given, `images` and `all_images` are
+    clipped at it: of what lies above, no more is known.
     """
 
     def __init__(self, y, pixel_weight, saturation, rng):
@@ -369,6 +385,10 @@ class _Sample:
         if saturation is not None:
             greatest = min(greatest, saturation)
         self.value_range = float(least), float(greatest)
+        weight = np.ones(len(self.pixels)) if self.weight is None else self.weight.reshape(-1).astype(np.float64)
+        n_pixels = min(len(self.pixels), _BRIGHTNESS_PIXELS)
+        shares = (np.arange(n_pixels) + 0.5) / n_pixels
+        self.brightness_pixels = self.pixels[np.searchsorted(weight.cumsum(), shares * weight.sum())]
 
 
 def _clipped(images, saturation):
@@ -447,9 +467,13 @@ def _predict_pixels(member, X, sample, target_shape):
         features = member[:-1].transform(X)
         if isinstance(features, PixelLightFeatures) and features.image_shape:
             return member[-1].predict(features.of_pixels(sample.pixels))
-    images = member.predict(X).reshape(-1, *target_shape)
-    n_pixels = int(np.prod(target_shape[:2])) if len(target_shape) > 1 else 1
-    return images.reshape(len(images), n_pixels, -1)[:, sample.pixels]
+    return _as_pixels(member.predict(X), target_shape)[:, sample.pixels]
+
+
+def _as_pixels(images, target_shape):
+    """View images as (n_lights, n_pixels, n_channels)."""
+    image_shape, n_channels = split_target_shape((1, *target_shape))
+    return images.reshape(len(images), int(np.prod(image_shape)), n_channels)
 
 
 def _most_surrounded(lights):
@@ -465,22 +489,29 @@ def _most_surrounded(lights):
 
 
 def _moments(true, predicted, interpolated, pixel_weight, saturation):
-    """Compute the sums from which least squares find a weight, for each photograph.
+    """Compute the sums from which least squares find the weights, for each photograph.
 
     Returns
     -------
-    list of (product, square)
+    list of ((product, square), (product, square))
         Inner product of the ensemble's distance from the interpolation with the interpolation's error, and the square
-        of the distance.
+        of the distance: for the details, which are what differs from the mean over the pixels, and for the means.
     """
     found = []
     for number in range(len(true)):
         some = slice(number, number + 1)
         gap, error = (other[some].astype(np.float64) - interpolated[some] for other in (predicted, true))
         weights = value_weights(true[some], pixel_weight, saturation)
-        weights = np.ones(1) if weights is None else weights
-        found.append(((weights * gap * error).sum(), (weights * gap * gap).sum()))
+        weights = np.ones_like(gap) if weights is None else weights
+        total = np.maximum(weights.sum(axis=(1, 2)), np.finfo(float).tiny)
+        means = [(weights * values).sum(axis=(1, 2)) / total for values in (gap, error)]
+        details = [values - mean[:, None, None] for values, mean in zip((gap, error), means, strict=True)]
+        found.append((_products(*details, weights), _products(*means, total)))
     return found
+
+
+def _products(gap, error, weights):
+    return (weights * gap * error).sum(), (weights * gap * gap).sum()
 
 
 def _find_weight(moments):

@@ -151,13 +151,13 @@ def held_out(monkeypatch):
 def measured(monkeypatch):
     """Lists the members of the fits to come as they are when the weight is measured."""
     compared = []
-    measure = BlendedRegressor._measure_weight
+    measure = BlendedRegressor._measure_weights
 
     def recording(self, X, lights, fitted, *args):
         compared.append([deepcopy(member) for member, _ in fitted])
         return measure(self, X, lights, fitted, *args)
 
-    monkeypatch.setattr(BlendedRegressor, "_measure_weight", recording)
+    monkeypatch.setattr(BlendedRegressor, "_measure_weights", recording)
     return compared
 
 
@@ -279,21 +279,28 @@ class TestNoLeak:
         assert fitted.weight_ < 0.05
 
 
-def find_weight(true, ensemble, interpolated, pixel_weight=None, saturation=None):
-    """Find the weight for photographs of shape (n, H, W, ...) or (n, k)."""
+def find_weights(true, ensemble, interpolated, pixel_weight=None, saturation=None):
+    """Find the weights of details and brightness, for photographs of shape (n, H, W, ...) or (n, n_pixels)."""
     shape = true.shape if true.ndim > 2 else (*true.shape, 1)
     n_pixels = int(np.prod(shape[1:3]))
     stacks = [np.asarray(stack).reshape(len(true), n_pixels, 1, -1) for stack in (true, ensemble, interpolated)]
     weight = None if pixel_weight is None else pixel_weight.reshape(-1, 1)
-    return blending._find_weight(blending._moments(*stacks, weight, saturation))
+    moments = blending._moments(*stacks, weight, saturation)
+    return [blending._find_weight(part) for part in zip(*moments, strict=True)]
 
 
-class TestWeight:
+def split(stack):
+    """Return the details of photographs of shape (n, n_pixels), and their means."""
+    means = stack.mean(axis=1, keepdims=True)
+    return stack - means, means
+
+
+class TestWeights:
     @settings(deadline=None)
     @given(st.data(), st.integers(1, 4), st.integers(1, 6))
-    def test_lies_in_0_to_1(self, data, n_photographs, n_values):
+    def test_lie_in_0_to_1(self, data, n_photographs, n_values):
         stacks = [data.draw(arrays(np.float32, (n_photographs, n_values), elements=VALUES)) for _ in range(3)]
-        assert 0 <= find_weight(*stacks) <= 1
+        assert all(0 <= weight <= 1 for weight in find_weights(*stacks))
 
     @settings(deadline=None)
     @given(
@@ -301,62 +308,95 @@ class TestWeight:
         arrays(np.float64, (2, 6), elements=st.floats(0.01, 1)),
     )
     def test_who_is_right_has_all_of_it(self, true, error):
-        assert find_weight(true, true, true + error) == pytest.approx(1)
-        assert find_weight(true, true + error, true + 1e-6 * error) == pytest.approx(0, abs=1e-3)
+        assume(np.ptp(error, axis=1).min() > 0.01)
+        assert find_weights(true, true, true + error) == pytest.approx([1, 1])
+        assert find_weights(true, true + error, true + 1e-6 * error) == pytest.approx([0, 0], abs=1e-3)
 
-    def test_an_interpolation_that_is_exact_has_all(self):
-        true = np.random.default_rng(4).random((3, 8))
-        assert find_weight(true, true + 1, true) == 0
+    def test_one_may_be_right_in_the_details_and_the_other_in_the_brightness(self):
+        true, noise = np.random.default_rng(5).random((2, 3, 8))
+        brighter, other = true + np.array([[0.1], [0.2], [0.3]]), true + split(noise)[0]
+        assert find_weights(true, brighter, other) == pytest.approx([1, 0], abs=1e-9)
+        assert find_weights(true, other, brighter) == pytest.approx([0, 1], abs=1e-9)
 
     def test_nothing_can_be_told_where_both_say_the_same(self):
         true = np.random.default_rng(0).random((3, 4))
-        assert find_weight(true, true + 1, true + 1) == blending._PRIOR
-        assert find_weight(true, true, true) == blending._PRIOR
+        assert find_weights(true, true + 1, true + 1) == [blending._PRIOR] * 2
+        assert find_weights(true, true, true) == [blending._PRIOR] * 2
 
     def test_nothing_can_be_told_by_one_photograph(self):
         true, ensemble, interpolated = np.random.default_rng(0).random((3, 1, 4))
-        assert find_weight(true, ensemble, interpolated) == blending._PRIOR
+        assert find_weights(true, ensemble, interpolated) == [blending._PRIOR] * 2
 
     @settings(deadline=None)
     @given(arrays(np.float64, (3, 1, 8), elements=st.floats(-1, 1)), st.integers(2, 4))
-    def test_no_other_weight_has_a_smaller_error_where_all_agree(self, values, n_photographs):
-        true, ensemble, interpolated = stacks = np.repeat(values, n_photographs, axis=1)
-        assume(np.abs(ensemble - interpolated).max() > 1e-3)
-        weight = find_weight(*stacks)
-
-        def error(part):
-            return np.square(part * ensemble + (1 - part) * interpolated - true).sum()
-
-        assert all(error(weight) <= error(part) + 1e-6 for part in np.linspace(0, 1, 21))
+    def test_no_others_have_a_smaller_error_where_all_agree(self, values, n_photographs):
+        stacks = np.repeat(values, n_photographs, axis=1)
+        parts = [split(stack) for stack in stacks]
+        assume(all(np.abs(parts[1][part] - parts[2][part]).max() > 1e-3 for part in (0, 1)))
+        for weight, (true, ensemble, interpolated) in zip(find_weights(*stacks), zip(*parts, strict=True), strict=True):
+            errors = [
+                np.square(part * ensemble + (1 - part) * interpolated - true).sum()
+                for part in (weight, *np.linspace(0, 1, 21))
+            ]
+            assert errors[0] <= min(errors) + 1e-6
 
     @settings(deadline=None)
     @given(st.integers(0, 2**32 - 1), st.integers(2, 6))
-    def test_lies_between_what_was_expected_and_the_least_error(self, seed, n_photographs):
-        true, ensemble, interpolated = stacks = np.random.default_rng(seed).random((3, n_photographs, 20))
-        gap = ensemble - interpolated
-        best = np.clip((gap * (true - interpolated)).sum() / np.square(gap).sum(), 0, 1)
-        few, many = find_weight(*stacks), find_weight(*np.tile(stacks, (1, 10, 1)))
-        assert min(best, blending._PRIOR) <= few <= max(best, blending._PRIOR)
-        # The more photographs there are, the nearer.
-        assert abs(many - best) <= abs(few - best)
+    def test_lie_between_what_was_expected_and_the_least_error(self, seed, n_photographs):
+        stacks = np.random.default_rng(seed).random((3, n_photographs, 20))
+        parts = zip(*map(split, stacks), strict=True)
+        found = zip(find_weights(*stacks), find_weights(*np.tile(stacks, (1, 10, 1))), strict=True)
+        for (true, ensemble, interpolated), (few, many) in zip(parts, found, strict=True):
+            gap = ensemble - interpolated
+            best = np.clip((gap * (true - interpolated)).sum() / np.square(gap).sum(), 0, 1)
+            assert min(best, blending._PRIOR) <= few <= max(best, blending._PRIOR)
+            # The more photographs there are, the nearer.
+            assert abs(many - best) <= abs(few - best)
 
     @pytest.mark.parametrize("factor", [1e-3, 1e3])
-    def test_does_not_depend_on_the_unit(self, factor):
+    def test_do_not_depend_on_the_unit(self, factor):
         true, ensemble, interpolated = np.random.default_rng(1).random((3, 4, 10))
-        weight = find_weight(true, ensemble, interpolated)
-        assert 0 < weight < 1
-        assert find_weight(factor * true, factor * ensemble, factor * interpolated) == pytest.approx(weight)
+        weights = find_weights(true, ensemble, interpolated)
+        assert all(0 < weight < 1 for weight in weights)
+        assert find_weights(factor * true, factor * ensemble, factor * interpolated) == pytest.approx(weights)
 
     def test_pixels_without_weight_and_saturated_values_do_not_count(self):
         rng = np.random.default_rng(2)
         true, ensemble, interpolated = rng.random((3, 3, 4, 5))
         weight = rng.integers(0, 2, (4, 5)).astype(float)
-        found = find_weight(true, ensemble, interpolated, pixel_weight=weight, saturation=0.9)
+        found = find_weights(true, ensemble, interpolated, pixel_weight=weight, saturation=0.9)
         ignored = (weight == 0) | (true >= 0.9)
         assert ignored.any()
         spoilt = [np.where(ignored, rng.normal(size=true.shape), part) for part in (ensemble, interpolated)]
-        assert find_weight(true, *spoilt, pixel_weight=weight, saturation=0.9) == found
-        assert find_weight(true, ensemble, interpolated) != found
+        assert find_weights(true, *spoilt, pixel_weight=weight, saturation=0.9) == found
+        assert find_weights(true, ensemble, interpolated) != found
+
+
+class TestBrightness:
+    def test_is_the_mean_over_pixels_spread_by_their_weight(self, capture):
+        lights, images = capture
+        weight = np.zeros((8, 10), np.float32)
+        weight[2, :5], weight[6] = 1, 3
+        fitted = blend(n_members=1).fit(lights, images, pixel_weight=weight)
+        rows, _ = np.unravel_index(fitted.brightness_pixels_, (8, 10))
+        assert set(rows) == {2, 6}
+        assert (rows == 6).sum() == pytest.approx(len(rows) * 6 / 7, abs=1)
+        fitted = blend(n_members=1).fit(lights, images)
+        np.testing.assert_array_equal(fitted.brightness_pixels_, np.arange(80))
+
+    def test_has_a_weight_of_its_own(self, capture):
+        lights, images = capture
+        fitted = blend(Oracle(lights, images + np.float32(0.01)), n_members=1).fit(lights, images)
+        fitted.value_range_ = (-9.0, 9.0)
+        interpolated = fitted.interpolation_.predict(lights)
+        fitted.weight_ = fitted.brightness_weight_ = 1.0
+        ensemble = fitted.predict(lights)
+        fitted.brightness_weight_ = 0.25
+        predicted = fitted.predict(lights)
+        details = ensemble - ensemble.mean(axis=(1, 2), keepdims=True)
+        np.testing.assert_allclose(predicted - predicted.mean(axis=(1, 2), keepdims=True), details, atol=1e-6)
+        means = [stack.mean(axis=(1, 2)) for stack in (predicted, ensemble, interpolated)]
+        np.testing.assert_allclose(means[0], 0.25 * means[1] + 0.75 * means[2], atol=1e-6)
 
 
 class TestMeasuredPixels:
@@ -522,14 +562,14 @@ class TestInterpolation:
         mlp = RelightingMLPRegressor((16,), max_observations=100)
         fitted = BlendedRegressor(mlp, LinearRegression(), random_state=0).fit(X, y)
         # The targets are linear, and the networks have seen next to nothing.
-        assert fitted.weight_ < 0.05
+        assert fitted.brightness_weight_ < 0.05
         np.testing.assert_allclose(fitted.predict(X), y, atol=0.3)
 
     @pytest.mark.parametrize("shape", [(), (1,), (5,), (4, 3), (4, 3, 2)], ids=str)
     def test_goes_with_targets_of_any_shape(self, shape):
         lights, images = np.random.default_rng(0).random((9, 2)), np.random.default_rng(1).random((9, *shape))
         fitted = BlendedRegressor(Mean(), StackedRBFInterpolation(2), random_state=0).fit(lights, images)
-        fitted.weight_ = 0.5
+        fitted.weight_ = fitted.brightness_weight_ = 0.5
         members, interpolated = (
             np.mean([member.predict(lights) for member in fitted.members_], axis=0),
             fitted.interpolation_.predict(lights).reshape(images.shape),
@@ -542,7 +582,7 @@ class TestInterpolation:
         fitted = blend(Constant(0.55), n_members=2).fit(lights, images)
         ensemble = np.mean([member.predict(lights[:3]) for member in fitted.members_], axis=0)
         for weight in (0.0, 0.25, 1.0):
-            fitted.weight_ = weight
+            fitted.weight_ = fitted.brightness_weight_ = weight
             mean = fitted.predict(lights[:3])
             np.testing.assert_allclose(mean, weight * ensemble + (1 - weight) * 0.55, atol=1e-6)
             assert mean.shape == (3, 8, 10, 3)
@@ -559,7 +599,7 @@ class TestInterpolation:
     def test_two_lights_are_enough(self, capture):
         lights, images = capture
         fitted = blend(NearestPhotograph(), n_members=2).fit(lights[:2], images[:2])
-        assert fitted.weight_ == blending._PRIOR
+        assert fitted.weight_ == fitted.brightness_weight_ == blending._PRIOR
         assert np.isfinite(fitted.predict(lights)).all()
 
     def test_no_prediction_leaves_the_range_of_the_photographs(self, capture):
@@ -595,7 +635,7 @@ class TestPixelWeightAndSaturation:
         spoilt = images.copy()
         spoilt[:, :, :3] = np.random.default_rng(0).random((24, 8, 3, 3))
         one, other = (blend().fit(lights, y, pixel_weight=weight) for y in (images, spoilt))
-        assert one.weight_ == other.weight_
+        assert (one.weight_, one.brightness_weight_) == (other.weight_, other.brightness_weight_)
         # Sums over more or fewer pixels of a cluster are rounded otherwise.
         inside = np.s_[:, :, 3:]
         np.testing.assert_allclose(one.predict(lights)[inside], other.predict(lights)[inside], rtol=1e-5)
@@ -609,7 +649,7 @@ class TestPixelWeightAndSaturation:
         brighter = np.where(images >= saturation, images + np.float32(0.3), images)
         regressor = BlendedRegressor(Constant(0.45), interpolation, random_state=0)
         one, other = (clone(regressor).fit(lights, y, saturation=saturation) for y in (images, brighter))
-        assert one.weight_ == other.weight_
+        assert (one.weight_, one.brightness_weight_) == (other.weight_, other.brightness_weight_)
         np.testing.assert_array_equal(*(model.predict(lights + 0.01) for model in (one, other)))
 
 
@@ -633,7 +673,7 @@ class InterruptedByAll(Mean):
 @pytest.fixture
 def fail_when_going_on(monkeypatch):
     """Return a function that lets the batch of a number fail, of those after the weight is measured."""
-    measure, forward = BlendedRegressor._measure_weight, CompositeLoss.forward
+    measure, forward = BlendedRegressor._measure_weights, CompositeLoss.forward
     n_calls, found = itertools.count(), []
 
     def measuring(*args):
@@ -646,7 +686,7 @@ def fail_when_going_on(monkeypatch):
                 fail()
             return forward(self, *batch_values)
 
-        monkeypatch.setattr(BlendedRegressor, "_measure_weight", measuring)
+        monkeypatch.setattr(BlendedRegressor, "_measure_weights", measuring)
         monkeypatch.setattr(CompositeLoss, "forward", failing)
         return found
 
@@ -713,7 +753,7 @@ class TestEndOfTheFit:
         regressor = blend(n_members=2, batch_size=100, max_observations=6000, pixel_layer_sizes=())
         with pytest.raises(error):
             regressor.fit(lights, images)
-        assert regressor.weight_ == found[0]
+        assert (regressor.weight_, regressor.brightness_weight_) == found[0]
         first, second = (member["mlp"] for member in regressor.members_)
         learnt = [
             member["mlp"].n_observations_ - before["mlp"].n_observations_
@@ -731,7 +771,7 @@ class TestEndOfTheFit:
         regressor = blend(n_members=2, batch_size=100, max_observations=120_000)
         with pytest.raises(KeyboardInterrupt):
             regressor.fit(*capture)
-        assert regressor.weight_ == found[0]
+        assert (regressor.weight_, regressor.brightness_weight_) == found[0]
         assert all(member["mlp"].interrupted_ for member in regressor.members_)
         assert np.isfinite(regressor.predict(capture[0])).all()
 
@@ -756,7 +796,7 @@ class TestEndOfTheFit:
             patch.setattr(blending, "_find_weight", fail)
             with pytest.raises(error):
                 regressor.fit(lights, images)
-        assert regressor.weight_ == 0
+        assert regressor.weight_ == regressor.brightness_weight_ == 0
         expected = StackedRBFInterpolation(4, random_state=regressor.interpolation_.random_state)
         expected = expected.fit(lights, images).predict(lights + 0.01).clip(images.min(), images.max())
         np.testing.assert_array_equal(regressor.predict(lights + 0.01), expected)
@@ -817,7 +857,7 @@ class TestReproducibility:
     def test_the_same_seed_gives_the_same_bytes(self, capture):
         lights, images = capture
         one, other = (blend(dropout=0.1).fit(lights, images) for _ in range(2))
-        assert one.weight_ == other.weight_
+        assert (one.weight_, one.brightness_weight_) == (other.weight_, other.brightness_weight_)
         assert one.predict(lights).tobytes() == other.predict(lights).tobytes()
 
     def test_it_does_not_matter_how_many_members_are_fitted_at_a_time(self, capture, n_threads):

@@ -307,7 +307,8 @@ def _pixel_by_pixel(n):
 def _check_blend(blend, n):
     check(len(blend.members_) > 0, "there is no member")
     if blend.interpolation_ is not None:
-        check(hasattr(blend, "weight_") and hasattr(blend, "value_range_"), "there is no weight")
+        found = all(hasattr(blend, name) for name in ("weight_", "brightness_weight_", "brightness_pixels_"))
+        check(found and hasattr(blend, "value_range_"), "there is no weight")
 
 
 declare(
@@ -318,6 +319,11 @@ declare(
     value_range_=Optional(TupleOf(Number(size="encoded_min"), Number("encoded_min")), may_be_absent=True),
     interpolation_=Optional(Inner(Fitted(*INTERPOLATIONS), "width", "n_lights", target=_pixel_by_pixel)),
     weight_=Optional(Number(0, 1), may_be_absent=True),
+    brightness_weight_=Optional(Number(0, 1), may_be_absent=True),
+    brightness_pixels_=Optional(
+        Array(("n_brightness_pixels",), INDICES, least=0, most=lambda n: math.prod(_pixel_by_pixel(n)[:2]) - 1),
+        may_be_absent=True,
+    ),
     members_=ListOf(Inner(Fitted(*REGRESSORS), "width", "target")),
 )
 
