@@ -77,7 +77,7 @@ def make_relighter(
         Device to train on, see :class:`~sklrelight.RelightingMLPRegressor`.
 
     verbose : int, default=0
-        1: show a progress bar.
+        1: show a progress bar. 2: also show loss, learning rate and batch size.
 
     Returns
     -------

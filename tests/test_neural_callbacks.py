@@ -17,7 +17,7 @@ from skorch.history import History
 from torch.optim.lr_scheduler import ExponentialLR, OneCycleLR
 from tqdm.auto import tqdm
 
-from sklrelight import RelightingMLPRegressor
+from sklrelight import RelightingMLPRegressor, make_relighter
 from sklrelight.neural import BatchSizeStages, LinearDecay, PlateauLearningRate, RelightingNet, TrainingProgress
 from sklrelight.neural._batches import count_observations
 from sklrelight.neural._callbacks import named_callbacks, stage_batch_size
@@ -518,16 +518,17 @@ def open_bars():
     return [bar for bar in getattr(tqdm, "_instances", []) if not bar.disable]
 
 
-def test_progress_shows_loss_rate_and_batch_size_and_closes(capsys):
-    output = bar_of(1, capsys, batch_size=20, learning_rate_init=0.004)
-    last = output.err.rstrip().split("\r")[-1]
-    assert "300/300" in last
-    assert "100%" in last
-    assert "observations" in last
-    for text in ("loss=", "learning_rate=0.004", "batch_size=20"):
-        assert text in last
+def test_progress_shows_the_time_left_and_closes(capsys):
+    output = bar_of(1, capsys)
+    assert output.err.rstrip().split("\r")[-1] == "Training 100%|██████████| 00:00 left"
     assert output.out == ""
     assert open_bars() == []
+
+
+def test_progress_shows_loss_rate_and_batch_size_if_asked(capsys):
+    last = bar_of(2, capsys, batch_size=20, learning_rate_init=0.004).err.rstrip().split("\r")[-1]
+    for text in ("loss ", "learning rate 0.004", "batch size 20"):
+        assert text in last
 
 
 def test_without_verbose_nothing_is_shown(capsys):
@@ -535,34 +536,57 @@ def test_without_verbose_nothing_is_shown(capsys):
     assert output.err == output.out == ""
 
 
-def test_progress_ends_with_max_observations(capsys):
-    last = bar_of(1, capsys, batch_size=50, max_observations=150).err.rstrip().split("\r")[-1]
-    assert "150/150" in last
-
-
 def test_progress_closes_where_training_was_interrupted(scripted_fit, capsys):
     scripted_fit([BatchSizeStages(1, max_epochs=3)], valid_losses=[3, 2, 1], interrupt_at=2, verbose=1)
-    assert f"{N_TRAIN}.0/{3 * N_TRAIN}" in capsys.readouterr().err.rstrip().split("\r")[-1]
+    assert "Training  33%" in capsys.readouterr().err.rstrip().split("\r")[-1]
     assert open_bars() == []
 
 
-def test_progress_counts_training_batches_only(capsys):
-    progress = TrainingProgress(total=10).initialize()
-    net = SimpleNamespace(batch_size_=4, optimizer_=SimpleNamespace(param_groups=[{"lr": 0.5}]))
+def training_net(n_drawn=0, max_observations=math.inf, elapsed=0.0):
+    """Stand-in for a net that has been trained on some observations."""
+    return SimpleNamespace(
+        batch_size_=4,
+        interrupted_=False,
+        optimizer_=SimpleNamespace(param_groups=[{"lr": 0.5}]),
+        training_batches_=SimpleNamespace(n_drawn=n_drawn, max_observations=max_observations),
+        clock=SimpleNamespace(progress=elapsed),
+    )
+
+
+def lines_shown(capsys):
+    return capsys.readouterr().err.rstrip().split("\r")
+
+
+@pytest.mark.parametrize(
+    ("total", "net"),
+    [(10, training_net(4)), (None, training_net(4, max_observations=10)), (None, training_net(4, elapsed=0.4))],
+    ids=["planned observations", "limit of observations", "limit of time"],
+)
+def test_progress_shows_the_share_of_the_training(total, net, capsys):
+    progress = TrainingProgress(total).initialize()
     progress.on_train_begin(net)
-    batch = {}, torch.zeros(2, 2, 1)
-    progress.on_batch_end(net, batch=batch, training=False, loss=torch.tensor(7.0))
-    progress.on_batch_end(net, batch=batch, training=True, loss=torch.tensor(0.25))
+    progress.on_epoch_begin(net)
+    last = lines_shown(capsys)[-1]
+    assert "Training  40%" in last
+    assert last.endswith("left")
+    progress.on_batch_end(net, training=True, loss=None)
     progress.on_train_end(net)
-    last = capsys.readouterr().err.rstrip().split("\r")[-1]
-    assert "4.00/10.0" in last
-    assert "loss=0.25" in last
-    assert progress.bar_.disable or progress.bar_.n == 4
+    assert "100%" in lines_shown(capsys)[-1]
+
+
+def test_progress_counts_training_batches_only(capsys):
+    progress = TrainingProgress(total=10, loss_every=1).initialize()
+    net = training_net()
+    progress.on_train_begin(net)
+    net.training_batches_.n_drawn = 4
+    progress.on_batch_end(net, training=False, loss=torch.tensor(7.0))
+    progress.on_batch_end(net, training=True, loss=torch.tensor(0.25))
+    progress.on_train_end(net)
+    assert "loss 0.25, learning rate 0.5, batch size 4" in lines_shown(capsys)[-1]
 
 
 def test_progress_reads_the_loss_only_now_and_then():
     progress = TrainingProgress(total=1000, loss_every=10).initialize()
-    net = SimpleNamespace(batch_size_=1, optimizer_=SimpleNamespace(param_groups=[{"lr": 0.5}]))
     reads = []
 
     class Loss:
@@ -570,11 +594,25 @@ def test_progress_reads_the_loss_only_now_and_then():
             reads.append(1)
             return 0.5
 
+    net = training_net()
     progress.on_train_begin(net)
     for _ in itertools.repeat(None, 35):
-        progress.on_batch_end(net, batch=({}, torch.zeros(1, 1)), training=True, loss=Loss())
+        progress.on_batch_end(net, training=True, loss=Loss())
     progress.on_train_end(net)
     assert len(reads) == 4
+
+
+def test_networks_that_train_side_by_side_have_one_bar(capsys):
+    scene = np.random.default_rng(0).random((9, 8, 8, 3), np.float32)
+    lights = np.random.default_rng(1).random((9, 2))
+    relighter = make_relighter(max_observations=2000, random_state=0, verbose=1).set_params(n_members=2)
+    relighter.fit(lights, scene)
+    shown = "".join(lines_shown(capsys)).split("Training ")[1:]
+    shares = [int(line.split("%")[0]) for line in shown]
+    assert shares == sorted(shares)
+    assert shares[-1] == 100
+    assert {line.split("|")[2].strip() for line in shown if "100%" in line} == {"00:00 left"}
+    assert "observations" not in "".join(shown)
 
 
 # --- callbacks=

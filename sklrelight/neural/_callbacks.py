@@ -1,6 +1,7 @@
 """Callbacks for skorch: batch-size stages, two schedules of the learning rate, a progress bar."""
 
 import math
+import threading
 from copy import deepcopy
 from numbers import Integral, Real
 
@@ -15,6 +16,7 @@ __all__ = [
     "BatchSizeStages",
     "LinearDecay",
     "PlateauLearningRate",
+    "TrainingBar",
     "TrainingProgress",
     "named_callbacks",
     "stage_batch_size",
@@ -274,6 +276,28 @@ class PlateauLearningRate(_Shown, LRScheduler):
         }
 
 
+def training_share(net, n_observations, n_drawn):
+    """Compute how much of a training is over, by observations or time, whichever is further.
+
+    Parameters
+    ----------
+    net : RelightingNet
+        The net that is trained.
+
+    n_observations : int or None
+        Number of observations of the whole training. None: that after which the fit ends.
+
+    n_drawn : int
+        Number of observations so far.
+
+    Returns
+    -------
+    float
+        Share from 0, which exceeds 1 if it is trained on.
+    """
+    return max(n_drawn / (n_observations or net.training_batches_.max_observations), net.clock.progress)
+
+
 class LinearDecay(Callback):
     """Let the learning rate fall linearly to 0, over observations or time, whichever ends first.
 
@@ -294,51 +318,115 @@ class LinearDecay(Callback):
         """Set the rates for the batch."""
         if not training:
             return
-        batches = net.training_batches_
-        n_observations = self.n_observations or batches.max_observations
-        progress = max((batches.n_drawn - count_observations(batch)) / n_observations, net.clock.progress)
+        n_drawn = net.training_batches_.n_drawn - count_observations(batch)
+        progress = training_share(net, self.n_observations, n_drawn)
         for group, rate in zip(net.optimizer_.param_groups, self.rates_, strict=True):
             group["lr"] = rate * max(0.0, 1 - progress)
 
 
+class TrainingBar:
+    """One progress bar for all networks of a fit, whether they are trained side by side or one after another.
+
+    It shows the share of the training that is over, and the time that is left.
+
+    Parameters
+    ----------
+    n_members : int, default=1
+        Number of networks.
+
+    start, end : float, default=0.0 and 1.0
+        Part of the training that these networks make now, for a fit that trains them twice.
+    """
+
+    def __init__(self, n_members=1, start=0.0, end=1.0):
+        self._shares = [0.0] * n_members
+        self._start, self._end = start, end
+        self._bar: tqdm | None = None
+        self._lock = threading.Lock()
+
+    def show(self, number, share, text=""):
+        """Show how much of its training the network `number` has behind it, from 0 to 1, and a text after it."""
+        with self._lock:
+            self._shares[number] = min(1.0, share)
+            done = self._start + (self._end - self._start) * sum(self._shares) / len(self._shares)
+            if self._bar is None:
+                self._bar = tqdm(
+                    total=1.0,
+                    initial=done,
+                    desc="Training",
+                    bar_format="{desc} {percentage:3.0f}%|{bar}| {remaining} left{postfix}",
+                    # What is to come goes on with the same line.
+                    leave=self._end == 1,
+                    dynamic_ncols=True,
+                    mininterval=0.5,
+                )
+            if text:
+                self._bar.set_postfix_str(text, refresh=False)
+            self._bar.update(done - self._bar.n)
+
+    def finish(self, number):
+        """Count a network as trained, though callbacks may have ended it early, and close the bar after the last."""
+        self.show(number, 1.0)
+        if min(self._shares) == 1:
+            self.close()
+
+    def close(self):
+        """Close the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+
 class TrainingProgress(Callback):
-    """Show a progress bar over the observations of a fit, with loss, learning rate and batch size.
+    """Show a progress bar: the share of the training that is over, and the time that is left.
 
     Parameters
     ----------
     total : int or None, default=None
-        Number of observations of the whole fit, if it is known.
+        Number of observations of the whole fit. None: that after which the fit ends.
 
-    loss_every : int, default=50
-        Number of batches between two updates of the loss. Each update waits for the device.
+    loss_every : int or None, default=None
+        Number of batches between two updates of the loss, which is shown with the learning rate and the batch size.
+        Each update waits for the device. None: they are not shown.
+
+    bar : TrainingBar or None, default=None
+        The bar that several networks share. None: one of its own.
+
+    number : int, default=0
+        Number of the network among them.
     """
 
-    def __init__(self, total=None, loss_every=50):
+    def __init__(self, total=None, loss_every=None, bar=None, number=0):
         self.total = total
         self.loss_every = loss_every
+        self.bar = bar
+        self.number = number
 
     def on_train_begin(self, net, **kwargs):
-        """Open the bar."""
-        self.bar_ = tqdm(total=self.total, unit=" observations", unit_scale=True, dynamic_ncols=True, mininterval=0.5)
+        """Begin to count."""
+        self.bar_ = TrainingBar() if self.bar is None else self.bar
         self.n_batches_ = 0
 
     def on_epoch_begin(self, net, **kwargs):
-        """Count the observations before a fit was continued from a checkpoint."""
-        self.bar_.n = net.training_batches_.n_drawn
-        self.bar_.refresh()
+        """Show what was trained before a fit was continued from a checkpoint."""
+        self._show(net)
 
-    def on_batch_end(self, net, batch=None, training=False, loss=None, **kwargs):
+    def on_batch_end(self, net, training=False, loss=None, **kwargs):
         """Count a training batch."""
         if not training:
             return
-        self.bar_.update(count_observations(batch))
-        if self.n_batches_ % self.loss_every == 0:
+        text = ""
+        if self.loss_every and self.n_batches_ % self.loss_every == 0:
             rate = net.optimizer_.param_groups[0]["lr"]
-            self.bar_.set_postfix(
-                loss=f"{loss.item():.3g}", learning_rate=f"{rate:.2g}", batch_size=net.batch_size_, refresh=False
-            )
+            text = f"loss {loss.item():.3g}, learning rate {rate:.2g}, batch size {net.batch_size_}"
         self.n_batches_ += 1
+        self._show(net, text)
+
+    def _show(self, net, text=""):
+        self.bar_.show(self.number, training_share(net, self.total, net.training_batches_.n_drawn), text)
 
     def on_train_end(self, net, **kwargs):
-        """Close the bar."""
-        self.bar_.close()
+        """Close the bar, unless other networks are still to be trained."""
+        if net.interrupted_:
+            self.bar_.close()
+        else:
+            self.bar_.finish(self.number)

@@ -136,7 +136,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         generators of torch are neither used nor changed.
 
     verbose : int, default=0
-        1: show a progress bar with loss, learning rate and batch size.
+        1: show a progress bar. 2: also show loss, learning rate and batch size.
 
     Attributes
     ----------

@@ -16,7 +16,7 @@ from skorch.callbacks import LRScheduler
 from skorch.helper import predefined_split
 from threadpoolctl import threadpool_limits
 
-from ._callbacks import LinearDecay, TrainingProgress, named_callbacks
+from ._callbacks import LinearDecay, TrainingBar, TrainingProgress, named_callbacks
 from ._config import count_validation_lights
 from ._losses import CompositeLoss
 from ._modules import RelightingMLP
@@ -85,7 +85,10 @@ def make_net(config, callbacks, train, valid=None):
     if not any(isinstance(callback, LRScheduler) for _, callback in own):
         own.append(LinearDecay(config.n_planned))
     if config.verbose:
-        own.append(TrainingProgress(config.n_planned))
+        ensemble = membership()
+        # Loss and learning rate are for those who ask for more than a bar.
+        loss_every = 50 if config.verbose > 1 else None
+        own.append(TrainingProgress(config.n_planned, loss_every, ensemble.bar, ensemble.number))
     half_precision = config.precision == "bfloat16"
     muon = config.optimizer == "muon"
     return RelightingNet(
@@ -143,6 +146,9 @@ class Membership:
 
     stop : threading.Event
         Event that is set to end all members, because Ctrl-C reaches the main thread only.
+
+    bar : TrainingBar
+        Progress bar of all members.
     """
 
     number: int = 0
@@ -150,6 +156,7 @@ class Membership:
     n_rounds: int = 1
     share: float = 1.0
     stop: threading.Event = field(default_factory=threading.Event)
+    bar: TrainingBar = field(default_factory=TrainingBar)
 
 
 _membership: ContextVar[Membership | None] = ContextVar("membership", default=None)
@@ -160,7 +167,7 @@ def membership():
     return _membership.get() or Membership()
 
 
-def fit_side_by_side(fits, n_workers=None, share=1.0):
+def fit_side_by_side(fits, n_workers=None, share=1.0, done=0.0):
     """Make several fits at the same time, on the CPU each in a thread with its own part of torch's threads.
 
     Two training steps at a time, each on one core, are faster than one step on both cores. The results do not depend on
@@ -178,6 +185,9 @@ def fit_side_by_side(fits, n_workers=None, share=1.0):
     share : float, default=1.0
         Part of `max_observations` and `max_time` that the fits have together.
 
+    done : float, default=0.0
+        Part of the training that the progress bar shows as done, because an earlier call has made it.
+
     Raises
     ------
     KeyboardInterrupt
@@ -186,17 +196,18 @@ def fit_side_by_side(fits, n_workers=None, share=1.0):
     n_threads = torch.get_num_threads()
     if n_workers is None:
         n_workers = 1 if torch.cuda.is_available() else min(len(fits), n_threads)
-    stop = threading.Event()
+    stop, bar = threading.Event(), TrainingBar(len(fits), done, share)
     n_rounds = math.ceil(len(fits) / n_workers)
 
     def fit(number):
         if stop.is_set():
             return
-        token = _membership.set(Membership(number, len(fits), n_rounds, share, stop))
+        token = _membership.set(Membership(number, len(fits), n_rounds, share, stop, bar))
         try:
             fits[number]()
         except BaseException:
             stop.set()
+            bar.close()
             raise
         finally:
             _membership.reset(token)
