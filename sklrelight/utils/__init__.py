@@ -8,7 +8,7 @@ from ._estimators import (
     warn_of_other_versions,
 )
 from ._extras import import_extra
-from ._files import check_stack_dtype, replacing
+from ._files import check_claim, check_file, check_stack_dtype, replacing
 from ._validation import (
     FLOAT32_SAFE,
     FLOAT64_SAFE,
@@ -30,6 +30,8 @@ __all__ = [
     "DocumentedEstimator",
     "InconsistentVersionsWarning",
     "VersionedState",
+    "check_claim",
+    "check_file",
     "check_finite",
     "check_lights",
     "check_magnitude",

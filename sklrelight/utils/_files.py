@@ -8,7 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["check_stack_dtype", "replacing"]
+__all__ = ["check_claim", "check_file", "check_stack_dtype", "replacing"]
+
+# What deflate reaches at most, on zeros: https://zlib.net/zlib_tech.html.
+_DEFLATE_RATIO = 1032
 
 
 @contextmanager
@@ -64,6 +67,45 @@ def replacing(path):
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def check_file(path):
+    """Refuse a pipe, a socket or a device, which might be read for ever."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ValueError(f"{path}: a pipe, a socket or a device, wanted a file")
+
+
+def check_claim(n_bytes, n_stored, name, ratio=_DEFLATE_RATIO):
+    """Refuse a file that claims more than it can hold, before memory is taken.
+
+    Parameters
+    ----------
+    n_bytes : int
+        Bytes of the values, as the file's header claims.
+    n_stored : int
+        Bytes in which they are stored.
+    name : object
+        What the message calls the file.
+    ratio : float, default=1032
+        How many bytes the compression can make of one; by default what deflate can.
+
+    Raises
+    ------
+    ValueError
+        If the values are more than that.
+
+    Examples
+    --------
+    >>> check_claim(4 * 10**12, 375, "a.exr")
+    Traceback (most recent call last):
+    ...
+    ValueError: a.exr: damaged: its header claims 4e+12 bytes of values, which cannot be stored in 375 bytes
+    """
+    if n_bytes > n_stored * ratio:
+        raise ValueError(
+            f"{name}: damaged: its header claims {n_bytes:.3g} bytes of values, which cannot be stored in "
+            f"{n_stored} bytes"
+        )
 
 
 def check_stack_dtype(dtype):
