@@ -89,9 +89,13 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         Pixels that this mean is computed over: at most 4,096 indices into the flattened image, spread according to the
         weights of the pixels. Only defined with an interpolation.
 
+    held_out_error_ : float or None
+        Relative error of the mean (see :func:`~sklrelight.metrics.relative_error`), encoded, on the held-out
+        photographs, before the members learnt these. Their lights lie among others, not at the rim. None if no
+        photographs were held out. Only defined with an interpolation.
+
     value_range_ : tuple of float
-        Least and greatest value of the photographs, to which predictions are clipped. Only defined with an
-        interpolation.
+        Least and greatest value of the photographs, to which predictions are clipped.
 
     target_shape_ : tuple of int
         Shape of a photograph.
@@ -169,15 +173,24 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         """
         X, lights, y = self._check_training(X, y)
         rng = check_random_state(self._seed())
-        for name in ("members_", "interpolation_", "weight_", "brightness_weight_", "brightness_pixels_"):
+        learnt = (
+            "members_",
+            "interpolation_",
+            "weight_",
+            "brightness_weight_",
+            "brightness_pixels_",
+            "held_out_error_",
+        )
+        for name in learnt:
             self.__dict__.pop(name, None)
         self.target_shape_ = tuple(y.shape[1:])
         held_out = self._hold_out(lights, rng)
         members = [self._make_member(len(held_out), rng) for _ in held_out]
+        self.value_range_ = _find_range(y, pixel_weight, saturation)
         sample = interpolation = None
         if self.interpolation is not None:
             sample = _Sample(y, pixel_weight, saturation, rng)
-            self.value_range_, self.brightness_pixels_ = sample.value_range, sample.brightness_pixels
+            self.brightness_pixels_ = sample.brightness_pixels
             interpolation = self._fit_interpolation(
                 lights, sample.all_images, sample.all_weight, rng, self.value_range_
             )
@@ -211,7 +224,8 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         self.interpolation_ = interpolation
         self.members_ = [member for member, _ in fitted]
         if interpolation is not None:
-            self.weight_, self.brightness_weight_ = self._measure_weights(X, lights, fitted, sample, rng)
+            measured = self._measure_weights(X, lights, fitted, sample, rng)
+            self.weight_, self.brightness_weight_, self.held_out_error_ = measured
         if interrupted:
             raise KeyboardInterrupt
         del sample, interpolation
@@ -220,7 +234,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             self.members_[number] = _go_on(self.members_[number], X, y, given, fit_params)
 
         if share < 1:
-            fit_side_by_side([partial(go_on, number) for number in range(len(members))], n_workers)
+            fit_side_by_side([partial(go_on, number) for number in range(len(members))], n_workers, done=share)
         for member in members:
             for part in _parts(member).values():
                 if hasattr(part, "remove_checkpoint"):
@@ -247,7 +261,8 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         """
         check_is_fitted(self)
         if self.interpolation_ is None:
-            return self._predict_ensemble(X)
+            encoded = self._predict_ensemble(X)
+            return encoded.clip(*self.value_range_, out=encoded)
         with naming("X"):
             lights = validate_data(self, X, dtype=np.float64, reset=False)
         interpolated = np.asarray(self.interpolation_.predict(lights))
@@ -326,7 +341,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         return model.fit(lights, images, **_accepted(model, given))
 
     def _measure_weights(self, X, lights, fitted, sample, rng):
-        """Find the weights of the ensemble by what neither it nor the interpolation has seen."""
+        """Find the weights of the ensemble by what neither it nor the interpolation has seen, and the error of both."""
         moments = []
         for member, (rows, kept) in fitted:
             if not len(rows):
@@ -339,8 +354,17 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             predicted = _predict_pixels(member, safe_indexing(X, rows), sample, self.target_shape_)
             predicted = predicted.reshape(shape).clip(*extent)
             moments += _moments(sample.true[rows], predicted, interpolated, sample.weight, sample.saturation)
-        details, brightness = zip(*moments, strict=True) if moments else ((), ())
-        return _find_weight(details), _find_weight(brightness)
+        *parts, powers = zip(*moments, strict=True) if moments else ((), (), ())
+        weights = [_find_weight(part) for part in parts]
+        power = sum(powers)
+        if not power > 0:
+            return *weights, None
+        squared = sum(
+            error - 2 * weight * product + weight**2 * square
+            for weight, part in zip(weights, parts, strict=True)
+            for product, square, error in part
+        )
+        return *weights, float(np.sqrt(max(0.0, squared) / power))
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "members_")
@@ -365,14 +389,11 @@ class _Sample:
     def __init__(self, y, pixel_weight, saturation, rng):
         self.saturation = saturation
         if isinstance(y, ImageStack):
-            least, greatest = y.within(None if pixel_weight is None else pixel_weight > 0).extent()
             self.true, self.weight, self.pixels = sample_pixels(y, pixel_weight, rng)
             self.images = self.all_images = _clipped(self.true, saturation)
             self.all_weight = self.weight
         else:
             y = y.reshape(len(y), *y.shape[1:3], -1) if y.ndim > 2 else y.reshape(len(y), 1, 1, -1)
-            inside = y if pixel_weight is None else y[:, pixel_weight > 0]
-            least, greatest = inside.min(), inside.max()
             self.all_images, self.all_weight = _clipped(y, saturation), pixel_weight
             n_pixels = y.shape[1] * y.shape[2]
             self.pixels = np.arange(n_pixels) if pixel_weight is None else np.flatnonzero(pixel_weight)
@@ -382,13 +403,20 @@ class _Sample:
             self.true = y.reshape(len(y), n_pixels, 1, -1)[:, self.pixels]
             self.images = _clipped(self.true, saturation)
             self.weight = None if pixel_weight is None else pixel_weight.reshape(-1, 1)[self.pixels]
-        if saturation is not None:
-            greatest = min(greatest, saturation)
-        self.value_range = float(least), float(greatest)
         weight = np.ones(len(self.pixels)) if self.weight is None else self.weight.reshape(-1).astype(np.float64)
         n_pixels = min(len(self.pixels), _BRIGHTNESS_PIXELS)
         shares = (np.arange(n_pixels) + 0.5) / n_pixels
         self.brightness_pixels = self.pixels[np.searchsorted(weight.cumsum(), shares * weight.sum())]
+
+
+def _find_range(y, pixel_weight, saturation):
+    """Find the least and the greatest value that has weight, as far as it is known."""
+    if isinstance(y, ImageStack):
+        least, greatest = y.within(None if pixel_weight is None else pixel_weight > 0).extent()
+    else:
+        inside = y if pixel_weight is None else y[:, pixel_weight > 0]
+        least, greatest = inside.min(), inside.max()
+    return float(least), float(greatest if saturation is None else min(greatest, saturation))
 
 
 def _clipped(images, saturation):
@@ -493,9 +521,10 @@ def _moments(true, predicted, interpolated, pixel_weight, saturation):
 
     Returns
     -------
-    list of ((product, square), (product, square))
-        Inner product of the ensemble's distance from the interpolation with the interpolation's error, and the square
-        of the distance: for the details, which are what differs from the mean over the pixels, and for the means.
+    list of ((product, square, error), (product, square, error), power)
+        Inner product of the ensemble's distance from the interpolation with the interpolation's error, the square of
+        the distance, and that of the error: for the details, which are what differs from the mean over the pixels, and
+        for the means. Then the square of the photograph itself.
     """
     found = []
     for number in range(len(true)):
@@ -506,12 +535,13 @@ def _moments(true, predicted, interpolated, pixel_weight, saturation):
         total = np.maximum(weights.sum(axis=(1, 2)), np.finfo(float).tiny)
         means = [(weights * values).sum(axis=(1, 2)) / total for values in (gap, error)]
         details = [values - mean[:, None, None] for values, mean in zip((gap, error), means, strict=True)]
-        found.append((_products(*details, weights), _products(*means, total)))
+        power = (weights * np.square(true[some], dtype=np.float64)).sum()
+        found.append((_products(*details, weights), _products(*means, total), power))
     return found
 
 
 def _products(gap, error, weights):
-    return (weights * gap * error).sum(), (weights * gap * gap).sum()
+    return (weights * gap * error).sum(), (weights * gap * gap).sum(), (weights * error * error).sum()
 
 
 def _find_weight(moments):
@@ -520,7 +550,7 @@ def _find_weight(moments):
     The weights that single photographs suggest can differ widely, where lamps differ in brightness for example. What
     they say together is a normal estimate, with a standard error, and is combined with the normal prior.
     """
-    products, squares = np.array(moments).reshape(-1, 2).T
+    products, squares, _ = np.array(moments).reshape(-1, 3).T
     total = squares.sum()
     if len(squares) < 2 or not total > 0:
         return _PRIOR

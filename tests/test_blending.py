@@ -23,6 +23,7 @@ from sklearn.pipeline import Pipeline
 from sklrelight import ImageStack, PixelLightFeaturizer, RelightingMLPRegressor, blending
 from sklrelight.blending import BlendedRegressor
 from sklrelight.interpolation import NearestPhotograph, RBFInterpolation, StackedRBFInterpolation
+from sklrelight.metrics import relative_error
 from sklrelight.neural import CompositeLoss
 
 VALUES = st.floats(-100, 100, width=32)
@@ -279,6 +280,29 @@ class TestNoLeak:
         assert fitted.weight_ < 0.05
 
 
+def test_the_held_out_error_is_that_of_the_mean_on_the_held_out_photographs(capture, held_out):
+    lights, images = capture
+    model = BlendedRegressor(KNeighborsRegressor(2), NearestPhotograph(), random_state=0).fit(lights, images)
+    ((rows, kept),) = held_out[0]
+    tables = images.reshape(len(images), -1)
+    ensemble, nearest = (
+        part.fit(lights[kept], tables[kept]).predict(lights[rows]).reshape(len(rows), -1, 3)
+        for part in (KNeighborsRegressor(2), NearestPhotograph())
+    )
+    gap = ensemble - nearest
+    blended = nearest + model.weight_ * gap
+    blended += (model.brightness_weight_ - model.weight_) * gap.mean(axis=1, keepdims=True)
+    expected = relative_error(images[rows].reshape(blended.shape), blended)
+    assert model.held_out_error_ == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("parts", [(Ridge(), None), (Ridge(), Mean())])
+def test_there_is_no_held_out_error_where_nothing_was_held_out(capture, parts):
+    lights, images = capture
+    fitted = BlendedRegressor(*parts).fit(lights[:2], images[:2].reshape(2, -1))
+    assert getattr(fitted, "held_out_error_", None) is None
+
+
 def find_weights(true, ensemble, interpolated, pixel_weight=None, saturation=None):
     """Find the weights of details and brightness, for photographs of shape (n, H, W, ...) or (n, n_pixels)."""
     shape = true.shape if true.ndim > 2 else (*true.shape, 1)
@@ -286,7 +310,8 @@ def find_weights(true, ensemble, interpolated, pixel_weight=None, saturation=Non
     stacks = [np.asarray(stack).reshape(len(true), n_pixels, 1, -1) for stack in (true, ensemble, interpolated)]
     weight = None if pixel_weight is None else pixel_weight.reshape(-1, 1)
     moments = blending._moments(*stacks, weight, saturation)
-    return [blending._find_weight(part) for part in zip(*moments, strict=True)]
+    *parts, _ = zip(*moments, strict=True)
+    return [blending._find_weight(part) for part in parts]
 
 
 def split(stack):

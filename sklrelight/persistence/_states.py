@@ -64,6 +64,7 @@ _SQUARED_POINTS_OF_BYTE = 1 / 16
 # Sizes are n_lights, width (number of features of a light), target (shape of a photograph), span and rank (dimensions
 # of the lights and of what they span), n_merged (lights that differ) and others. Functions take them as `n`.
 _WIDTH = {"n_features_in_": Integer(1, size="width"), "feature_names_in_": Names("width")}
+_LIGHTS = {**_WIDTH, "unit_lights_": Flag()}
 # Alike are the channels, which come first when they are packed, and neighbours in a row of pixels.
 _IMAGES = Packed(("n_lights", "target"), FLOATS, alike=(0, -1))
 _MERGED_IMAGES = Packed(("n_merged", "target"), FLOATS, alike=(0, -1))
@@ -127,6 +128,7 @@ declare(
     HemisphericalHarmonics,
     n_features_in_=Integer(2, 3, size="width"),
     feature_names_in_=Names("width"),
+    unit_lights_=Flag(),
     _order=Integer(0, 2**15, size="order"),
     _solution=Array((_n_harmonics, "n_lights")),
     coefficients_=Array((_n_harmonics, "target"), FLOATS),
@@ -151,7 +153,7 @@ def _triangulate(model, n):
 declare(
     LinearInterpolation,
     _triangulate,
-    **_WIDTH,
+    **_LIGHTS,
     directions_=Flag(),
     subspace_=_SUBSPACE,
     lights_=_POINTS,
@@ -160,7 +162,7 @@ declare(
 )
 declare(
     NearestPhotograph,
-    **_WIDTH,
+    **_LIGHTS,
     neighbors_=Made(
         Array(("n_lights", "width")),
         take=lambda neighbors: neighbors._fit_X,
@@ -171,7 +173,7 @@ declare(
 declare(
     PolynomialTextureMap,
     _check_directions,
-    **_WIDTH,
+    **_LIGHTS,
     directions_=Flag(),
     center_=Array(("width",)),
     axes_=Array((2, "width")),
@@ -183,7 +185,7 @@ declare(
 declare(
     RBFInterpolation,
     lambda model, n: model._take_equations(model._equations),
-    **_WIDTH,
+    **_LIGHTS,
     _equations=_EQUATIONS,
     smoothing_=Number(0),
     images_=_MERGED_IMAGES,
@@ -208,7 +210,7 @@ _INDICES = ListOf(Integer(0, lambda n: n.n_candidates - 1))
 declare(
     StackedRBFInterpolation,
     _check_stacked,
-    **_WIDTH,
+    **_LIGHTS,
     images_=_IMAGES,
     stacking_weights_=Array(("n_clusters", len(CURVES), "n_candidates")),
     clusters_=Array((lambda n: n.target[:2],), INDICES, least=0, most=lambda n: n.n_clusters - 1),
@@ -308,7 +310,7 @@ def _check_blend(blend, n):
     check(len(blend.members_) > 0, "there is no member")
     if blend.interpolation_ is not None:
         found = all(hasattr(blend, name) for name in ("weight_", "brightness_weight_", "brightness_pixels_"))
-        check(found and hasattr(blend, "value_range_"), "there is no weight")
+        check(found, "there is no weight")
 
 
 declare(
@@ -316,10 +318,11 @@ declare(
     _check_blend,
     **_WIDTH,
     target_shape_=Shape("target"),
-    value_range_=Optional(TupleOf(Number(size="encoded_min"), Number("encoded_min")), may_be_absent=True),
+    value_range_=TupleOf(Number(size="encoded_min"), Number("encoded_min")),
     interpolation_=Optional(Inner(Fitted(*INTERPOLATIONS), "width", "n_lights", target=_pixel_by_pixel)),
     weight_=Optional(Number(0, 1), may_be_absent=True),
     brightness_weight_=Optional(Number(0, 1), may_be_absent=True),
+    held_out_error_=Optional(Number(0), may_be_absent=True),
     brightness_pixels_=Optional(
         Array(("n_brightness_pixels",), INDICES, least=0, most=lambda n: math.prod(_pixel_by_pixel(n)[:2]) - 1),
         may_be_absent=True,
