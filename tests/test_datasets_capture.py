@@ -49,8 +49,8 @@ def test_an_option_that_the_loader_lacks_is_refused_by_name(tmp_path):
 def test_diligent_takes_all_options_of_photographs_but_no_others(tmp_path):
     _write_diligent(tmp_path, pixels(height=4, width=4))
     assert load_capture(tmp_path, normalize=False, orientation="each", progress=False).images.shape == (3, 4, 4, 3)
-    with pytest.raises(ValueError, match="has no option 'divide_by'"):
-        load_capture(tmp_path, divide_by=2)
+    with pytest.raises(ValueError, match="has no option 'source'"):
+        load_capture(tmp_path, source="attic")
 
 
 def test_matrices_need_the_shape_of_their_images(tmp_path):

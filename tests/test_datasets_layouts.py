@@ -6,6 +6,7 @@ from inspect import signature
 import numpy as np
 import pytest
 from capture_files import directions, pixels, write_capture, write_image, write_ltm
+from scipy.io import savemat
 
 from sklrelight.datasets import load_diligent, load_ltm, load_npz, load_rti
 from sklrelight.datasets._formats.photographs import load_photographs
@@ -48,13 +49,13 @@ def test_diligent(diligent):
 
 
 @pytest.mark.parametrize("width", [3, 7])
-def test_diligent_in_grey_is_not_divided(diligent, width):
-    folder, images, *_ = diligent
+def test_diligent_in_grey_is_divided_by_the_mean(diligent, width):
+    folder, images, _, intensities = diligent
     grey = pixels(dtype=np.uint16)[:, :, :width, 0]
     for number, image in enumerate(grey):
         write_image(folder / f"image{number:02}.png", image)
-    with pytest.raises(ValueError, match=r"image00\.png: a grey photograph .*; pass divide_intensities=False"):
-        load_diligent(folder, mask=None)
+    expected = images[:, :, :width, 0] / intensities.mean(axis=1)[:, np.newaxis, np.newaxis]
+    np.testing.assert_allclose(load_diligent(folder, mask=None).images, expected, rtol=1e-5)
     plain = load_diligent(folder, divide_intensities=False, mask=None)
     np.testing.assert_allclose(plain.images, images[:, :, :width, 0], rtol=1e-6)
 
@@ -62,7 +63,7 @@ def test_diligent_in_grey_is_not_divided(diligent, width):
 def test_diligent_has_the_defaults_of_rti():
     own, public = (signature(load).parameters for load in (load_photographs, load_rti))
     shared = own.keys() & public.keys() - {"folder"}
-    assert len(shared) == 11
+    assert len(shared) == 12
     assert all(own[name].default == public[name].default for name in shared)
 
 
@@ -81,7 +82,7 @@ def test_diligent_has_the_defaults_of_rti():
         ("light_directions.txt", "0 0 1\n0 0 1\n0 0 0\n", "light_directions.txt, line 3"),
         ("light_directions.txt", "0 0 1\n0 nan 1\n0 0 1\n", "light_directions.txt, line 2"),
         ("light_directions.txt", "0 0 1\n", "light_directions.txt: 1 lines, wanted 3"),
-        ("light_intensities.txt", "1 1 1\n1 -1 1\n1 1 1\n", "light_intensities.txt: an intensity is -1.0"),
+        ("light_intensities.txt", "1 1 1\n1 -1 1\n1 1 1\n", "light_intensities.txt: intensities holds -1, wanted"),
     ],
 )
 def test_diligent_faults_are_named_with_file_and_line(diligent, name, text, message):
@@ -223,7 +224,7 @@ def test_a_cut_ltm_is_named(ltm, share):
     path = folder / "Green.mat"
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(ValueError, match=re.escape(f"{path}: cannot be read as a MATLAB v7.3 (HDF5) file")):
+    with pytest.raises(ValueError, match=re.escape(f"{path}: cannot be read as a MATLAB ")):
         load_ltm(folder, (5, 7), grid_shape=(3, 4))
 
 
@@ -236,3 +237,67 @@ def test_a_damaged_ltm_is_named(ltm):
     (folder / "Red.mat").write_bytes(data)
     with pytest.raises(ValueError, match=r"Red\.mat: damaged from row 0 on"):
         load_ltm(folder, (5, 7), grid_shape=(3, 4))
+
+
+_NUMERIC = [np.uint8, np.uint16, np.uint32, np.int8, np.int16, np.int32, np.float32, np.float64]
+
+
+def _write_older_ltm(folder, images, transposed=True, **options):
+    for index, colour in enumerate(["Red", "Green", "Blue"]):
+        rows = np.array([image[..., index].ravel(order="F") for image in images])
+        savemat(folder / f"{colour}.mat", {"notes": "x" * 100, "LTM": rows.T if transposed else rows}, **options)
+
+
+@pytest.mark.parametrize("dtype", _NUMERIC)
+@pytest.mark.parametrize("options", [{}, {"do_compression": True}, {"format": "4"}], ids=["v5", "v7", "v4"])
+def test_ltm_of_older_matlab_in_any_numeric_type(tmp_path, dtype, options):
+    if options == {"format": "4"} and dtype in (np.uint32, np.int8):
+        pytest.skip("MATLAB v4 has no such type")
+    dtype = np.dtype(dtype)
+    images = np.abs(pixels(n=4, dtype=dtype))
+    _write_older_ltm(tmp_path, images, **options)
+    expected = images / (1 if dtype.kind == "f" else np.iinfo(dtype).max)
+    capture = load_ltm(tmp_path, (5, 7), decode="linear")
+    np.testing.assert_allclose(capture.images, expected, rtol=1e-5)
+    np.testing.assert_array_equal(capture.lights, [[0, 0], [1, 0], [0, 1], [1, 1]])
+    by_lights = tmp_path / "by lights"
+    by_lights.mkdir()
+    _write_older_ltm(by_lights, images, transposed=False, **options)
+    np.testing.assert_array_equal(load_ltm(by_lights, (5, 7), decode="linear").images, capture.images)
+
+
+@pytest.mark.parametrize("dtype", _NUMERIC)
+def test_ltm_of_hdf5_in_any_numeric_type(tmp_path, dtype):
+    images = np.abs(pixels(n=4, dtype=dtype))
+    write_ltm(tmp_path, images)
+    expected = images / (1 if images.dtype.kind == "f" else np.iinfo(dtype).max)
+    np.testing.assert_allclose(load_ltm(tmp_path, (5, 7), decode="linear").images, expected, rtol=1e-5)
+
+
+def test_ltm_of_8_bits_is_decoded_as_photographs_are(tmp_path):
+    images = pixels(n=4)
+    _write_older_ltm(tmp_path, images)
+    capture = load_ltm(tmp_path, (5, 7))
+    np.testing.assert_array_equal(capture.images, load_ltm(tmp_path, (5, 7), decode="srgb").images)
+    assert capture.decode == "srgb"
+
+
+def test_faults_of_older_ltm_are_named(tmp_path):
+    _write_older_ltm(tmp_path, pixels(n=4))
+    with pytest.raises(ValueError, match=r"Red\.mat: no matrix 'T' among \['LTM', 'notes'\]"):
+        load_ltm(tmp_path, (5, 7), dataset="T")
+    with pytest.raises(
+        ValueError, match=r"Red\.mat: 'LTM' has shape \(4, 35\), wanted \(n_lights, 30\) for image_shape"
+    ):
+        load_ltm(tmp_path, (5, 6))
+    whole = (tmp_path / "Green.mat").read_bytes()
+    (tmp_path / "Green.mat").write_bytes(whole[:-100])
+    with pytest.raises(ValueError, match=r"Green\.mat: cannot be read as a MATLAB file"):
+        load_ltm(tmp_path, (5, 7))
+    savemat(tmp_path / "Red.mat", {"LTM": np.ones((35, 4)) * 1j})
+    with pytest.raises(ValueError, match=r"Red\.mat: 'LTM' has type complex128, wanted real numbers"):
+        load_ltm(tmp_path, (5, 7))
+    huge = (tmp_path / "Blue.mat").read_bytes().replace(np.int32([35, 4]).tobytes(), np.int32([35, 2**30]).tobytes())
+    (tmp_path / "Red.mat").write_bytes(huge)
+    with pytest.raises(ValueError, match=r"Red\.mat: .*'LTM' claims the shape \(35, 1073741824\) in"):
+        load_ltm(tmp_path, (5, 7))

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sklrelight.datasets import read_lp, write_lp
-from sklrelight.datasets._formats.lp import locate
+from sklrelight.datasets._formats.matching import locate
 
 VECTORS = [[0.6, 0.0, 0.8], [0.0, -0.6, 0.8]]
 
@@ -56,7 +56,7 @@ def test_a_name_that_is_a_number_is_no_count(tmp_path):
         ("a.jpg 0 0 one\n", 1, "three numbers"),
         ("a.jpg 0 0 nan\n", 1, "three numbers"),
         ("a.jpg 0 0 1_0\n", 1, "three numbers"),
-        ("a.jpg 0,1 0 1\n", 1, "three numbers"),
+        ("a.jpg 1,200 0 1\n", 1, "three numbers x y z; 1,200 may be 1.2 or 1200: write a point"),
         ("0 0 1\n", 1, "three numbers"),
         ("a.jpg 0 0 1e999\n", 1, "length inf"),
         ("a.jpg 0 -1e200 0\n", 1, "length 1e+200"),

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from .diligent import load_diligent
 from .ltm import load_ltm
+from .matching import is_left_behind
 from .npz import load_npz
 from .photographs import load_photographs
-from .rti import load_rti
+from .rti import LIGHT_SUFFIXES, load_rti
 
 __all__ = ["load_capture"]
 
@@ -87,16 +88,15 @@ def _recognise(path, options):
     if path.is_file():
         folder, names = path.parent, [path.name]
     else:
-        folder, names = path, sorted(entry.name for entry in path.iterdir() if entry.is_file())
-    lights, archives = ([name for name in names if name.lower().endswith(suffix)] for suffix in (".lp", ".npz"))
-    if lights or "light_file" in options:
-        if path.is_file():
-            options.setdefault("light_file", path.name)
-        return load_rti, folder
+        files = (entry.name for entry in path.iterdir() if entry.is_file())
+        folder, names = path, sorted(name for name in files if not is_left_behind(name))
+    if any(name.lower().endswith(LIGHT_SUFFIXES) for name in names) or "light_file" in options:
+        return load_rti, path
     if {"filenames.txt", "light_directions.txt", "light_intensities.txt"} & set(names):
         return load_diligent, folder
     if {"Red.mat", "Green.mat", "Blue.mat"} & set(names):
         return load_ltm, folder
+    archives = [name for name in names if name.lower().endswith(".npz")]
     if len(archives) == 1:
         return load_npz, folder / archives[0]
     counts = Counter(Path(name).suffix.lower() or "without a suffix" for name in names)
@@ -110,6 +110,6 @@ def _options_of(loader):
     if loader is load_diligent:
         # It passes on what it does not name itself.
         names.remove("options")
-        internal = {"folder", "paths", "vectors", "source", "divide_by"}
+        internal = {"folder", "paths", "vectors", "source"}
         names += [name for name in signature(load_photographs).parameters if name not in {*names, *internal}]
     return names

@@ -1,8 +1,9 @@
 """Light-position (``.lp``) files: which photograph was taken under which light."""
 
+import json
 import math
-import os
 import re
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,19 +11,21 @@ import numpy as np
 
 from ...utils import replacing
 
-__all__ = ["LightPositions", "has_usable_length", "locate", "read_lp", "write_lp"]
+__all__ = ["LightPositions", "has_usable_length", "read_dome", "read_lines", "read_lp", "read_numbers", "write_lp"]
 
 # Plain decimal numbers only: float() alone would also take "nan", "1_000" and digits of other scripts.
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.?|\d*[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
+_SEPARATORS = (";", None, ",")
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
-_DRIVE = re.compile(r"[A-Za-z]:")
+_SUFFIX = re.compile(r"\.[A-Za-z]\w{1,4}[\"']?$", re.ASCII)
 
 
 class LightPositions(NamedTuple):
     """Content of an ``.lp`` file, line by line."""
 
     filenames: list[str]
-    """Names as relative paths with forward slashes."""
+    """Names as paths with forward slashes."""
     vectors: np.ndarray
     """Light vectors of shape (n_lights, 3), float64, as given."""
     line_numbers: list[int]
@@ -33,9 +36,10 @@ def read_lp(path):
     r"""Read an ``.lp`` file.
 
     Each line gives one light: the photograph's name, then x, y and z (x right, y up, z to the camera), separated by
-    blanks or tabs. A first line with a number alone is the count of the lights; without one, all lines are read. Names
-    may hold spaces, sub-folders and Windows separators, which become ``/``. Empty lines, a byte-order mark and any kind
-    of line end are accepted.
+    blanks, tabs, semicolons or commas. A first line with a number alone is the count of the lights; without one, all
+    lines are read. Names may hold blanks, stand in quotes, and have sub-folders and Windows separators, which become
+    ``/``. Empty lines, lines that begin with ``#``, a first line of column names that end in x, y and z, decimal
+    commas, a byte-order mark and any kind of line end are accepted.
 
     Parameters
     ----------
@@ -50,8 +54,8 @@ def read_lp(path):
     Raises
     ------
     ValueError
-        If a line is malformed, a vector is not finite or has no length, a photograph is named twice, the count is not
-        that of the lines, or there is no light at all. The message names the file and the line.
+        If a line is malformed or has further columns, a vector is not finite or has no length, a photograph is named
+        twice, the count is not that of the lines, or there is no light at all. The message names the file and the line.
 
     Examples
     --------
@@ -66,12 +70,11 @@ def read_lp(path):
     count, count_line = None, 0
     vectors: list[list[float]] = []
     line_numbers: dict[str, int] = {}  # by name
-    for number, line in enumerate(_lines(path), start=1):
-        text = line.strip()
-        if not text:
-            continue
+    for number, text in read_lines(path):
         if not line_numbers and count is None and _COUNT.fullmatch(text):
             count, count_line = int(text), number
+            continue
+        if not line_numbers and _is_header(text):
             continue
         name, vector = _parse(text, f"{path}, line {number}")
         if name in line_numbers:
@@ -116,56 +119,53 @@ def write_lp(path, filenames, vectors):
     lines = [str(len(filenames))]
     for name, vector in zip(filenames, vectors, strict=True):
         line = " ".join([name, *(repr(float(value)) for value in vector)])
-        if "\n" in line or "\r" in line or _parse(line.strip(), f"{path}, {name!r}")[0] != name:
+        if re.search(r"[\n\r]|^#", line) or _parse(line.strip(), f"{path}, {name!r}")[0] != name:
             raise ValueError(
-                f"{path}: the name {name!r} would not read back: no line breaks, backslashes, or blanks at its ends"
+                f"{path}: the name {name!r} would not read back: no line breaks, backslashes, quotes around it, # at "
+                "its start, or blanks at its ends"
             )
         lines.append(line)
     with replacing(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 
-def locate(lights, folder, light_file, *, allow_outside=False):
-    """Turn the names in an ``.lp`` file into paths of files that exist.
+def read_dome(path):
+    """Read the lights of a ``.dome`` file, as RelightLab writes them.
+
+    The file is JSON. Where it says that its lights are "spherical" or "lights3d", their positions in millimetres are
+    read, otherwise the directions.
 
     Parameters
     ----------
-    lights : LightPositions
-        What `read_lp` returned.
-
-    folder : path-like
-        What the names are relative to.
-
-    light_file : path-like
-        The ``.lp`` file, for the messages.
-
-    allow_outside : bool, default=False
-        Whether names may lead out of `folder`: absolute ones, those with ``..`` and symbolic links.
+    path : path-like
+        The file.
 
     Returns
     -------
-    list of pathlib.Path
-        The files, one a light.
+    ndarray of shape (n_lights, 3), float64
+        Light vectors in the order of the file.
 
     Raises
     ------
     ValueError
-        If a name leads out of `folder` unallowed, or to no file. The message names the ``.lp`` file and the line.
+        If it is no such file, or a vector is not finite or has no length. The message names the file and the light.
     """
-    root = os.path.realpath(folder)
-    paths = []
-    for name, number in zip(lights.filenames, lights.line_numbers, strict=True):
-        path = os.path.join(folder, name)
-        inside = not _DRIVE.match(name) and os.path.commonpath([root, os.path.realpath(path)]) == root
-        if not (inside or allow_outside):
-            raise ValueError(
-                f"{light_file}, line {number}: {name!r} lies outside of the folder {folder}; "
-                "pass allow_outside=True to read it nevertheless"
-            )
-        if not os.path.isfile(path):
-            raise ValueError(f"{light_file}, line {number}: no such file: {path}")
-        paths.append(Path(path))
-    return paths
+    try:
+        content = json.loads(Path(path).read_bytes())
+        kind = {"spherical": "positionsSphere", "lights3d": "positions3d"}.get(content.get("lightConfiguration"))
+        found = content.get(kind) or content.get("directions") or content.get("positions")
+        vectors = [
+            [float(value) for value in (light if isinstance(light, list) else [light[axis] for axis in "xyz"])]
+            for light in found
+        ]
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: cannot be read as a .dome file, wanted JSON with 'directions' of x, y and z: {error}"
+        ) from error
+    for number, vector in enumerate(vectors):
+        if len(vector) != 3 or not has_usable_length(vector):
+            raise ValueError(f"{path}: light {number} is {vector}, wanted x, y and z of length 1e-100 to 1e100")
+    return np.array(vectors).reshape(-1, 3)
 
 
 def has_usable_length(vector):
@@ -179,8 +179,9 @@ def has_usable_length(vector):
     return 1e-100 <= math.hypot(*vector) <= 1e100
 
 
-def _lines(path):
-    data = path.read_bytes()
+def read_lines(path):
+    """Return the lines of a text file that are neither blank nor comments, with their numbers."""
+    data = Path(path).read_bytes()
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         # What some Windows editors call "Unicode".
         text = data.decode("utf-16", errors="replace")
@@ -191,22 +192,71 @@ def _lines(path):
             # Old Windows files with accents in the names; Latin-1 takes any byte.
             text = data.decode("latin-1")
     # Not splitlines(), which would break names at exotic characters as well.
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    # Spreadsheets fill short rows with separators.
+    stripped = ((number, line.strip().rstrip(",; \t")) for number, line in enumerate(lines, start=1))
+    return [(number, line) for number, line in stripped if line and not line.startswith("#")]
+
+
+def read_numbers(text):
+    """Read a line of numbers: an empty list unless it holds nothing but those."""
+    for separator in _SEPARATORS:
+        numbers = [_number(field, separator) for field in text.split(separator)]
+        if None not in numbers:
+            return numbers
+    return []
+
+
+def _number(field, separator):
+    """Read a number with a decimal point, or a comma where commas separate nothing; None where it is no plain one."""
+    text = _unquoted(field.strip().rstrip(",;")).replace("\N{MINUS SIGN}", "-")
+    if not _NUMBER.fullmatch(text) or _THOUSANDS.fullmatch(text) or (separator == "," and "," in text):
+        return None
+    return float(text.replace(",", "."))
+
+
+def _is_header(text):
+    fields = text.replace(",", " ").replace(";", " ").split()
+    return len(fields) > 3 and [field.strip("\"'")[-1:].lower() for field in fields[-3:]] == ["x", "y", "z"]
 
 
 def _parse(text, where):
     """Split one line into the name and its three numbers."""
-    fields = text.rsplit(maxsplit=3)
-    if len(fields) < 4 or not all(_NUMBER.fullmatch(field) for field in fields[1:]):
-        raise ValueError(f"{where}: got {_shortened(text)}, wanted a file name and three numbers x y z")
+    for separator in _SEPARATORS:
+        name, *fields = text.rsplit(separator, 3)
+        vector = [_number(field, separator) for field in fields]
+        if len(vector) == 3 and None not in vector:
+            break
+    else:
+        hint = "; 1,200 may be 1.2 or 1200: write a point" if _THOUSANDS.search(text) else ""
+        raise ValueError(f"{where}: got {_shortened(text)}, wanted a file name and three numbers x y z{hint}")
     if "\0" in text:
         raise ValueError(f"{where}: the name in {_shortened(text)} holds a zero byte, which no file name can")
-    vector = [float(field) for field in fields[1:]]
+    name = name.strip().rstrip(",; \t")
+    if _has_numbers_behind(name, separator):
+        raise ValueError(
+            f"{where}: got {_shortened(text)}, more than a file name and three numbers x y z: remove the further "
+            "columns (intensities of the lights can be given as intensities=), or put the name in quotes"
+        )
     if not has_usable_length(vector):
         raise ValueError(
             f"{where}: the vector {vector} has length {math.hypot(*vector):g}, wanted one from 1e-100 to 1e100"
         )
-    return fields[0].replace("\\", "/"), vector
+    return _unquoted(name).replace("\\", "/"), vector
+
+
+def _has_numbers_behind(name, separator):
+    """Tell whether what should be a file name is one with further columns."""
+    first, *fields = name.split(separator)
+    numbers = list(takewhile(lambda field: _number(field, separator) is not None, reversed(fields)))
+    before = [first, *fields][-1 - len(numbers)]
+    # "shot 12" may be a name; "shot 0.6" and "shot.jpg 12" are a name and a number.
+    named = _SUFFIX.search(before.strip()) or not all(number.strip().isdigit() for number in numbers)
+    return bool(numbers and named)
+
+
+def _unquoted(text):
+    return text[1:-1] if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'" else text
 
 
 def _shortened(text):

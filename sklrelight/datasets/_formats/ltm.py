@@ -4,12 +4,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+from scipy import io
 from sklearn.utils import Bunch
 
 from ...utils import check_stack_dtype, import_extra
 from .arrays import fill_array
-from .images import check_sizes, to_radiance
-from .photographs import Framing, check_folder, within
+from .images import check_decode, check_sizes, resolve_decode, to_radiance
+from .photographs import Framing, check_folder, check_intensities, divide_by_intensity, within
 
 __all__ = ["load_ltm"]
 
@@ -17,6 +18,9 @@ __all__ = ["load_ltm"]
 _BLOCK_BYTES = 64 * 2**20
 # What h5py raises over damaged files.
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError)
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+# Deflate makes a byte of at most so many.
+_LARGEST_EXPANSION = 1032
 
 
 def load_ltm(
@@ -25,6 +29,8 @@ def load_ltm(
     *,
     grid_shape=None,
     dataset="LTM",
+    intensities=None,
+    decode="auto",
     crop=None,
     downscale=1,
     mask=None,
@@ -35,8 +41,9 @@ def load_ltm(
     """Load a light-transport matrix from three MATLAB files, one for each colour channel.
 
     The layout of the Waldorf and Bull captures [1]_: ``Red.mat``, ``Green.mat`` and ``Blue.mat``, MATLAB v7.3 (HDF5),
-    each with one dataset of shape (n_lights, height * width): a row for each light, pixels column by column. A file in
-    numbered parts has to be joined first: ``cat Red.mat.* > Red.mat``.
+    each with one matrix that has a column for each light in MATLAB (a row in HDF5), pixels column by column. Files of
+    older versions of MATLAB are read as a whole. A file in numbered parts has to be joined first: ``cat Red.mat.* >
+    Red.mat``.
 
     Parameters
     ----------
@@ -50,7 +57,14 @@ def load_ltm(
         Rows and columns of the lights' grid; by default as many columns as rows.
 
     dataset : str, default="LTM"
-        Name of the dataset in each file.
+        Name of the matrix in each file.
+
+    intensities : array-like of shape (n_lights,) or (n_lights, 3), optional
+        Intensities of the lights, by which the images are divided, as in `load_rti`.
+
+    decode : "auto", "linear", "srgb" or float, default="auto"
+        As in `load_rti`, for matrices of unsigned integers. Signed ones are linear, and their largest possible value
+        becomes 1.
 
     crop, downscale, dtype, memmap, progress
         As in `load_rti`.
@@ -74,6 +88,8 @@ def load_ltm(
             Height and width of `images`, after `crop` and `downscale`.
         file_dtype : str
             Type of the values in the files.
+        decode : "linear", "srgb" or float
+            The parameter, or what "auto" took.
         filenames : list of str
             Paths of the files.
         mask : ndarray of shape (height, width), bool, or None
@@ -84,13 +100,13 @@ def load_ltm(
     Raises
     ------
     ImportError
-        If h5py is not installed.
+        If h5py is not installed, for files of MATLAB v7.3.
 
     OSError
         If the folder or one of the three files is missing or cannot be read, or `memmap` cannot be written.
 
     ValueError
-        If a file is cut, damaged or lacks the dataset, or the shapes do not fit each other or
+        If a file is cut, damaged or lacks the matrix, or the shapes do not fit each other or
         `image_shape`. The message names the file.
 
     References
@@ -109,6 +125,7 @@ def load_ltm(
     folder = Path(folder)
     check_folder(folder)
     check_stack_dtype(dtype)
+    check_decode(decode)
     image_shape = check_sizes(image_shape, "image_shape", "height, width")
     framing = Framing(image_shape, crop, downscale)
     inside = framing.mask(within(folder, mask))
@@ -118,10 +135,9 @@ def load_ltm(
             raise FileNotFoundError(
                 f"No {path.name} in {folder}; parts {path.name}.000 and so on have to be joined first"
             )
-    h5py = import_extra("h5py", "matlab", f"To read {paths[0]}")
 
     with ExitStack() as stack:
-        channels = [_Channel(stack, h5py, path, dataset, image_shape) for path in paths]
+        channels = [_Channel(stack, path, dataset, image_shape) for path in paths]
         n_lights = channels[0].n_lights
         for channel in channels[1:]:
             if channel.n_lights != n_lights:
@@ -129,10 +145,19 @@ def load_ltm(
                     f"{channel.name}: {channel.n_lights} lights, wanted {n_lights} as in {channels[0].name}"
                 )
         rows, columns = _check_grid(grid_shape, n_lights)
+        intensities = check_intensities(intensities, n_lights)
 
         def read(index):
-            image = np.stack([framing.cut(channel.image(index)) for channel in channels], axis=-1)
-            return framing.average(to_radiance(image, "linear", f"{folder}: image {index}"))
+            image = np.stack(
+                [
+                    to_radiance(framing.cut(channel.image(index)), decode, f"{channel.name}: image {index}")
+                    for channel in channels
+                ],
+                axis=-1,
+            )
+            if intensities is not None:
+                image = divide_by_intensity(image, intensities[index])
+            return framing.average(image)
 
         images = fill_array(
             read,
@@ -143,7 +168,7 @@ def load_ltm(
             n_jobs=1,  # the HDF5 library reads one thing at a time
             progress=progress,
         )
-        file_dtype = channels[0].dtype.name
+        file_dtype = channels[0].dtype
     index = np.arange(n_lights)
     light_grid = np.stack([index % columns, index // columns], axis=1)
     return Bunch(
@@ -152,12 +177,13 @@ def load_ltm(
         images=images,
         grid_shape=(rows, columns),
         image_shape=framing.shape,
-        file_dtype=file_dtype,
+        file_dtype=file_dtype.name,
+        decode=resolve_decode(decode, file_dtype),
         filenames=[str(path) for path in paths],
         mask=inside,
         DESCR=(
-            f"{n_lights} images of {framing.shape[0]} x {framing.shape[1]} pixels from {folder}, {file_dtype}; lights "
-            f"on a grid of {rows} rows and {columns} columns."
+            f"{n_lights} images of {framing.shape[0]} x {framing.shape[1]} pixels from {folder}, {file_dtype.name}; "
+            f"lights on a grid of {rows} rows and {columns} columns."
         ),
     )
 
@@ -165,32 +191,60 @@ def load_ltm(
 class _Channel:
     """The matrix of one colour, read in blocks of rows."""
 
-    def __init__(self, stack, h5py, path, dataset, image_shape):
+    def __init__(self, stack, path, dataset, image_shape):
         self.name = str(path)
         self._image_shape = image_shape
-        # Opened here, so that a missing permission is told apart from a damaged file.
-        source = stack.enter_context(path.open("rb"))
-        try:
-            file = stack.enter_context(h5py.File(source, "r"))
-            names = sorted(file)
-            self._matrix = file.get(dataset)
-        except _DAMAGE as error:
-            raise ValueError(f"{self.name}: cannot be read as a MATLAB v7.3 (HDF5) file: {error}") from error
-        if not isinstance(self._matrix, h5py.Dataset):
-            raise ValueError(f"{self.name}: no dataset {dataset!r} among {names}")
         n_pixels = image_shape[0] * image_shape[1]
+        # Opened here, so that a missing permission is told apart from a damaged file.
+        file = stack.enter_context(path.open("rb"))
+        # MATLAB puts a text of 512 bytes before HDF5.
+        start = file.read(520)
+        if _HDF5 in (start[:8], start[512:]):
+            self._matrix = self._open_hdf5(stack, file, dataset)
+            chunk_rows = self._matrix.chunks[0] if self._matrix.chunks else 1
+        else:
+            self._matrix = self._read_older(file, path.stat().st_size, dataset, n_pixels)
+            chunk_rows = 1
         shape, self.dtype = self._matrix.shape, self._matrix.dtype
         if len(shape) != 2 or shape[1] != n_pixels or shape[0] == 0:
             raise ValueError(
                 f"{self.name}: {dataset!r} has shape {shape}, wanted (n_lights, {n_pixels}) for image_shape="
                 f"{image_shape}"
             )
-        if self.dtype.kind != "f":
-            raise ValueError(f"{self.name}: {dataset!r} has type {self.dtype}, wanted floating-point numbers")
+        if self.dtype.kind not in "fiu":
+            raise ValueError(f"{self.name}: {dataset!r} has type {self.dtype}, wanted real numbers")
         self.n_lights = shape[0]
-        chunk_rows = self._matrix.chunks[0] if self._matrix.chunks else 1
         self._n_rows = max(1, min(chunk_rows, _BLOCK_BYTES // (n_pixels * self.dtype.itemsize)))
         self._first, self._block = 0, np.empty((0, n_pixels))
+
+    def _open_hdf5(self, stack, source, dataset):
+        h5py = import_extra("h5py", "matlab", f"To read {self.name}")
+        try:
+            file = stack.enter_context(h5py.File(source, "r"))
+            names, matrix = sorted(file), file.get(dataset)
+        except _DAMAGE as error:
+            raise ValueError(f"{self.name}: cannot be read as a MATLAB v7.3 (HDF5) file: {error}") from error
+        if not isinstance(matrix, h5py.Dataset):
+            raise ValueError(f"{self.name}: no dataset {dataset!r} among {names}")
+        return matrix
+
+    def _read_older(self, file, n_bytes, dataset, n_pixels):
+        """Read the matrix of a file of MATLAB v4 to v7.2; return its transpose, as HDF5 has it."""
+        try:
+            file.seek(0)
+            shapes = {name: shape for name, shape, _ in io.whosmat(file)}
+            if dataset in shapes:
+                if np.prod(shapes[dataset], dtype=float) > n_bytes * _LARGEST_EXPANSION:
+                    raise ValueError(f"{dataset!r} claims the shape {shapes[dataset]} in {n_bytes} bytes")
+                file.seek(0)
+                matrix = np.asarray(io.loadmat(file, variable_names=[dataset])[dataset])
+        except Exception as error:
+            # SciPy raises a dozen types over damaged files, such as zlib's and its own.
+            raise ValueError(f"{self.name}: cannot be read as a MATLAB file: {error}") from error
+        if dataset not in shapes:
+            raise ValueError(f"{self.name}: no matrix {dataset!r} among {sorted(shapes)}")
+        # Rows of pixels are a row for each light only where nothing else fits.
+        return matrix if matrix.shape[1:] == (n_pixels,) and matrix.shape[0] != n_pixels else matrix.T
 
     def image(self, index):
         """Return one light's image, (height, width)."""
@@ -200,7 +254,8 @@ class _Channel:
                 self._block = self._matrix[self._first : self._first + self._n_rows]
             except _DAMAGE as error:
                 raise ValueError(f"{self.name}: damaged from row {self._first} on: {error}") from error
-        return self._block[index - self._first].reshape(self._image_shape, order="F")
+        image = self._block[index - self._first].reshape(self._image_shape, order="F")
+        return image / np.float64(np.iinfo(image.dtype).max) if image.dtype.kind == "i" else image
 
 
 def _check_grid(grid_shape, n_lights):

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_consistent_length
 from ...utils import check_stack_dtype, naming
 from .arrays import fill_array
 from .images import check_decode, check_image_shape, to_radiance
-from .photographs import Framing
+from .photographs import Framing, check_intensities, divide_by_intensity
 
 __all__ = ["load_npz"]
 
@@ -23,6 +23,7 @@ def load_npz(
     *,
     images="images",
     lights=None,
+    intensities=None,
     decode="auto",
     crop=None,
     downscale=1,
@@ -46,7 +47,7 @@ def load_npz(
         Name of its array of shape (n_lights, d) that becomes ``lights``; by default the first that is there of
         "lights", "light_positions", "light_directions" and "light_grid".
 
-    decode, crop, downscale, dtype, memmap, progress
+    intensities, decode, crop, downscale, dtype, memmap, progress
         As in `load_rti`.
 
     mask : path-like or array-like of shape (height, width), optional
@@ -123,6 +124,7 @@ def load_npz(
         with naming(f"{path}: {light_name!r} (lights=)"):
             vectors = check_array(others[light_name], dtype=np.float64)
             check_consistent_length(vectors, range(shape[0]))
+        intensities = check_intensities(intensities, shape[0])
         framing = Framing(shape[1:], crop, downscale)
         inside = framing.mask(others.pop("mask", None) if mask is None else mask)
         image_bytes = int(np.prod(shape[1:])) * file_dtype.itemsize
@@ -134,7 +136,10 @@ def load_npz(
             if len(data) < image_bytes:
                 raise ValueError(f"{where} ends after {len(data)} of {image_bytes} bytes")
             values = np.frombuffer(data, dtype=file_dtype).reshape(shape[1:])
-            return framing.average(to_radiance(framing.cut(values), decode, where))
+            radiance = to_radiance(framing.cut(values), decode, where)
+            if intensities is not None:
+                radiance = divide_by_intensity(radiance, intensities[index])
+            return framing.average(radiance)
 
         loaded = fill_array(
             read,

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from ...utils import check_stack_dtype
+from ...utils import FLOAT32_SAFE, check_numbers, check_stack_dtype
 from .arrays import fill_array
 from .codecs import read_file
 from .images import check_decode, check_values, load_image, resolve_decode, to_radiance
 from .orientation import apply_orientation
 
-__all__ = ["Framing", "check_folder", "load_photographs", "within"]
+__all__ = ["Framing", "check_folder", "check_intensities", "divide_by_intensity", "load_photographs", "within"]
 
 
 class Framing:
@@ -145,7 +145,7 @@ def load_photographs(
     memmap=None,
     n_jobs=-1,
     progress=None,
-    divide_by=None,
+    intensities=None,
 ):
     """Load the photographs of a capture with their lights.
 
@@ -166,8 +166,8 @@ def load_photographs(
     normalize, decode, crop, downscale, mask, flat_field, orientation, dtype, memmap, n_jobs, progress
         As in `load_rti`.
 
-    divide_by : ndarray of shape (n_lights, 3), optional
-        Intensities of the lights, by which the photographs' channels are divided.
+    intensities : ndarray of shape (n_lights, 1) or (n_lights, 3), optional
+        What `check_intensities` returned.
 
     Returns
     -------
@@ -186,11 +186,6 @@ def load_photographs(
     stored = read_file(paths[0])
     applied = 1 if orientation == "ignore" else stored.orientation
     first = apply_orientation(stored.values, applied)
-    if divide_by is not None and first.ndim != 3:
-        raise ValueError(
-            f"{paths[0]}: a grey photograph cannot be divided by its light's intensities of red, green and blue; pass"
-            " divide_intensities=False"
-        )
     first_decode = "linear" if stored.is_linear else resolve_decode(decode, first.dtype)
     framing = Framing(first.shape, crop, downscale)
     inside = framing.mask(within(folder, mask))
@@ -213,8 +208,8 @@ def load_photographs(
         if find_card is not None:
             card, card_name = find_card(index)
             radiance = _divide_by_card(radiance, card, card_name, framing)
-        if divide_by is not None:
-            radiance = radiance / divide_by[index].astype(np.float32)
+        if intensities is not None:
+            radiance = divide_by_intensity(radiance, intensities[index])
         return framing.average(radiance)
 
     images = fill_array(read, len(paths), read(0).shape, dtype=dtype, memmap=memmap, n_jobs=n_jobs, progress=progress)
@@ -236,9 +231,49 @@ def load_photographs(
         orientation=applied,
         DESCR=(
             f"{len(paths)} photographs of {height} x {width} pixels from {source}, {bit_depth} bit, "
-            f"decode={first_decode!r}; lengths of the light vectors as given {norms.min():.4g} to {norms.max():.4g}."
+            f"decode={first_decode!r}{', divided by intensities' if intensities is not None else ''}; lengths "
+            f"of the light vectors as given {norms.min():.4g} to {norms.max():.4g}."
         ),
     )
+
+
+def check_intensities(intensities, n_lights):
+    """Check what the lights' intensities are.
+
+    Parameters
+    ----------
+    intensities : array-like of shape (n_lights,), (n_lights, 1) or (n_lights, 3), or None
+        Intensities; in three columns those of red, green and blue.
+
+    n_lights : int
+        Number of lights.
+
+    Returns
+    -------
+    ndarray of shape (n_lights, 1) or (n_lights, 3), float64, or None
+        The intensities.
+
+    Raises
+    ------
+    ValueError
+        If they have another shape, or one is not within 1e-12 and 1e12.
+    """
+    if intensities is None:
+        return None
+    values = check_numbers(intensities, "intensities").astype(np.float64)
+    if values.shape not in ((n_lights,), (n_lights, 1), (n_lights, 3)):
+        raise ValueError(
+            f"intensities has shape {values.shape}, wanted ({n_lights},) or ({n_lights}, 3), a row for each light"
+        )
+    good = (values >= 1 / FLOAT32_SAFE) & (values <= FLOAT32_SAFE)
+    if not good.all():
+        raise ValueError(f"intensities holds {values[~good].flat[0]:g}, wanted all from 1e-12 to 1e12")
+    return values.reshape(n_lights, -1)
+
+
+def divide_by_intensity(radiance, intensity):
+    """Divide a photograph by its light's intensity, of one or three values; a grey one by their mean."""
+    return radiance / (intensity if radiance.ndim == 3 else intensity.mean()).astype(np.float32)
 
 
 def check_folder(folder):

@@ -7,16 +7,23 @@ import numpy as np
 from ...utils import replacing
 from .arrays import run_in_threads
 from .images import check_file_format, check_image_shape, expose, write_image
-from .lp import locate, read_lp, write_lp
-from .photographs import check_folder, load_photographs
+from .lp import read_dome, read_lp, write_lp
+from .matching import is_left_behind, locate, photographs_in_order
+from .photographs import check_folder, check_intensities, load_photographs, within
 
-__all__ = ["load_rti", "save_stack"]
+__all__ = ["LIGHT_SUFFIXES", "load_rti", "save_stack"]
+
+# What a file of lights is called.
+LIGHT_SUFFIXES = (".lp", ".dome")
 
 
 def load_rti(
     folder,
     *,
     light_file=None,
+    match="name",
+    missing="error",
+    intensities=None,
     normalize=True,
     allow_outside=False,
     decode="auto",
@@ -33,15 +40,31 @@ def load_rti(
     """Load a capture for reflectance transformation imaging (RTI).
 
     The folder holds photographs and an ``.lp`` file that gives the light of each. Photographs that the ``.lp`` file
-    does not name are ignored.
+    does not name are ignored. A name that is a whole path of another computer, or differs from the file's in upper and
+    lower case, is taken for the photograph of that name in the folder.
 
     Parameters
     ----------
     folder : path-like
-        The folder; the names in the ``.lp`` file are relative to it.
+        The folder; the names in the ``.lp`` file are relative to it. Or the ``.lp`` file in it.
 
     light_file : path-like, optional
-        The ``.lp`` file, relative to `folder` or absolute. It is needed where the folder holds several or none.
+        The ``.lp`` file, or a ``.dome`` file of RelightLab; relative to `folder` or absolute. It is needed where the
+        folder holds several or none.
+
+    match : "name" or "order", default="name"
+        How photographs are assigned to lights. With "order", line i belongs to the i-th photograph of the folder,
+        sorted by name with the numbers in it compared as numbers: one ``.lp`` file then serves for all objects under a
+        dome. ``.dome`` files name no photographs and are always matched by order. What `mask` and `flat_field` name is
+        no photograph.
+
+    missing : "error" or "skip", default="error"
+        Whether photographs that the ``.lp`` file names and that are not there are an error, or a warning.
+
+    intensities : array-like of shape (n_lights,) or (n_lights, 3), optional
+        Intensities of the lights, in the order of the ``.lp`` file, of all channels or of red, green and blue. The
+        photographs are divided by them, in linear radiance, grey ones by the mean of the three: as if all lights were
+        of intensity 1.
 
     normalize : bool, default=True
         Whether to scale the light vectors to unit length. Their lengths as given are in ``light_norms``.
@@ -130,7 +153,8 @@ def load_rti(
 
     ValueError
         If a line of the ``.lp`` file is malformed or names a missing file (the message has file and line), if there are
-        several ``.lp`` files, or if a photograph is cut, damaged or unlike the others (the message names it).
+        several ``.lp`` files, if there are more or fewer photographs than lights with ``match="order"``, or if a
+        photograph is cut, damaged or unlike the others (the message names it).
 
     Examples
     --------
@@ -143,14 +167,27 @@ def load_rti(
     ...
     FileNotFoundError: No such folder: ...holiday
     """
-    folder = Path(folder)
-    light_path = _find_light_file(folder, light_file)
-    described = read_lp(light_path)
+    folder, light_path = _find_light_file(Path(folder), light_file)
+    if match not in ("name", "order"):
+        raise ValueError(f"match={match!r}, wanted 'name' or 'order'")
+    is_dome = light_path.suffix.lower() == ".dome"
+    described = None if is_dome else read_lp(light_path)
+    vectors = read_dome(light_path) if is_dome else described.vectors
+    intensities = check_intensities(intensities, len(vectors))
+    if is_dome or match == "order":
+        exclude = [within(folder, mask), within(folder, flat_field)]
+        paths = photographs_in_order(folder, len(vectors), light_path, exclude=exclude)
+        source = f"{folder} by {light_path.name}, matched by their order"
+    else:
+        paths = locate(described, folder, light_path, allow_outside=allow_outside, missing=missing)
+        source = f"{folder} by {light_path.name}"
+    found = [path is not None for path in paths]
     capture = load_photographs(
         folder,
-        locate(described, folder, light_path, allow_outside=allow_outside),
-        described.vectors,
-        source=f"{folder} by {light_path.name}",
+        [path for path in paths if path is not None],
+        vectors[found],
+        source=source,
+        intensities=None if intensities is None else intensities[found],
         normalize=normalize,
         decode=decode,
         crop=crop,
@@ -265,20 +302,24 @@ def save_stack(
 
 
 def _find_light_file(folder, light_file):
+    """Return the folder and the path of the file of its lights."""
+    if light_file is None and folder.suffix.lower() in LIGHT_SUFFIXES and folder.is_file():
+        return folder.parent, folder
     check_folder(folder)
     if light_file is not None:
         path = folder / light_file
         if not path.is_file():
             raise FileNotFoundError(f"No such light file: {path}")
-        return path
-    entries = sorted(folder.iterdir())
-    found = [path for path in entries if path.suffix.lower() == ".lp" and path.is_file()]
-    if not found:
-        raise FileNotFoundError(
-            f"No .lp file in {folder} ({len(entries)} entries); wanted one that gives each photograph's light, or "
-            "light_file= to name it"
-        )
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found)
-        raise ValueError(f"{len(found)} .lp files in {folder}: {names}; choose one with light_file=")
-    return found[0]
+        return folder, path
+    entries = sorted(path for path in folder.iterdir() if not is_left_behind(path.name))
+    for suffix in LIGHT_SUFFIXES:
+        found = [path for path in entries if path.suffix.lower() == suffix and path.is_file()]
+        if len(found) > 1:
+            names = ", ".join(path.name for path in found)
+            raise ValueError(f"{len(found)} {suffix} files in {folder}: {names}; choose one with light_file=")
+        if found:
+            return folder, found[0]
+    raise FileNotFoundError(
+        f"No .lp file in {folder} ({len(entries)} entries); wanted one that gives each photograph's light, or "
+        "light_file= to name it"
+    )
