@@ -82,7 +82,20 @@ def test_hdr_over_all_magnitudes(tmp_path):
 @pytest.mark.parametrize(
     ("name", "image", "options", "message"),
     [
-        ("a.jpg", RADIANCE, {}, "Cannot write the format '.jpg', wanted one of .png, .exr, .hdr"),
+        (
+            "a.bmp",
+            RADIANCE,
+            {},
+            "Cannot write the format '.bmp', wanted one of .png, .jpg, .jpeg, .tif, .tiff, .exr, .hdr",
+        ),
+        ("a.jpg", RADIANCE, {"bit_depth": 16}, "bit_depth=16 for .jpg, wanted 8"),
+        (
+            "a.png",
+            RADIANCE,
+            {"header": ["VIEW= -vta"]},
+            "header=['VIEW= -vta'] for .png, wanted lines that are not blank",
+        ),
+        ("a.hdr", RADIANCE, {"header": ["a\n\nb"]}, "wanted lines that are not blank, for an .hdr file"),
         ("a.png", RADIANCE, {"bit_depth": 32}, "bit_depth=32 for .png, wanted 8 or 16"),
         ("a.exr", RADIANCE, {"bit_depth": 8}, "bit_depth=8 for .exr, wanted 16 or 32"),
         ("a.png", RADIANCE, {"encoding": "sRGB"}, "encoding='sRGB', wanted 'auto', 'linear', 'srgb'"),
@@ -153,7 +166,7 @@ def test_stacks_that_cannot_be_written_leave_nothing(tmp_path):
             {},
             "images[1]: 12 values are not finite, the first at row 0, column 0",
         ),
-        (np.ones((2, 3, 4)), {"file_format": "jpg"}, "Cannot write the format '.jpg'"),
+        (np.ones((2, 3, 4)), {"file_format": "bmp"}, "Cannot write the format '.bmp'"),
     ]:
         with pytest.raises(ValueError, match=re.escape(message)):
             save_stack(target, images, lights, **options)

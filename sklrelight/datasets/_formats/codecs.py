@@ -1,22 +1,26 @@
-"""Codecs of single image files: JPEG, PNG and TIFF by OpenCV, OpenEXR, camera RAW by LibRaw, Radiance HDR."""
+"""Single image files: JPEG and PNG by OpenCV, camera RAW by LibRaw, and which module reads the others."""
 
 import io
-import struct
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from ...utils import import_extra
-from .orientation import read_orientation, read_tiff_tag, undo_orientation
+from ...utils import check_claim, check_file, import_extra
+from .colour import to_srgb
+from .containers import add_profile, read_profile, read_size
+from .exr import is_exr, read_exr
+from .orientation import read_orientation
+from .radiance import is_hdr, read_hdr
+from .tiff import is_tiff, read_tiff
 
-__all__ = ["RAW_SUFFIXES", "StoredImage", "encode_hdr", "encode_png", "read_file", "write_exr"]
+__all__ = ["RAW_SUFFIXES", "StoredImage", "encode_jpeg", "encode_png", "read_file"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOUR_TYPE = 25  # its place in the file
 _PNG_GREY_WITH_ALPHA = 4
-_TIFF = (b"II*\0", b"MM\0*")
-_TIFF_SAMPLES_TAG, _TIFF_PLANAR_TAG = 277, 284
+# What the coding of a progressive JPEG file without content reaches.
+_JPEG_RATIO = 2048
 
 RAW_SUFFIXES = {
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos",
@@ -31,18 +35,40 @@ class StoredImage(NamedTuple):
 
     values: np.ndarray
     """Shape (height, width) or (height, width, 3), RGB, in the file's own type, as the sensor saw it."""
-    orientation: int
+    orientation: int = 1
     """EXIF orientation, 1 to 8, that turns it upright."""
     is_linear: bool = False
     """Whether integers are linear radiance, whatever the user says of them."""
+    note: str | None = None
+    """What the user is to be warned of."""
 
 
-def read_file(path):
-    """Read one image file without interpreting its values.
+def read_file(path, decode="linear", layer=None):
+    """Read one image file.
 
-    Raises ImportError, OSError or ValueError as `load_image` does.
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    decode : "auto", "linear", "srgb" or float, default="linear"
+        What the user says of integers. For "auto" those of 8 bits are converted by the file's colour profile to sRGB;
+        otherwise values are as they are in the file.
+
+    layer : str or int, optional
+        Name of a layer (OpenEXR) or number of a page (TIFF).
+
+    Returns
+    -------
+    StoredImage
+
+    Raises
+    ------
+    ImportError, OSError, ValueError
+        As `load_image` does.
     """
     path = Path(path)
+    check_file(path)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -50,101 +76,52 @@ def read_file(path):
     if not data:
         raise ValueError(f"{path}: the file is empty, wanted an image")
     suffix = path.suffix.lower()
-    if suffix == ".exr":
-        return StoredImage(_read_exr(path), orientation=1)
+    is_layered = suffix == ".exr" or is_exr(data) or is_tiff(data)
+    if layer is not None and not is_layered:
+        raise ValueError(f"{path}: layer={layer!r}, but only OpenEXR and TIFF files have layers or pages")
     if suffix in RAW_SUFFIXES:
         return _read_raw(path, data)
-    return _read_with_opencv(path, data)
+    if suffix == ".hdr" or is_hdr(data):
+        return StoredImage(read_hdr(data, path))
+    if is_tiff(data):
+        values, orientation, profile = read_tiff(data, path, layer)
+    elif is_layered:
+        values, note = read_exr(path, len(data), layer)
+        return StoredImage(values, note=note)
+    else:
+        values, orientation, profile = _read_with_opencv(path, data), read_orientation(data), read_profile(data)
+    note = None
+    if decode == "auto" and profile is not None:
+        values, note = to_srgb(values, profile)
+    return StoredImage(values, orientation, note=note)
 
 
 def _read_with_opencv(path, data):
     cv2 = import_extra("cv2", "images", f"To read {path}")
-    orientation = read_orientation(data)
-    is_tiff = data[:4] in _TIFF
     # Some versions of OpenCV fill what is missing with grey and only print a warning. A whole file has the
     # end-of-image marker behind the start of its scan; an embedded thumbnail, before it, has its own.
     if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.find(b"\xff\xda"):
         raise ValueError(f"{path}: cannot be read as an image: the JPEG file is cut before its end")
-    if is_tiff:
-        _refuse_planar_tiff(path, data)
+    size = read_size(data)
+    if size is not None:
+        check_claim(int(np.prod(size, dtype=float)), len(data), path, _JPEG_RATIO)
     # These flags keep 16 and 32 bits and grey as they are, drop alpha and leave the orientation to us.
-    values = _decode(cv2, path, data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if values is None and is_tiff:
-        # Floats with alpha are only read with everything as it is.
-        values = _decode(cv2, path, data, cv2.IMREAD_UNCHANGED)
+    flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        values = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise ValueError(f"{path}: cannot be read as an image: {error.err}") from error
     if values is None:
         raise ValueError(f"{path}: cannot be read as an image: cut, damaged or of an unknown format")
     if values.dtype.kind not in "uf":
         raise ValueError(f"{path}: values of type {values.dtype}, wanted unsigned integers or floats")
-    if is_tiff:
-        # OpenCV turns TIFF files upright whatever the flags say.
-        values = undo_orientation(values, orientation)
     if values.ndim == 3:
         # From BGR or BGRA, without alpha.
         values = np.ascontiguousarray(values[..., 2::-1])
         if data.startswith(_PNG) and data[_PNG_COLOUR_TYPE] == _PNG_GREY_WITH_ALPHA:
             # OpenCV makes three equal channels of it.
             values = np.ascontiguousarray(values[..., 0])
-    return StoredImage(values, orientation)
-
-
-def _decode(cv2, path, data, flags):
-    try:
-        if path.suffix.lower() == ".hdr":
-            # OpenCV would decode this format from memory by way of a temporary file.
-            return cv2.imread(str(path), flags)
-        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:
-        raise ValueError(f"{path}: cannot be read as an image: {error.err}") from error
-
-
-def _refuse_planar_tiff(path, data):
-    try:
-        planar = read_tiff_tag(data, _TIFF_PLANAR_TAG) == 2 and read_tiff_tag(data, _TIFF_SAMPLES_TAG) != 1
-    except struct.error as error:
-        raise ValueError(f"{path}: cannot be read as an image: the TIFF file is cut") from error
-    if planar:
-        # OpenCV reads such a file as if its channels were interleaved, and says nothing.
-        raise ValueError(f"{path}: a TIFF file with one plane a channel, wanted one with interleaved channels")
-
-
-def _read_exr(path):
-    """Read R, G and B, or Y, or the only channel of an OpenEXR file's first part, in its display window."""
-    openexr = import_extra("OpenEXR", "exr", f"To read {path}")
-    try:
-        part = openexr.File(str(path), separate_channels=True).parts[0]
-        channels = {name: channel.pixels for name, channel in part.channels.items()}
-        header = part.header
-    except (RuntimeError, ValueError, IndexError) as error:
-        # The package gives a file with unreadable pixels no parts at all.
-        raise ValueError(f"{path}: cannot be read as an OpenEXR image: cut, damaged or of another format") from error
-    if {"R", "G", "B"} <= channels.keys():
-        names = ["R", "G", "B"]
-    elif "Y" in channels and not {"RY", "BY"} & channels.keys():
-        names = ["Y"]
-    elif len(channels) == 1:
-        names = list(channels)
-    else:
-        raise ValueError(
-            f"{path}: channels {sorted(channels)}, wanted R, G and B, or Y without chroma, or a single one"
-        )
-    shapes = {channels[name].shape for name in names}
-    if len(shapes) > 1:
-        raise ValueError(f"{path}: channels {names} have the shapes {sorted(shapes)}, wanted one size")
-    pixels = np.stack([channels[name] for name in names], axis=-1) if len(names) > 1 else channels[names[0]]
-    return _in_display_window(pixels, header)
-
-
-def _in_display_window(pixels, header):
-    """Put pixels into the window that is shown; what a renderer left out is 0."""
-    # Both windows as their first and last pixel, as (row, column).
-    shown, data = (np.array(header[name], dtype=int)[:, ::-1] for name in ("displayWindow", "dataWindow"))
-    image = np.zeros((*(shown[1] - shown[0] + 1), *pixels.shape[2:]), dtype=pixels.dtype)
-    first, stop = np.maximum(shown[0], data[0]), np.minimum(shown[1], data[1]) + 1
-    if np.all(first < stop):
-        into, source = (tuple(map(slice, first - corner, stop - corner)) for corner in (shown[0], data[0]))
-        image[into] = pixels[source]
-    return image
+    return values
 
 
 def _read_raw(path, data):
@@ -173,50 +150,22 @@ def _read_raw(path, data):
     return StoredImage(np.ascontiguousarray(values), orientation, is_linear=True)
 
 
-def write_exr(path, image):
-    """Write an image of shape (height, width[, 3]), float16 or float32, as an OpenEXR file with zip compression."""
-    openexr = import_extra("OpenEXR", "exr", f"To write {path}")
-    header = {"compression": openexr.ZIP_COMPRESSION, "type": openexr.scanlineimage}
-    planes = {"Y": image} if image.ndim == 2 else dict(zip("RGB", np.moveaxis(image, -1, 0), strict=True))
-    file = openexr.File(header, {name: np.ascontiguousarray(plane) for name, plane in planes.items()})
-    try:
-        file.write(str(path))
-    except RuntimeError as error:
-        raise OSError(str(error)) from error
-
-
-def encode_png(values, path):
+def encode_png(values, profile, path):
     """Encode values of shape (height, width[, 3]), uint8 or uint16, as a PNG file."""
+    return _encode(".png", values, [], profile, path)
+
+
+def encode_jpeg(values, profile, path):
+    """Encode values of shape (height, width[, 3]), uint8, as a JPEG file of high quality."""
     cv2 = import_extra("cv2", "images", f"To write {path}")
-    encoded, data = cv2.imencode(".png", cv2.cvtColor(values, cv2.COLOR_RGB2BGR) if values.ndim == 3 else values)
+    full_colour = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    return _encode(".jpg", values, [cv2.IMWRITE_JPEG_QUALITY, 95, *full_colour], profile, path)
+
+
+def _encode(suffix, values, options, profile, path):
+    cv2 = import_extra("cv2", "images", f"To write {path}")
+    stored = cv2.cvtColor(values, cv2.COLOR_RGB2BGR) if values.ndim == 3 else values
+    encoded, data = cv2.imencode(suffix, stored, options)
     if not encoded:
-        raise OSError("OpenCV cannot encode the image as PNG")
-    return data.tobytes()
-
-
-def encode_hdr(image):
-    r"""Encode an image of shape (height, width[, 3]) as a Radiance HDR file, without run lengths.
-
-    Written here because OpenCV encodes this format by way of a temporary file elsewhere, whose disk may be full. Grey
-    becomes RGB; values are clipped to [0, 1.69e38].
-
-    Examples
-    --------
-    >>> encode_hdr(np.array([[[1.0, 0.5, 0.0]]]))[-4:]
-    b'\x80@\x00\x81'
-    """
-    colours = np.broadcast_to(image[..., np.newaxis], (*image.shape, 3)) if image.ndim == 2 else image
-    # 2 ** 127 is about the largest value of the format.
-    colours = np.clip(colours.astype(np.float64), 0, 2.0**127 * 255 / 256)
-    brightest = colours.max(axis=-1)
-    _, exponents = np.frexp(brightest)
-    # 255.6 would round to 256, which is no byte; with the next exponent it is 128.
-    exponents += np.round(brightest * np.exp2(8.0 - exponents)) > 255
-    pixels = np.zeros((*exponents.shape, 4), dtype=np.uint8)
-    pixels[..., :3] = np.round(colours * np.exp2(8.0 - exponents)[..., np.newaxis])
-    # Below 2 ** -127 there is no exponent left: black.
-    representable = (exponents > -128) & (brightest > 0)
-    pixels[..., 3] = np.where(representable, exponents + 128, 0)
-    pixels[~representable] = 0
-    header = f"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y {image.shape[0]} +X {image.shape[1]}\n"
-    return header.encode("ascii") + pixels.tobytes()
+        raise OSError(f"OpenCV cannot encode the image as {suffix}")
+    return add_profile(data.tobytes(), profile)

@@ -1,13 +1,18 @@
 """Single images: linear radiance from a file, and into one."""
 
+import warnings
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from ...utils import check_numbers, replacing
-from .codecs import encode_hdr, encode_png, read_file, write_exr
+from .codecs import encode_jpeg, encode_png, read_file
+from .colour import decode_values, encode_radiance, make_profile
+from .exr import write_exr
 from .orientation import apply_orientation
+from .radiance import encode_hdr
+from .tiff import encode_tiff
 
 __all__ = [
     "check_decode",
@@ -15,31 +20,50 @@ __all__ = [
     "check_image_shape",
     "check_sizes",
     "check_values",
+    "clip_negative_values",
     "expose",
     "load_image",
     "resolve_decode",
     "save_image",
     "to_radiance",
+    "warn_of_file",
     "write_image",
 ]
 
 # Bits of a value that each format can have, the default first.
-_BIT_DEPTHS = {".png": (8, 16), ".exr": (16, 32), ".hdr": (8,)}
+_BIT_DEPTHS = {
+    ".png": (8, 16),
+    **dict.fromkeys([".jpg", ".jpeg"], (8,)),
+    **dict.fromkeys([".tif", ".tiff"], (16, 8, 32)),
+    ".exr": (16, 32),
+    ".hdr": (8,),
+}
 
 
-def load_image(path, *, decode="auto"):
+def load_image(path, *, decode="auto", layer=None, clip_negative=False):
     """Read one image file as linear radiance.
 
     Parameters
     ----------
     path : path-like
-        The file. Its suffix tells OpenEXR (half or float), camera RAW and DNG; everything else is read by OpenCV: JPEG,
-        PNG (8 or 16 bit), TIFF (8, 16 or 32 bit, integer or float), Radiance HDR and more.
+        The file: OpenEXR (half or float), Radiance HDR, TIFF (8, 16 or 32 bits, integers or floats), camera RAW and DNG
+        by its suffix, JPEG, PNG (8 or 16 bits), and what else OpenCV reads. Values of a Radiance file are divided by
+        the exposures in its header.
 
     decode : "auto", "linear", "srgb" or float, default="auto"
         How integer values become radiance: as they are ("linear"), by the sRGB curve ("srgb"), or by the power
         `decode`. "auto" takes the sRGB curve for 8 bits, which is what JPEG files and most PNG files hold, and values
         of more bits as they are. Floating-point and RAW files are linear already.
+        Only "auto" follows a colour profile (ICC) in the file: 8 bits are converted from it to sRGB, and of one that is
+        not applied to more bits a warning tells.
+
+    layer : str or int, optional
+        Which image of a file with several: the name of an OpenEXR file's layer, such as "ViewLayer.Combined", or the
+        number of a TIFF file's page, from 0. An OpenEXR file needs it where several layers hold colours and none of
+        them is without a name.
+
+    clip_negative : bool, default=False
+        Whether negative values become 0, with a warning that counts them. Files with lossy compression may have some.
 
     Returns
     -------
@@ -55,15 +79,23 @@ def load_image(path, *, decode="auto"):
         If there is no such file, or no permission to read it.
 
     ValueError
-        If the file is no image, is cut, or holds values that are not finite. The message names it.
+        If the file is no image, is cut, holds several images, claims more values than it can hold, is of a kind that is
+        not read, or holds values that are not finite. The message names it.
     """
     check_decode(decode)
-    stored = read_file(path)
+    stored = read_file(path, decode, layer)
+    if stored.note:
+        warn_of_file(path, stored.note)
     upright = apply_orientation(stored.values, stored.orientation)
-    return to_radiance(upright, "linear" if stored.is_linear else decode, path)
+    radiance = to_radiance(upright, "linear" if stored.is_linear else decode, path)
+    if clip_negative:
+        radiance, n_clipped = clip_negative_values(radiance)
+        if n_clipped:
+            warn_of_file(path, f"{n_clipped} negative values were set to 0")
+    return radiance
 
 
-def save_image(path, image, *, exposure=0.0, encoding="auto", bit_depth=None):
+def save_image(path, image, *, exposure=0.0, encoding="auto", bit_depth=None, header=()):
     """Write linear radiance to an image file.
 
     The file appears, or is replaced, when it is whole.
@@ -71,8 +103,8 @@ def save_image(path, image, *, exposure=0.0, encoding="auto", bit_depth=None):
     Parameters
     ----------
     path : path-like
-        The file. Its suffix chooses the format: ``.png`` for display, ``.exr`` (OpenEXR) or ``.hdr`` (Radiance) for
-        linear radiance of any range.
+        The file. Its suffix chooses the format: ``.png`` or ``.jpg`` for display, ``.tif`` for other programs, ``.exr``
+        (OpenEXR) or ``.hdr`` (Radiance) for linear radiance of any range.
 
     image : array-like of shape (height, width, 3) or (height, width)
         Linear radiance, RGB or grey, finite.
@@ -81,13 +113,17 @@ def save_image(path, image, *, exposure=0.0, encoding="auto", bit_depth=None):
         Exposure in stops: values are multiplied by ``2 ** exposure`` first.
 
     encoding : "auto", "srgb", "linear" or float, default="auto"
-        How radiance becomes the values of a PNG file: by the sRGB curve, as it is, or by the power ``1 / encoding``.
-        "auto" takes the sRGB curve for 8 bits, and values of 16 bits as they are, as `load_image` reads them. Values
-        outside of [0, 1] are clipped. EXR and HDR files are linear in any case.
+        How radiance becomes integers: by the sRGB curve, as it is, or by the power ``1 / encoding``. "auto" takes the
+        sRGB curve for 8 bits, and values of 16 bits as they are, as `load_image` reads them. Values outside of [0, 1]
+        are clipped. Floats, EXR and HDR files are linear in any case. A colour profile in the file says which it is.
 
     bit_depth : int, optional
-        Bits of a value: 8 (default) or 16 for PNG; 16 (half, default) or 32 (float) for EXR; 8 for HDR, whose pixels
-        have an exponent beside.
+        Bits of a value: 8 (default) or 16 for PNG; 8 for JPEG; 16 (default), 8 or 32 (float) for TIFF; 16 (half,
+        default) or 32 (float) for EXR; 8 for HDR, whose pixels have an exponent beside.
+
+    header : list of str, default=()
+        Lines for the header of an HDR file, such as "VIEW= -vta -vh 180 -vv 180", without which Radiance's evalglare
+        refuses a file.
 
     Raises
     ------
@@ -114,9 +150,11 @@ def save_image(path, image, *, exposure=0.0, encoding="auto", bit_depth=None):
     """
     path = Path(path)
     bit_depth = check_file_format(path.suffix, bit_depth, encoding)
+    if header and (path.suffix.lower() != ".hdr" or any(not line.strip() or "\n" in line for line in header)):
+        raise ValueError(f"header={header!r} for {path.suffix}, wanted lines that are not blank, for an .hdr file")
     image = expose(image, exposure, f"{path}: image")
     with replacing(path) as temporary:
-        write_image(temporary, image, encoding, bit_depth)
+        write_image(temporary, image, encoding, bit_depth, header)
 
 
 def check_decode(decode, name="decode"):
@@ -194,7 +232,7 @@ def to_radiance(values, decode, source):
         decode = resolve_decode(decode, values.dtype)
         largest = np.iinfo(values.dtype).max
         if values.dtype.itemsize > 2:
-            return _decoded(values / float(largest), decode).astype(np.float32)
+            return decode_values(values / float(largest), decode).astype(np.float32)
         return _decoding_table(largest, decode).take(values)
     radiance = values.astype(np.float32, copy=False)
     check_values(np.isfinite(radiance), source, "not finite")
@@ -203,25 +241,18 @@ def to_radiance(values, decode, source):
 
 @lru_cache(maxsize=8)
 def _decoding_table(largest, decode):
-    return _decoded(np.arange(largest + 1) / largest, decode).astype(np.float32)
+    return decode_values(np.arange(largest + 1) / largest, decode).astype(np.float32)
 
 
-def _decoded(values, decode):
-    if decode == "linear":
-        return values
-    if decode == "srgb":
-        return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    return values**decode
+def clip_negative_values(radiance):
+    """Return radiance with 0 in place of what is negative, and how many values that are."""
+    n_clipped = np.count_nonzero(radiance < 0)
+    return np.maximum(radiance, 0) if n_clipped else radiance, n_clipped
 
 
-def _encoded(radiance, encoding):
-    """Invert `_decoded`, in [0, 1]."""
-    values = np.clip(radiance.astype(np.float64), 0, 1)
-    if encoding == "linear":
-        return values
-    if encoding == "srgb":
-        return np.where(values <= 0.0031308, values * 12.92, 1.055 * values ** (1 / 2.4) - 0.055)
-    return values ** (1 / encoding)
+def warn_of_file(path, note):
+    """Warn of something about a file, as from the code that called a loader."""
+    warnings.warn(f"{path}: {note}", UserWarning, stacklevel=3)
 
 
 def check_file_format(suffix, bit_depth, encoding):
@@ -246,18 +277,23 @@ def expose(image, exposure, name):
     return image
 
 
-def write_image(path, image, encoding, bit_depth):
+def write_image(path, image, encoding, bit_depth, header=()):
     """Write checked radiance to a file, in the format that its suffix says."""
     suffix = path.suffix.lower()
     if suffix == ".hdr":
-        path.write_bytes(encode_hdr(image))
-    elif suffix == ".png":
-        dtype = np.dtype(np.uint8 if bit_depth == 8 else np.uint16)
-        values = np.round(_encoded(image, resolve_decode(encoding, dtype)) * np.iinfo(dtype).max)
-        path.write_bytes(encode_png(values.astype(dtype), path))
-    elif bit_depth == 32:
+        path.write_bytes(encode_hdr(image, header))
+    elif suffix == ".exr":
+        if bit_depth == 16:
+            largest = np.abs(image).max()
+            if largest > np.finfo(np.float16).max:
+                raise ValueError(f"The image reaches {largest:.4g}, more than a half holds (65504): bit_depth=32")
+            image = image.astype(np.float16)
         write_exr(path, image)
-    elif np.abs(image).max() > np.finfo(np.float16).max:
-        raise ValueError(f"The image reaches {np.abs(image).max():.4g}, more than a half holds (65504): bit_depth=32")
+    elif bit_depth == 32:
+        path.write_bytes(encode_tiff(image, make_profile("linear", image.ndim == 2), path))
     else:
-        write_exr(path, image.astype(np.float16))
+        dtype = np.dtype(np.uint8 if bit_depth == 8 else np.uint16)
+        encoding = resolve_decode(encoding, dtype)
+        values = np.round(encode_radiance(image, encoding) * np.iinfo(dtype).max).astype(dtype)
+        encode = {".png": encode_png, ".jpg": encode_jpeg, ".jpeg": encode_jpeg}.get(suffix, encode_tiff)
+        path.write_bytes(encode(values, make_profile(encoding, image.ndim == 2), path))
