@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .codecs import RAW_SUFFIXES
 
-__all__ = ["is_left_behind", "locate", "photographs_in_order"]
+__all__ = ["is_left_behind", "list_photographs", "locate", "photographs_in_order"]
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _IMAGE_SUFFIXES = RAW_SUFFIXES | {
@@ -117,8 +117,36 @@ def locate(lights, folder, light_file, *, allow_outside=False, missing="error"):
     return paths
 
 
-def photographs_in_order(folder, n_lights, light_file, *, exclude=()):
+def list_photographs(folder, exclude=()):
     """List the photographs in a folder by name, with the numbers in it compared as numbers.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The folder.
+
+    exclude : sequence
+        Paths of images that are no photographs, such as the mask; anything else in it is ignored.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The photographs.
+    """
+    others = {path.resolve() for path in exclude if isinstance(path, Path)}
+    paths = [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in _IMAGE_SUFFIXES
+        and not is_left_behind(path.name)
+        and path.is_file()
+        and path.resolve() not in others
+    ]
+    return sorted(paths, key=lambda path: _in_order(path.name))
+
+
+def photographs_in_order(folder, n_lights, light_file, *, exclude=()):
+    """List the photographs in a folder as `list_photographs` does, and check their number.
 
     Parameters
     ----------
@@ -132,7 +160,7 @@ def photographs_in_order(folder, n_lights, light_file, *, exclude=()):
         What has the lights, for the message.
 
     exclude : sequence
-        Paths of images that are no photographs, such as the mask; anything else in it is ignored.
+        As in `list_photographs`.
 
     Returns
     -------
@@ -144,15 +172,7 @@ def photographs_in_order(folder, n_lights, light_file, *, exclude=()):
     ValueError
         If there are more or fewer.
     """
-    others = {path.resolve() for path in exclude if isinstance(path, Path)}
-    paths = [
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in _IMAGE_SUFFIXES
-        and not is_left_behind(path.name)
-        and path.is_file()
-        and path.resolve() not in others
-    ]
+    paths = list_photographs(folder, exclude)
     if len(paths) != n_lights:
         counts = Counter(path.suffix for path in paths)
         found = ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items())) or "none"
@@ -160,7 +180,7 @@ def photographs_in_order(folder, n_lights, light_file, *, exclude=()):
             f"{light_file} has {n_lights} lights, but {folder} has {len(paths)} photographs ({found}): matched by "
             "their order, they must be as many"
         )
-    return sorted(paths, key=lambda path: _in_order(path.name))
+    return paths
 
 
 def _in_order(name):
