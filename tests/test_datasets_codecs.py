@@ -171,7 +171,7 @@ def test_tiff_of_palettes_bits_and_jpeg(tmp_path):
     np.testing.assert_allclose(read, np.moveaxis(colour_map[:, numbers], 0, -1) / 65535, rtol=1e-6)
     tifffile.imwrite(tmp_path / "a.tif", numbers > 99, photometric="minisblack")
     np.testing.assert_array_equal(load_image(tmp_path / "a.tif"), numbers > 99)
-    tifffile.imwrite(tmp_path / "a.tif", colour, photometric="ycbcr", compression="jpeg")
+    Image.fromarray(colour).save(tmp_path / "a.tif", compression="jpeg", quality=95)
     np.testing.assert_allclose(load_image(tmp_path / "a.tif", decode="linear"), colour / 255, atol=0.03)
 
 
@@ -308,6 +308,46 @@ def test_negative_values_are_clipped_where_asked(tmp_path, openexr):
     with pytest.warns(UserWarning, match=re.escape(f"{tmp_path / 'a.exr'}: 4 negative values were set to 0")):
         clipped = load_image(tmp_path / "a.exr", clip_negative=True)
     np.testing.assert_array_equal(clipped, np.maximum(image, 0))
+
+
+def test_a_capture_of_layers_clips_and_counts_for_all_photographs(tmp_path, openexr):
+    images = pixels(dtype=np.float32)
+    images[1, 2, 3] = images[2, 0, 0, 0] = -1e-4
+    for number, image in enumerate(images):
+        layers = named("ViewLayer.Combined", image) | named("ViewLayer.DiffCol", image / 2)
+        write_layers(openexr, tmp_path / f"{number}.exr", layers)
+    (tmp_path / "dirs.lp").write_text("".join(f"{number}.exr 0 0 1\n" for number in range(3)))
+    with pytest.raises(ValueError, match="say which one with layer="):
+        load_rti(tmp_path)
+    with pytest.warns(
+        UserWarning, match=re.escape(f"{tmp_path}: 4 negative values in 2 photographs were set")
+    ) as caught:
+        capture = load_rti(tmp_path, layer="ViewLayer.DiffCol", clip_negative=True)
+    assert len(caught) == 1
+    np.testing.assert_array_equal(capture.images, np.maximum(images / 2, 0))
+
+
+def test_infinite_pixels_outside_of_the_mask_are_allowed(tmp_path, openexr):
+    images = pixels(height=6, width=8, dtype=np.float32)
+    images[:, 0, 1], images[1, 5, 7, 2] = np.inf, np.nan
+    mask = np.ones((6, 8), bool)
+    mask[0], mask[:, 7] = False, False
+    for number, image in enumerate(images):
+        save_image(tmp_path / f"{number}.exr", np.zeros_like(image))
+        write_layers(openexr, tmp_path / f"{number}.exr", named("", image))
+    (tmp_path / "dirs.lp").write_text("".join(f"{number}.exr 0 0 1\n" for number in range(3)))
+    with pytest.raises(ValueError, match=re.escape(f"{tmp_path / '0.exr'}: 3 values are not finite")):
+        load_rti(tmp_path)
+    capture = load_rti(tmp_path, mask=mask)
+    np.testing.assert_array_equal(capture.images, np.where(np.isfinite(images), images, 0))
+    halved = load_rti(tmp_path, mask=mask, crop=(0, 6, 1, 8), downscale=2)
+    assert halved.images.shape == (3, 3, 3, 3)
+    assert np.isfinite(halved.images).all()
+    wanted = images[:, 2:, 1:7].reshape(3, 2, 2, 3, 2, 3).mean(axis=(2, 4))
+    np.testing.assert_allclose(halved.images[:, 1:], wanted, rtol=1e-6)
+    mask[0, 1] = True
+    with pytest.raises(ValueError, match=re.escape(f"{tmp_path / '0.exr'}: 3 values are not finite")):
+        load_rti(tmp_path, mask=mask)
 
 
 def test_exr_says_what_its_colours_are(tmp_path, openexr):

@@ -9,7 +9,15 @@ from sklearn.utils import Bunch
 from ...utils import FLOAT32_SAFE, check_numbers, check_stack_dtype
 from .arrays import fill_array
 from .codecs import read_file
-from .images import check_decode, check_values, load_image, resolve_decode, to_radiance
+from .images import (
+    check_decode,
+    check_values,
+    clip_negative_values,
+    load_image,
+    resolve_decode,
+    to_radiance,
+    warn_of_file,
+)
 from .orientation import apply_orientation
 
 __all__ = ["Framing", "check_folder", "check_intensities", "divide_by_intensity", "load_photographs", "within"]
@@ -92,6 +100,14 @@ class Framing:
         rows = sum(image[start:height:n] for start in range(n))
         return sum(rows[:, start:width:n] for start in range(n)) / np.asarray(n * n, dtype=image.dtype)
 
+    def spread(self, inside):
+        """Return the pixels of a cut image that are averaged to the pixels of a mask."""
+        rows, columns = self._window
+        whole = np.zeros((rows.stop - rows.start, columns.stop - columns.start), bool)
+        n = self._downscale
+        whole[: self.shape[0] * n, : self.shape[1] * n] = inside.repeat(n, axis=0).repeat(n, axis=1)
+        return whole
+
     def mask(self, mask):
         """Read a mask, and cut and average it as the photographs are.
 
@@ -136,6 +152,8 @@ def load_photographs(
     source,
     normalize=True,
     decode="auto",
+    layer=None,
+    clip_negative=False,
     crop=None,
     downscale=1,
     mask=None,
@@ -163,7 +181,10 @@ def load_photographs(
     source : str
         Text for ``DESCR``: where the photographs are from.
 
-    normalize, decode, crop, downscale, mask, flat_field, orientation, dtype, memmap, n_jobs, progress
+    normalize, decode, layer, clip_negative, crop, downscale, mask, flat_field, orientation, dtype, memmap, n_jobs
+        As in `load_rti`.
+
+    progress
         As in `load_rti`.
 
     intensities : ndarray of shape (n_lights, 1) or (n_lights, 3), optional
@@ -183,15 +204,20 @@ def load_photographs(
     check_stack_dtype(dtype)
     if orientation not in ("first", "each", "ignore"):
         raise ValueError(f"orientation={orientation!r}, wanted 'first', 'each' or 'ignore'")
-    stored = read_file(paths[0])
+    stored = read_file(paths[0], decode, layer)
+    if stored.note:
+        warn_of_file(paths[0], stored.note)
     applied = 1 if orientation == "ignore" else stored.orientation
     first = apply_orientation(stored.values, applied)
     first_decode = "linear" if stored.is_linear else resolve_decode(decode, first.dtype)
     framing = Framing(first.shape, crop, downscale)
     inside = framing.mask(within(folder, mask))
 
-    def read_upright(path):
-        stored = read_file(path)
+    outside = None if inside is None else ~framing.spread(inside)
+    n_clipped: dict[int, int] = {}
+
+    def read_upright(path, layer=None):
+        stored = read_file(path, decode, layer)
         image = apply_orientation(stored.values, stored.orientation if orientation == "each" else applied)
         return image, "linear" if stored.is_linear else decode
 
@@ -202,9 +228,15 @@ def load_photographs(
     find_card = _open_flat_field(within(folder, flat_field), paths, first.shape, read_card)
 
     def read(index):
-        image, image_decode = read_upright(paths[index])
+        image, image_decode = read_upright(paths[index], layer)
         _refuse_unlike(image, paths[index], first, paths[0])
-        radiance = to_radiance(framing.cut(image), image_decode, paths[index])
+        image = framing.cut(image)
+        if outside is not None and image.dtype.kind == "f":
+            # Renderers leave infinite values in the background.
+            image = np.where((outside if image.ndim == 2 else outside[..., np.newaxis]) & ~np.isfinite(image), 0, image)
+        radiance = to_radiance(image, image_decode, paths[index])
+        if clip_negative:
+            radiance, n_clipped[index] = clip_negative_values(radiance)
         if find_card is not None:
             card, card_name = find_card(index)
             radiance = _divide_by_card(radiance, card, card_name, framing)
@@ -213,6 +245,9 @@ def load_photographs(
         return framing.average(radiance)
 
     images = fill_array(read, len(paths), read(0).shape, dtype=dtype, memmap=memmap, n_jobs=n_jobs, progress=progress)
+    if sum(n_clipped.values()):
+        n_files = np.count_nonzero(list(n_clipped.values()))
+        warn_of_file(folder, f"{sum(n_clipped.values())} negative values in {n_files} photographs were set to 0")
     norms = np.linalg.norm(vectors, axis=1)
     lights = vectors / norms[:, np.newaxis] if normalize else vectors
     height, width = framing.shape

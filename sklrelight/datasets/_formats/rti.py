@@ -27,6 +27,8 @@ def load_rti(
     normalize=True,
     allow_outside=False,
     decode="auto",
+    layer=None,
+    clip_negative=False,
     crop=None,
     downscale=1,
     mask=None,
@@ -75,7 +77,13 @@ def load_rti(
     decode : "auto", "linear", "srgb" or float, default="auto"
         How integer values become radiance: as they are ("linear"), by the sRGB curve ("srgb"), or by the power
         `decode`. "auto" takes the sRGB curve for 8 bits, which is what JPEG files and most PNG files hold, and values
-        of more bits as they are. Floating-point and RAW files are linear already.
+        of more bits as they are. Floating-point and RAW files are linear already. Colour profiles as in `load_image`.
+
+    layer : str or int, optional
+        As in `load_image`, for files with several images each.
+
+    clip_negative : bool, default=False
+        As in `load_image`; one warning counts the values of all photographs.
 
     crop : (int, int, int, int), optional
         ``(top, bottom, left, right)``: the rows and columns to keep, in pixels of the photographs.
@@ -86,8 +94,8 @@ def load_rti(
 
     mask : path-like or array-like of shape (height, width), optional
         Which pixels show the object: those brighter than half of the mask's brightest value, in pixels of the
-        photographs. A path is relative to `folder`. The images keep their values outside; pass the returned ``mask`` on
-        as `pixel_weight`.
+        photographs. A path is relative to `folder`. The images keep their values outside, where those that are
+        not finite become 0; pass the returned ``mask`` on as `pixel_weight`.
 
     flat_field : path-like or array-like, optional
         Photographs of a white card, by which the others are divided in linear radiance: one image file, a folder with a
@@ -190,6 +198,8 @@ def load_rti(
         intensities=None if intensities is None else intensities[found],
         normalize=normalize,
         decode=decode,
+        layer=layer,
+        clip_negative=clip_negative,
         crop=crop,
         downscale=downscale,
         mask=mask,
@@ -231,14 +241,14 @@ def save_stack(
     lights : array-like of shape (n_lights, 3)
         Directions, or positions, which then load back with ``normalize=False``.
 
-    file_format : "png", "exr" or "hdr", default="png"
-        Format of the files.
+    file_format : "png", "jpg", "tif", "exr" or "hdr", default="png"
+        Format of the files, as in `save_image`.
 
     exposure : float, default=0.0
         Exposure in stops: values are multiplied by ``2 ** exposure`` first.
 
     encoding : "auto", "linear", "srgb" or float, default="auto"
-        As in `save_image`; load back with ``decode`` of the same value. In PNG files negative values become 0.
+        As in `save_image`; load back with ``decode`` of the same value. In files of integers negative values become 0.
 
     bit_depth : int, optional
         As in `save_image`, but 16 by default for PNG.
@@ -258,8 +268,8 @@ def save_stack(
         If the folder is there and not empty, or something cannot be written; nothing is left of it then.
 
     ValueError
-        If shapes do not fit, a value is not finite, or an image would be clipped at 1 by PNG: the message names it and
-        its maximum.
+        If shapes do not fit, a value is not finite, or an image would be clipped at 1 by integers: the message names it
+        and its maximum.
 
     Examples
     --------
@@ -276,6 +286,7 @@ def save_stack(
     folder = Path(folder)
     suffix = f".{file_format}"
     bit_depth = check_file_format(suffix, 16 if bit_depth is None and suffix == ".png" else bit_depth, encoding)
+    is_clipped = suffix not in (".exr", ".hdr") and bit_depth <= 16
     images, lights = np.asarray(images), np.asarray(lights, dtype=np.float64)
     check_image_shape(images.shape, "images", "n_lights, height, width")
     if lights.shape != (len(images), 3):
@@ -290,7 +301,7 @@ def save_stack(
 
         def write(index):
             image = expose(images[index], exposure, f"images[{index}]")
-            if suffix == ".png" and image.max() > 1:
+            if is_clipped and image.max() > 1:
                 raise ValueError(
                     f"images[{index}] reaches {image.max():.4g} at exposure={exposure:g} and would be clipped at 1: "
                     f"pass exposure={exposure - np.ceil(np.log2(float(image.max()))):g} or file_format='exr'"
