@@ -22,6 +22,7 @@ from .neural import RelightingMLPRegressor
 from .preprocessing import LogExposureScaler, PixelLightFeaturizer
 from .stacks import as_stack, fit_to_stack, in_memory
 from .utils import DocumentedEstimator, VersionedState, check_pixel_weight, naming, split_target_shape, value_weights
+from .utils._lights import are_unit_vectors, make_unit_vectors, warn_of_outer_lights
 from .utils._sklearn_compat import (
     HasMethods,
     Interval,
@@ -223,6 +224,9 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             raise ValueError(f"saturation must be a finite radiance above 0, or None; got {saturation!r}")
         self.saturation_ = saturation
         self.lights_ = lights
+        X = self._scale_directions(X)
+        with naming("X"):
+            self.lights_ = check_array(X, dtype=lights.dtype)
         self._target_shape = tuple(shape[1:])
         self._training_dim = len(shape)
         self.interrupted_ = False
@@ -339,7 +343,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         Parameters
         ----------
         X : array-like of shape (m, n_light_features)
-            Lights, in the units that `fit` saw.
+            Lights, in the units that `fit` saw. If all training lights are unit vectors, these are scaled to length 1.
 
         Returns
         -------
@@ -351,6 +355,17 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         ------
         ValueError
             If the lights have another width than in `fit`, or are not finite.
+
+        Warns
+        -----
+        UserWarning
+            If a light that is scaled has a length that is not 0.99 to 1.01. If a light lies outside of the training
+            lights by more than these are apart.
+
+        Notes
+        -----
+        No encoded value lies outside of the range of the encoded training photographs, so that no predicted radiance
+        exceeds the greatest one in the photographs, except for rounding.
         """
         check_is_fitted(self)
         with naming("X"):
@@ -366,10 +381,29 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             start += len(block)
         return images
 
+    def _scale_directions(self, X):
+        """Scale directions to length 1 if the training lights are unit vectors, and warn of lights far from those."""
+        lights = np.asarray(X)
+        known = lights.ndim == 2 and lights.shape[1] == self.lights_.shape[1] and lights.dtype.kind in "iuf"
+        # What is wrong with others is told where they are predicted.
+        if not known or not np.isfinite(lights).all():
+            return X
+        lights = lights.astype(np.float64, copy=False)
+        fitted = np.asarray(self.lights_, np.float64)
+        if are_unit_vectors(fitted):
+            scaled = make_unit_vectors(lights)
+            if scaled is not lights:
+                lights = scaled
+                # Frames keep the names of their columns.
+                X = type(X)(dict(zip(X.columns, scaled.T, strict=True))) if hasattr(X, "columns") else scaled
+        warn_of_outer_lights(lights, fitted)
+        return X
+
     def _predict_blocks(self, X):
         """Predict some lights at a time, as many as stay within a bounded number of values."""
         n_lights = max(1, _BLOCK_VALUES // int(np.prod(self._target_shape)))
         n_samples = num_samples(X)
+        X = self._scale_directions(X)
         for block in gen_batches(max(1, n_samples), n_lights):
             # Lights that fit into one block go on as they are, whatever kind of table they are.
             some = X if n_samples <= n_lights else safe_indexing(X, block)

@@ -6,6 +6,7 @@ from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from ..utils import DocumentedEstimator, VersionedState, check_finite, check_lights, check_magnitude, naming
+from ..utils._lights import are_unit_vectors, make_unit_vectors
 
 __all__ = ["LightRegressor", "combine"]
 
@@ -26,6 +27,10 @@ class LightRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Regr
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names of the lights. Defined only if all of them are strings.
+
+    unit_lights_ : bool
+        Whether the training lights are unit vectors: three columns, and lengths of 0.99 to 1.01. All lights are then
+        scaled to length 1.
     """
 
     # Name of the attribute that `fit` sets last, of which predictions are weighted sums.
@@ -70,7 +75,8 @@ class LightRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Regr
             raise ValueError(f"y of shape {y.shape} has no values")
         check_magnitude(X, "X")
         check_magnitude(y, "y")
-        return X, y
+        self.unit_lights_ = are_unit_vectors(X)
+        return make_unit_vectors(X) if self.unit_lights_ else X, y
 
 
 def combine(weights, images):

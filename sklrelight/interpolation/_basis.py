@@ -6,9 +6,9 @@ import numpy as np
 from scipy.special import factorial, lpmv
 
 from ..utils import check_lights
+from ..utils._lights import are_directions, are_in_disc, check_above_horizon, normalize
 from ..utils._sklearn_compat import Interval, fit_context
 from ._base import LightRegressor, combine
-from ._directions import are_directions, are_in_disc, check_above_horizon, normalize
 from ._equations import ROUNDING, AffineSubspace
 
 __all__ = ["BasisRegressor", "HemisphericalHarmonics", "PolynomialTextureMap"]

@@ -5,8 +5,8 @@ from scipy.sparse import csr_array
 from scipy.spatial import Delaunay, KDTree, QhullError
 
 from ..utils import check_lights
+from ..utils._lights import are_directions, check_above_horizon, normalize
 from ._base import LightRegressor
-from ._directions import are_directions, check_above_horizon, normalize
 from ._equations import ROUNDING, Points
 
 __all__ = ["LinearInterpolation"]

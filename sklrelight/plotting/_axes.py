@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.utils import check_array
 
-from ..interpolation._directions import are_directions
 from ..utils import import_extra
+from ..utils._lights import are_directions
 
 __all__ = ["BLUE", "GREEN", "ORANGE", "LightMap", "open_axes", "show_image", "text_color", "tone_map"]
 

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._lights import make_unit_vectors
 from ._sklearn_compat import InvalidParameterError
 
 __all__ = [
@@ -142,7 +143,7 @@ def check_lights(model, X):
     Returns
     -------
     ndarray of shape (m, n_light_features), float64
-        The lights.
+        The lights. Where the training lights are unit vectors, these are, too.
 
     Raises
     ------
@@ -156,7 +157,7 @@ def check_lights(model, X):
     with naming("X"):
         X = validate_data(model, X, dtype=np.float64, reset=False)
     check_magnitude(X, "X")
-    return X
+    return make_unit_vectors(X) if model.unit_lights_ else X
 
 
 def check_numbers(values, argument):

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.spatial import ConvexHull, Delaunay, QhullError
 from scipy.stats import qmc
 
-from ..interpolation._directions import are_directions, normalize
 from ..interpolation._equations import AffineSubspace
+from ..utils._lights import are_directions, normalize
 
 __all__ = ["LightSurface", "farthest_points"]
 

@@ -1,0 +1,255 @@
+"""Lights: which are directions, which have to be made unit vectors, and which lie far outside of others."""
+
+import warnings
+
+import numpy as np
+from scipy.spatial import ConvexHull, KDTree, QhullError
+
+__all__ = [
+    "are_directions",
+    "are_in_disc",
+    "are_unit_vectors",
+    "check_above_horizon",
+    "make_unit_vectors",
+    "normalize",
+    "warn_of_outer_lights",
+]
+
+# How far the length of a unit vector may be from 1.
+_UNIT_TOLERANCE = 1e-2
+# A hull in more dimensions takes too long.
+_MOST_DIMENSIONS = 4
+
+# How far the length of a direction may be from 1. The light files of real captures hold lengths of 0.80 to 1.06.
+_LENGTH_TOLERANCE = 0.21
+# Errors of calibration put lights at the horizon a little below it. This z is 6 degrees below.
+_BELOW_HORIZON = -0.1
+
+
+def are_directions(lights):
+    """Tell whether lights are directions.
+
+    Parameters
+    ----------
+    lights : ndarray of shape (n, d)
+        Lights.
+
+    Returns
+    -------
+    bool
+        Whether there are three columns, and all lengths are 0.79 to 1.21.
+
+    Examples
+    --------
+    >>> are_directions(np.array([[0.0, 0.6, 0.8], [0.5, 0.0, 0.7]])), are_directions(np.array([[0.0, 0.0, 2.0]]))
+    (True, False)
+    """
+    if lights.shape[1] != 3:
+        return False
+    return bool((np.abs(np.linalg.norm(lights, axis=1) - 1) <= _LENGTH_TOLERANCE).all())
+
+
+def are_in_disc(lights):
+    """Tell whether lights can be the x and y of directions.
+
+    Parameters
+    ----------
+    lights : ndarray of shape (n, d)
+        Lights.
+
+    Returns
+    -------
+    bool
+        Whether there are two columns, and all lengths are at most 1.21.
+
+    Examples
+    --------
+    >>> are_in_disc(np.array([[0.6, -0.8], [0.0, 0.0]])), are_in_disc(np.array([[0.0, 3.0]]))
+    (True, False)
+    """
+    return lights.shape[1] == 2 and bool((np.linalg.norm(lights, axis=1) <= 1 + _LENGTH_TOLERANCE).all())
+
+
+def normalize(lights):
+    """Scale directions to length 1.
+
+    Parameters
+    ----------
+    lights : ndarray of shape (n, 3)
+        Directions.
+
+    Returns
+    -------
+    ndarray of shape (n, 3)
+        Unit vectors.
+
+    Raises
+    ------
+    ValueError
+        If a light is (0, 0, 0).
+
+    Examples
+    --------
+    >>> normalize(np.array([[0.0, 0.0, 2.0]]))
+    array([[0., 0., 1.]])
+    """
+    lengths = np.linalg.norm(lights, axis=1, keepdims=True)
+    if not lengths.all():
+        raise ValueError(f"light {int(lengths.argmin())} of X is (0, 0, 0), which is not a direction")
+    return lights / lengths
+
+
+def check_above_horizon(directions, model):
+    """Refuse directions that lie further below the horizon than errors of calibration explain.
+
+    Parameters
+    ----------
+    directions : ndarray of shape (n, 3)
+        Unit vectors.
+
+    model : str
+        Name of the model, for the message.
+
+    Raises
+    ------
+    ValueError
+        If a z is below -0.1.
+
+    Examples
+    --------
+    >>> check_above_horizon(np.array([[1.0, 0.0, 0.0]]), "A model")
+    """
+    lowest = int(directions[:, 2].argmin())
+    if directions[lowest, 2] < _BELOW_HORIZON:
+        raise ValueError(
+            f"{model} takes directions of the upper hemisphere, but light {lowest} of X has"
+            f" z = {directions[lowest, 2]:.3g}; RBFInterpolation takes directions of the whole sphere"
+        )
+
+
+def are_unit_vectors(lights):
+    """Tell whether lights are directions that were normalised.
+
+    Parameters
+    ----------
+    lights : ndarray of shape (n, d)
+        Lights.
+
+    Returns
+    -------
+    bool
+        Whether there are three columns, and all lengths are 0.99 to 1.01.
+
+    Examples
+    --------
+    >>> are_unit_vectors(np.array([[0.0, 0.6, 0.8]])), are_unit_vectors(np.array([[0.5, 0.0, 0.7]]))
+    (True, False)
+    """
+    return lights.shape[1] == 3 and bool((np.abs(np.linalg.norm(lights, axis=1) - 1) <= _UNIT_TOLERANCE).all())
+
+
+def make_unit_vectors(lights):
+    """Scale directions to length 1 for a model that was fitted to unit vectors.
+
+    Parameters
+    ----------
+    lights : ndarray of shape (n, 3)
+        Directions.
+
+    Returns
+    -------
+    ndarray of shape (n, 3)
+        Unit vectors. The array itself where they differ from it by rounding alone.
+
+    Raises
+    ------
+    ValueError
+        If a light is (0, 0, 0).
+
+    Warns
+    -----
+    UserWarning
+        If a length is not 0.99 to 1.01.
+
+    Examples
+    --------
+    >>> make_unit_vectors(np.array([[0.0, 0.0, 1.005]]))
+    array([[0., 0., 1.]])
+    """
+    lengths = np.linalg.norm(lights, axis=1)
+    off = np.abs(lengths - 1)
+    if not len(lights) or off.max() < 1e-6:
+        return lights
+    worst = int(off.argmax())
+    if off[worst] > _UNIT_TOLERANCE and lengths[worst]:
+        warnings.warn(
+            f"light {worst} of X has a length of {lengths[worst]:.4g}; the model was fitted to directions of length 1,"
+            f" so {np.count_nonzero(off > _UNIT_TOLERANCE)} of {len(lights)} lights are scaled to that length. To"
+            " silence this, divide each light by its length",
+            UserWarning,
+            stacklevel=3,
+        )
+    return normalize(lights)
+
+
+def warn_of_outer_lights(lights, fitted, names=None):
+    """Warn where lights lie outside of those that a model was fitted to by more than these are apart.
+
+    Parameters
+    ----------
+    lights : ndarray of shape (m, d)
+        Lights to predict for.
+
+    fitted : ndarray of shape (n, d)
+        Lights that the model was fitted to. They are apart by the distance of the light that has the farthest nearest
+        neighbour.
+
+    names : sequence of str or None, default=None
+        Names of the lights, for the message. None: their numbers.
+
+    Warns
+    -----
+    UserWarning
+        If lights are outside of the convex hull by more than this distance, once for all of them.
+
+    Examples
+    --------
+    >>> grid = np.stack(np.meshgrid([0.0, 1.0, 2.0], [0.0, 1.0]), -1).reshape(-1, 2)
+    >>> warn_of_outer_lights(np.array([[2.5, 0.5]]), grid)
+    """
+    center, scale = fitted.mean(axis=0), fitted.std(axis=0)
+    # Features of different units, such as a time and a position, count alike. Those of a direction are comparable.
+    scale = np.ones_like(scale) if are_directions(fitted) else np.where(scale > 0, scale, 1)
+    points = np.unique((fitted - center) / scale, axis=0)
+    if len(points) < 2:
+        return
+    spacing = KDTree(points).query(points, 2)[0][:, 1].max()
+    beyond = _distance_outside((lights - center) / scale, points)
+    outside = np.flatnonzero(beyond > spacing)
+    if len(outside):
+        worst = int(beyond.argmax())
+        named = ", ".join(str(names[index] if names is not None else index) for index in outside[:5])
+        warnings.warn(
+            f"{len(outside)} of {len(lights)} lights X lie outside of the lights that the model was fitted to, by more"
+            f" than these are apart: {named}{', ...' if len(outside) > 5 else ''}. The farthest is"
+            f" {np.round(lights[worst], 4).tolist()}. Images of such lights are guesses",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def _distance_outside(points, others):
+    """Bound from below how far points are outside of the convex hull of others, at the origin."""
+    _, singular, axes = np.linalg.svd(others, full_matrices=False)
+    axes = axes[singular > 1e-6 * singular[0]]
+    inner, around = points @ axes.T, others @ axes.T
+    off = np.linalg.norm(points - inner @ axes, axis=1)
+    beyond = np.maximum(inner - around.max(axis=0), around.min(axis=0) - inner).max(axis=1)
+    if 1 < len(axes) <= _MOST_DIMENSIONS and len(others) > len(axes):
+        try:
+            planes = ConvexHull(around).equations
+        except QhullError:
+            planes = np.empty((0, len(axes) + 1))
+        for normal in planes:
+            beyond = np.maximum(beyond, inner @ normal[:-1] + normal[-1])
+    return np.hypot(off, beyond.clip(0))
