@@ -9,14 +9,16 @@ from ._formats.ltm import load_ltm
 from ._formats.npz import load_npz
 from ._formats.ptm import save_ptm
 from ._formats.rti import load_rti, save_stack
-from ._lights import environment_to_lights, lights_from_sphere, sun_to_direction
+from ._lights import environment_to_lights, sun_to_direction
 from ._render.scene import make_scene
+from ._spheres import find_sphere, lights_from_sphere
 
 __all__ = [
     "environment_to_lights",
     "fetch_bull",
     "fetch_realrti_item3",
     "fetch_waldorf",
+    "find_sphere",
     "get_data_home",
     "lights_from_sphere",
     "load_capture",

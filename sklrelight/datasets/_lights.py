@@ -1,76 +1,13 @@
-"""Where lights are: on a mirror ball, in the sky, and in an environment map."""
+"""Where lights are: in the sky, and in an environment map."""
 
 import heapq
 
 import numpy as np
-from scipy import ndimage
 
 from ..utils import check_numbers
 from ._formats.images import check_image_shape, check_values
 
-__all__ = ["environment_to_lights", "lights_from_sphere", "sun_to_direction"]
-
-# A highlight that covers more of the ball than this is no small lamp.
-_LARGEST_HIGHLIGHT = 0.2
-
-
-def lights_from_sphere(images, circle):
-    """Find light directions from the highlight on a mirror ball.
-
-    The ball is seen from far away, so that all rays to the camera run along z. The highlight is the region that is
-    connected with the brightest pixel and at least half as bright, with a rim of one pixel; the mirror directions of
-    its pixels are averaged by brightness (each pixel of a mirror ball shows the same solid angle).
-
-    Parameters
-    ----------
-    images : array-like of shape (n_lights, height, width, 3) or (n_lights, height, width)
-        Photographs, one for each light: linear radiance, row 0 at the top.
-
-    circle : (float, float, float)
-        Outline of the ball in pixels: column and row of its centre (0, 0 is the middle of the first pixel), and radius.
-        It must lie in the image.
-
-    Returns
-    -------
-    ndarray of shape (n_lights, 3), float64
-        Unit vectors towards the lights: x right, y up, z to the camera.
-
-    Raises
-    ------
-    ValueError
-        If the shapes are others, the circle is not in the image, or a photograph shows no single small highlight. The
-        message names it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklrelight.datasets import lights_from_sphere
-    >>> image = np.zeros((101, 101))
-    >>> image[50, 75] = 1  # half-way to the right rim, where the ball is inclined by 30 degrees
-    >>> lights_from_sphere([image], circle=(50, 50, 50)).round(3)
-    array([[0.866, 0.   , 0.5  ]])
-    """
-    images = np.asarray(images)
-    check_image_shape(images.shape, "images", "n_lights, height, width")
-    height, width = images.shape[1:3]
-    centre_column, centre_row, radius = _check_circle(circle, height, width)
-    rows, columns = np.mgrid[0:height, 0:width]
-    right, up = (columns - centre_column) / radius, (centre_row - rows) / radius
-    squared = right**2 + up**2
-    on_ball = squared < 1
-    # The mirror direction of the view (0, 0, 1) about the normal (right, up, n_z).
-    towards = np.sqrt(np.maximum(1 - squared, 0))
-    mirrored = np.stack([2 * towards * right, 2 * towards * up, 2 * towards**2 - 1], axis=-1)
-
-    lights = np.empty((len(images), 3))
-    for index, image in enumerate(images):
-        grey = np.where(on_ball, image.mean(axis=-1) if image.ndim == 3 else image, 0)
-        highlight = _highlight(grey, np.count_nonzero(on_ball), index)
-        # The rim is only partly lit: brightness says how much.
-        rim = ndimage.binary_dilation(highlight, structure=np.ones((3, 3)))
-        mean = grey[rim] @ mirrored[rim]
-        lights[index] = mean / np.linalg.norm(mean)
-    return lights
+__all__ = ["environment_to_lights", "sun_to_direction"]
 
 
 def sun_to_direction(azimuth, altitude, *, heading=0.0):
@@ -246,29 +183,3 @@ def _centre(energy, directions):
         return mean / length
     # Light from all around has no direction, and neither has a black region: its brightest pixel stands for it.
     return directions[np.unravel_index(np.argmax(energy), energy.shape)]
-
-
-def _check_circle(circle, height, width):
-    values = np.asarray(circle, dtype=np.float64)
-    if values.shape != (3,) or not np.all(np.isfinite(values)) or values[2] <= 0:
-        raise ValueError(f"circle={circle!r}, wanted (column, row, radius) with a radius above 0")
-    column, row, radius = (float(value) for value in values)
-    # Half a pixel of slack: the outermost pixels reach that far.
-    if not (radius - 0.5 <= column <= width - 0.5 - radius and radius - 0.5 <= row <= height - 0.5 - radius):
-        raise ValueError(f"circle={circle!r} (column, row, radius) is not within images of {height} x {width} pixels")
-    return column, row, radius
-
-
-def _highlight(grey, n_ball, index):
-    peak = grey.max()
-    if not (np.isfinite(peak) and peak > 0):
-        raise ValueError(f"images[{index}] shows no highlight: the brightest value on the ball is {peak}")
-    labels, _ = ndimage.label(grey >= peak / 2, structure=np.ones((3, 3)))
-    highlight = labels == labels[np.unravel_index(np.argmax(grey), grey.shape)]
-    share = np.count_nonzero(highlight) / n_ball
-    if share > _LARGEST_HIGHLIGHT:
-        raise ValueError(
-            f"images[{index}] shows no small highlight: what is at least half as bright as the brightest pixel covers "
-            f"{share:.0%} of the ball"
-        )
-    return highlight
