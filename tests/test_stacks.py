@@ -115,6 +115,87 @@ class TestReading:
             assert where.tolist() == [*range(30, 90, 7), 40]
             assert counts.tolist() == [9, 1]
 
+    @pytest.mark.parametrize("photographs_last", [True, False])
+    @pytest.mark.parametrize("channels", [0, 3])
+    @pytest.mark.parametrize("chunked", [True, False])
+    def test_matlab_files_have_the_axes_that_matlab_shows(
+        self, tmp_path, images, small_blocks, photographs_last, channels, chunked
+    ):
+        if photographs_last and not channels:
+            # Three axes do not tell which of them counts the photographs.
+            photographs_last = False
+        wanted = images if channels else images[..., 0]
+        shown = np.moveaxis(wanted, 0, -1) if photographs_last else wanted
+        with h5py.File(tmp_path / "x.mat", "w", userblock_size=512) as file:
+            stored = file.create_dataset("x", data=shown.T, chunks=(2,) * shown.ndim if chunked else None)
+            stored.attrs["MATLAB_class"] = np.bytes_("single")
+        for stack in (opened := ImageStack(tmp_path / "x.mat"), pickle.loads(pickle.dumps(opened))):
+            assert stack.shape == wanted.shape
+            np.testing.assert_array_equal(np.asarray(stack), wanted)
+            np.testing.assert_array_equal(stack[[5, 2]].columns(np.array([3, 100])), wanted.reshape(
+                12, -1, channels or 1)[[5, 2]][:, [3, 100]])  # fmt: skip
+
+    def test_hdf5_files_that_are_damaged_or_point_elsewhere_are_named(self, tmp_path, images):
+        path = hdf5(tmp_path, images)
+        whole = path.read_bytes()
+        for data in (whole[:200], whole[: len(whole) // 2], b"\x89HDF\r\n\x1a\n" + bytes(3000), b"no HDF5 file", b""):
+            path.write_bytes(data)
+            with pytest.raises(ValueError, match=re.escape(f"{path} cannot be read as an HDF5 file, cut or damaged")):
+                ImageStack(path)
+        path.write_bytes(whole)
+        link = tmp_path / "link.h5"
+        with h5py.File(link, "w") as file:
+            file["x"] = h5py.ExternalLink("stack.h5", "/images")
+        with pytest.raises(ValueError, match=re.escape(f"{link} has the datasets []")):
+            ImageStack(link)
+        with pytest.raises(ValueError, match=re.escape(f"{link}: the dataset '/images' lies in another file")):
+            ImageStack(link, "x")
+        with h5py.File(link, "w") as file:
+            layout = h5py.VirtualLayout(images.shape, images.dtype)
+            layout[:] = h5py.VirtualSource(path, "images", images.shape)
+            file.create_virtual_dataset("x", layout)
+        with pytest.raises(ValueError, match=re.escape(f"{link}: the dataset '/x' lies in another file")):
+            ImageStack(link)
+        (tmp_path / "raw").write_bytes(images.tobytes())
+        with h5py.File(link, "w") as file:
+            file.create_dataset("x", images.shape, images.dtype, external=[(tmp_path / "raw", 0, images.nbytes)])
+        with pytest.raises(ValueError, match=re.escape(f"{link}: the dataset '/x' lies in another file")):
+            ImageStack(link)
+
+    def test_a_damaged_photograph_is_named(self, tmp_path, images):
+        path = tmp_path / "stack.h5"
+        with h5py.File(path, "w") as file:
+            stored = file.create_dataset("x", data=images, chunks=(1, *images.shape[1:]), compression="gzip")
+            place = stored.id.get_chunk_info(7).byte_offset
+        with path.open("r+b") as file:
+            file.seek(place)
+            file.write(b"damage" * 20)
+        stack = ImageStack(path)
+        np.testing.assert_array_equal(stack[6], images[6])
+        with pytest.raises(ValueError, match=re.escape(f"{path}: photograph 7 cannot be read, damaged")):
+            stack[7]
+
+    def test_claims_that_no_file_can_hold_are_refused_before_memory_is_taken(self, tmp_path):
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file.create_dataset("x", (10**6, 1000, 1000, 3), "f4", chunks=(1, 100, 100, 3))
+        with pytest.raises(
+            ValueError, match=re.escape(f"{tmp_path / 'a.h5'}: damaged: its header claims 1.2e+13 bytes")
+        ):
+            ImageStack(tmp_path / "a.h5")
+        np.save(tmp_path / "b.npy", np.zeros((2, 3, 4)))
+        data = (tmp_path / "b.npy").read_bytes()
+        for damaged in (data.replace(b"(2, 3, 4)", b"(2,3,4e9)"), data.replace(b"(2, 3, 4)", b"(2,3,9**9"), data[:60]):
+            (tmp_path / "b.npy").write_bytes(damaged)
+            with pytest.raises(ValueError, match=re.escape(f"{tmp_path / 'b.npy'} cannot be read as a .npy file")):
+                ImageStack(tmp_path / "b.npy")
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    @pytest.mark.parametrize("suffix", [".npy", ".h5", ".mat"])
+    def test_a_pipe_is_refused(self, tmp_path, suffix):
+        os.mkfifo(tmp_path / f"a{suffix}")
+        with pytest.raises(ValueError, match=re.escape(f"{tmp_path / f'a{suffix}'}: a pipe, a socket or a device")):
+            ImageStack(tmp_path / f"a{suffix}")
+
     def test_blocks_cover_everything_once(self, tmp_path, images, small_blocks):
         seen = np.zeros((12, 23 * 29), int)
         for rows, pixels, values in ImageStack(hdf5(tmp_path, images)).blocks():

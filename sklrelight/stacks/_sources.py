@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ..utils import import_extra, is_of
+from ..utils import check_claim, check_file, import_extra, is_of
 
-__all__ = ["StackSource"]
+__all__ = ["DAMAGE", "StackSource"]
 
+# What the HDF5 library and h5py raise over damaged files.
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, NotImplementedError)
 _HDF5_SUFFIXES = {".h5", ".hdf5", ".mat"}
 
 
@@ -19,8 +21,9 @@ class StackSource:
 
     Parameters
     ----------
-    kind : {"raw", "hdf5", "zarr"}
-        Kind of the file. The values of a ``.npy`` file are raw ones behind a header.
+    kind : {"raw", "hdf5", "matlab", "zarr"}
+        Kind of the file. The values of a ``.npy`` file are raw ones behind a header; MATLAB's files are HDF5 with the
+        axes reversed.
 
     path : str
         Absolute path of the file or folder.
@@ -38,21 +41,48 @@ class StackSource:
         """Find the array in a file or folder; `dataset` names it where an HDF5 file has several."""
         if not path.exists():
             raise FileNotFoundError(f"there is no stack of photographs at {path}")
+        check_file(path)
         path = path.absolute()
         if path.suffix == ".npy":
-            return cls.of_array(np.load(path, mmap_mode="r"))
+            try:
+                return cls.of_array(np.load(path, mmap_mode="r"))
+            except OSError:
+                raise
+            except Exception as error:
+                # NumPy raises half a dozen types over damaged headers.
+                raise ValueError(f"{path} cannot be read as a .npy file, cut or damaged: {error}") from error
         if path.suffix in _HDF5_SUFFIXES:
-            h5py = import_extra("h5py", "matlab", f"To read {path}")
-            with h5py.File(path, "r") as file:
-                names = [name for name, item in file.items() if isinstance(item, h5py.Dataset)]
-                if dataset is None and len(names) != 1:
-                    raise ValueError(f"{path} has the datasets {names}: say which one with dataset=")
-                if dataset is not None and dataset not in file:
-                    raise ValueError(f"{path} has no dataset {dataset!r}, but {names}")
-                return cls("hdf5", str(path), file[dataset or names[0]].name)
+            return cls._of_hdf5(path, dataset)
         if path.is_dir():
             return cls("zarr", str(path))
         raise ValueError(f"{path} is no .npy file, no zarr array and no HDF5 file ({', '.join(_HDF5_SUFFIXES)})")
+
+    @classmethod
+    def _of_hdf5(cls, path, dataset):
+        h5py = import_extra("h5py", "matlab", f"To read {path}")
+        # Opened here, so that a missing permission is told apart from a damaged file.
+        with path.open("rb"):
+            pass
+        try:
+            with h5py.File(path, "r") as file:
+                names = [name for name in file if isinstance(_linked(h5py, file, name), h5py.Dataset)]
+                found = file.get(dataset or names[0]) if dataset or len(names) == 1 else None
+                is_dataset = isinstance(found, h5py.Dataset)
+                elsewhere = is_dataset and (found.is_virtual or found.external or found.file.filename != file.filename)
+                is_matlab = is_dataset and "MATLAB_class" in found.attrs
+                name, n_bytes = (found.name, found.nbytes) if is_dataset else (None, 0)
+        except DAMAGE as error:
+            raise ValueError(f"{path} cannot be read as an HDF5 file, cut or damaged: {error}") from error
+        if name is None and dataset is None:
+            raise ValueError(f"{path} has the datasets {names}: say which one with dataset=")
+        if name is None:
+            raise ValueError(f"{path} has no dataset {dataset!r}, but {names}")
+        if elsewhere:
+            raise ValueError(
+                f"{path}: the dataset {name!r} lies in another file; pass an opened h5py dataset to read it"
+            )
+        check_claim(n_bytes, path.stat().st_size, path)
+        return cls("matlab" if is_matlab else "hdf5", str(path), name)
 
     @classmethod
     def of_array(cls, array):
@@ -88,9 +118,10 @@ class StackSource:
         if self.kind == "raw":
             offset, dtype, shape, order = self.detail
             return np.memmap(self.path, dtype, "r", offset, shape, order)
-        if self.kind == "hdf5":
+        if self.kind in ("hdf5", "matlab"):
             h5py = import_extra("h5py", "matlab", f"To read {self.path}")
-            return h5py.File(self.path, "r")[self.detail]
+            dataset = h5py.File(self.path, "r")[self.detail]
+            return MatlabArray(dataset) if self.kind == "matlab" else dataset
         zarr = import_extra("zarr", "zarr", f"To read {self.path}")
         return zarr.open_array(self.path, mode="r")
 
@@ -99,3 +130,37 @@ class StackSource:
         path = Path(self.path)
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+
+
+def _linked(h5py, file, name):
+    """Return what a name of an HDF5 file stands for, unless that lies in another file."""
+    return None if isinstance(file.get(name, getlink=True), h5py.ExternalLink) else file[name]
+
+
+class MatlabArray:
+    """A dataset of a MATLAB file with the axes that MATLAB shows, read lazily.
+
+    Of four axes the photographs may also be the last, as MATLAB's functions for images have them: (H, W, C, n).
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        The dataset, whose axes are in the reverse order.
+    """
+
+    def __init__(self, dataset):
+        self._dataset = dataset
+        # The dataset's axis for each of this array's.
+        self._order = list(range(dataset.ndim))[::-1]
+        if dataset.ndim == 4 and dataset.shape[1] in (1, 3) and dataset.shape[0] not in (1, 3):
+            self._order = [self._order[-1], *self._order[:-1]]
+        self.shape = tuple(dataset.shape[axis] for axis in self._order)
+        self.chunks = dataset.chunks and tuple(dataset.chunks[axis] for axis in self._order)
+        self.dtype, self.ndim = dataset.dtype, dataset.ndim
+
+    def __getitem__(self, key):
+        keys = key if isinstance(key, tuple) else (key,)
+        keys = dict(zip(self._order, keys, strict=False))
+        values = self._dataset[tuple(keys.get(axis, slice(None)) for axis in range(self.ndim))]
+        kept = [axis for axis in self._order if isinstance(keys.get(axis, slice(None)), slice)]
+        return values.transpose([sorted(kept).index(axis) for axis in kept])

@@ -8,7 +8,7 @@ import joblib
 import numpy as np
 from sklearn.utils import gen_batches
 
-from ._sources import StackSource
+from ._sources import DAMAGE, StackSource
 
 __all__ = ["ImageStack", "Summary"]
 
@@ -29,7 +29,8 @@ class ImageStack:
     source : path-like, numpy.memmap, h5py.Dataset or zarr.Array
         A ``.npy`` file, a zarr array, an HDF5 file (``.h5``, ``.hdf5``, ``.mat``), or one of these already opened. It
         holds real numbers of shape (n, H, W, C) or (n, H, W). An array in chunks is read a chunk's rows at a time; it
-        is read fastest if each chunk holds one photograph or some rows of one.
+        is read fastest if each chunk holds one photograph or some rows of one. Of a MATLAB file the axes are taken as
+        MATLAB shows them; its photographs may also be the last axis of four, (H, W, C, n).
 
     dataset : str or None, default=None
         Name of a dataset in an HDF5 file. None: the only one.
@@ -47,7 +48,8 @@ class ImageStack:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the source holds anything else.
+        If the source holds anything else, is damaged, claims more than its file can hold, or lies in another file by a
+        link of HDF5. The message names the file.
 
     Examples
     --------
@@ -357,7 +359,11 @@ class ImageStack:
             return self._flat[row, first:last]
         width = self.shape[2]
         top, bottom = first // width, -(-last // width)
-        values = np.asarray(self._array[int(row), top:bottom]).reshape(-1, self.n_channels)
+        try:
+            values = np.asarray(self._array[int(row), top:bottom]).reshape(-1, self.n_channels)
+        except DAMAGE as error:
+            name = "the stack of photographs" if self._source is None else self._source.path
+            raise ValueError(f"{name}: photograph {row} cannot be read, damaged: {error}") from error
         return values[first - top * width : last - top * width]
 
     def _encode(self, values):
