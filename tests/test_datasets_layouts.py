@@ -1,6 +1,10 @@
 """The DiLiGenT layout, NumPy archives and light-transport matrices: small ones, whole and damaged."""
 
+import io
+import os
 import re
+import tracemalloc
+import zipfile
 from inspect import signature
 
 import numpy as np
@@ -8,7 +12,8 @@ import pytest
 from capture_files import directions, pixels, write_capture, write_image, write_ltm
 from scipy.io import savemat
 
-from sklrelight.datasets import load_diligent, load_ltm, load_npz, load_rti
+from sklrelight.datasets import load_diligent, load_ltm, load_npz, load_rti, read_lp
+from sklrelight.datasets._formats.lp import read_dome
 from sklrelight.datasets._formats.photographs import load_photographs
 
 h5py = pytest.importorskip("h5py")
@@ -173,6 +178,40 @@ def test_a_damaged_npz_is_named(tmp_path):
     (tmp_path / "a.npz").write_bytes(data)
     with pytest.raises(ValueError, match=re.escape(f"{tmp_path / 'a.npz'}: its array 'images' cannot be read")):
         load_npz(tmp_path / "a.npz")
+
+
+def test_npz_reads_no_array_that_is_larger_than_its_photographs(tmp_path):
+    images = pixels(dtype=np.uint8)
+    path = tmp_path / "a.npz"
+    extra = np.zeros((300, 1000, 1000), np.uint8)
+    np.savez_compressed(path, images=images, lights=directions(3), sun=[1, 2], extra=extra)
+    tracemalloc.start()
+    capture = load_npz(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6
+    assert "extra" not in capture
+    assert capture.DESCR.endswith("Larger than the images, and not read: extra.")
+    assert (capture.sun.tolist(), capture.decode) == ([1, 2], "srgb")
+
+
+def test_npz_that_claims_more_than_it_holds(tmp_path):
+    path = tmp_path / "a.npz"
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (3, 10**6, 10**6)})
+    np.savez(path, lights=directions(3))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("images.npy", header.getvalue() + bytes(100))
+    with pytest.raises(ValueError, match=r"a\.npz: its array 'images' cannot be read.* its header claims 3e\+12 bytes"):
+        load_npz(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("load", [load_npz, read_lp, read_dome])
+def test_pipes_are_refused(tmp_path, load):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe: a pipe, a socket or a device, wanted a file"):
+        load(tmp_path / "pipe")
 
 
 # -- light-transport matrices -------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...utils import replacing
+from ...utils import check_file, replacing
 
 __all__ = ["LightPositions", "has_usable_length", "read_dome", "read_lines", "read_lp", "read_numbers", "write_lp"]
 
@@ -150,6 +150,7 @@ def read_dome(path):
     ValueError
         If it is no such file, or a vector is not finite or has no length. The message names the file and the light.
     """
+    check_file(Path(path))
     try:
         content = json.loads(Path(path).read_bytes())
         kind = {"spherical": "positionsSphere", "lights3d": "positions3d"}.get(content.get("lightConfiguration"))
@@ -181,6 +182,7 @@ def has_usable_length(vector):
 
 def read_lines(path):
     """Return the lines of a text file that are neither blank nor comments, with their numbers."""
+    check_file(Path(path))
     data = Path(path).read_bytes()
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         # What some Windows editors call "Unicode".

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import io
 from sklearn.utils import Bunch
 
-from ...utils import check_stack_dtype, import_extra
+from ...utils import check_claim, check_stack_dtype, import_extra
 from .arrays import fill_array
 from .images import check_decode, check_sizes, resolve_decode, to_radiance
 from .photographs import Framing, check_folder, check_intensities, divide_by_intensity, within
@@ -19,8 +19,6 @@ _BLOCK_BYTES = 64 * 2**20
 # What h5py raises over damaged files.
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError)
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-# Deflate makes a byte of at most so many.
-_LARGEST_EXPANSION = 1032
 
 
 def load_ltm(
@@ -234,8 +232,7 @@ class _Channel:
             file.seek(0)
             shapes = {name: shape for name, shape, _ in io.whosmat(file)}
             if dataset in shapes:
-                if np.prod(shapes[dataset], dtype=float) > n_bytes * _LARGEST_EXPANSION:
-                    raise ValueError(f"{dataset!r} claims the shape {shapes[dataset]} in {n_bytes} bytes")
+                check_claim(int(np.prod(shapes[dataset], dtype=float)), n_bytes, dataset)
                 file.seek(0)
                 matrix = np.asarray(io.loadmat(file, variable_names=[dataset])[dataset])
         except Exception as error:

@@ -8,13 +8,15 @@ import numpy as np
 from sklearn.utils import Bunch, check_array
 from sklearn.utils.validation import check_consistent_length
 
-from ...utils import check_stack_dtype, naming
+from ...utils import check_claim, check_file, check_stack_dtype, naming
 from .arrays import fill_array
-from .images import check_decode, check_image_shape, to_radiance
+from .images import check_decode, check_image_shape, resolve_decode, to_radiance
 from .photographs import Framing, check_intensities, divide_by_intensity
 
 __all__ = ["load_npz"]
 
+# Arrays of up to so many bytes are read whatever the size of the photographs.
+_SMALL = 2**24
 _LIGHT_NAMES = ("lights", "light_positions", "light_directions", "light_grid")
 
 
@@ -57,7 +59,8 @@ def load_npz(
     Returns
     -------
     sklearn.utils.Bunch
-        Dictionary-like object with these attributes, and all further arrays of the archive under their names:
+        Dictionary-like object with these attributes, and further arrays of the archive under their names, unless one is
+        larger than the photographs:
 
         lights : ndarray of shape (n_lights, d), float64
             Lights, in the archive's units.
@@ -69,6 +72,8 @@ def load_npz(
             Height and width of `images`.
         file_dtype : str
             Type of the images in the archive.
+        decode : "linear", "srgb" or float
+            The parameter, or what "auto" took.
         mask : ndarray of shape (height, width), bool, or None
             True inside.
         DESCR : str
@@ -98,6 +103,7 @@ def load_npz(
     path = Path(path)
     check_decode(decode)
     check_stack_dtype(dtype)
+    check_file(path)
     if not path.is_file():
         raise FileNotFoundError(f"No such file: {path}")
     with ExitStack() as stack:
@@ -107,14 +113,15 @@ def load_npz(
         names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
         if images not in names:
             raise ValueError(f"{path}: no array {images!r} (images=) among {names}")
-        others = {name: _read_array(path, archive, name) for name in names if name != images}
+        with _reading(path, f"its array {images!r}"):
+            stored = stack.enter_context(archive.open(f"{images}.npy"))
+            shape, fortran_order, file_dtype = _read_header(archive, stored)
+        largest = max(_SMALL, 4 * int(np.prod(shape, dtype=float)))
+        read_too = {name: _read_array(path, archive, name, largest) for name in names if name != images}
+        others = {name: array for name, array in read_too.items() if array is not None}
         light_name = lights or next((name for name in _LIGHT_NAMES if name in others), None)
         if light_name not in others:
             raise ValueError(f"{path}: no array {light_name or _LIGHT_NAMES} for the lights (lights=) among {names}")
-
-        with _reading(path, f"its array {images!r}"):
-            stored = stack.enter_context(archive.open(f"{images}.npy"))
-            shape, fortran_order, file_dtype = _read_header(stored)
         check_image_shape(shape, f"{path}: {images!r}", "n_lights, height, width")
         if file_dtype.kind not in "uf" or fortran_order:
             raise ValueError(
@@ -151,16 +158,19 @@ def load_npz(
             progress=progress,
         )
     height, width = framing.shape
+    left_out = ", ".join(name for name, array in read_too.items() if array is None)
     known = {
         "lights": vectors,
         "images": loaded,
         "light_name": light_name,
         "image_shape": (height, width),
         "file_dtype": file_dtype.name,
+        "decode": resolve_decode(decode, file_dtype),
         "mask": inside,
         "DESCR": (
             f"{shape[0]} images of {height} x {width} pixels from {path}, {file_dtype.name}; lights are its "
             f"{light_name!r}, {vectors.shape[1]} columns."
+            + (f" Larger than the images, and not read: {left_out}." if left_out else "")
         ),
     }
     return Bunch(**(others | known))
@@ -176,12 +186,20 @@ def _reading(path, what):
         raise ValueError(f"{path}: {what} cannot be read, cut or damaged: {error}") from error
 
 
-def _read_header(file):
+def _read_header(archive, file):
     version = np.lib.format.read_magic(file)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    return read[version](file)
+    shape, fortran_order, dtype = read[version](file)
+    check_claim(int(np.prod(shape, dtype=float)) * dtype.itemsize, archive.getinfo(file.name).compress_size, file.name)
+    return shape, fortran_order, dtype
 
 
-def _read_array(path, archive, name):
-    with _reading(path, f"its array {name!r}"), archive.open(f"{name}.npy") as file:
-        return np.lib.format.read_array(file, allow_pickle=False)
+def _read_array(path, archive, name, largest):
+    """Read an array of up to `largest` bytes; None for a larger one."""
+    with _reading(path, f"its array {name!r}"):
+        with archive.open(f"{name}.npy") as file:
+            shape, _, dtype = _read_header(archive, file)
+            if int(np.prod(shape, dtype=float)) * dtype.itemsize > largest:
+                return None
+        with archive.open(f"{name}.npy") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
