@@ -2,6 +2,7 @@
 
 from functools import partial
 from numbers import Integral
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -36,21 +37,22 @@ _MEASURED_PIXELS = 2**14
 _MEASURED_VALUES = 2**23
 # Largest number of pixels whose mean is the brightness of an image.
 _BRIGHTNESS_PIXELS = 2**12
-# Weights of the ensemble before anything is measured, and their standard deviation: networks are mostly better.
+# Weight of the ensemble before anything is measured, and its standard deviation: networks are mostly better.
 _PRIOR, _PRIOR_DEVIATION = 0.7, 0.3
 # Nearest lights that show whether a light has others on all sides.
 _NEIGHBOURS = 6
 
 
 class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """Mean of an ensemble of regressors and an interpolation, with weights measured on held-out photographs.
+    """Mean of an ensemble of regressors and an interpolation, with a weight measured on held-out photographs.
 
     Each member of the ensemble is fitted without a few of the photographs, which differ from member to member. A copy
     of the interpolation is fitted without the same photographs. The predictions of both are compared with these
-    photographs, which have entered neither of them: not in training, and not in the features of the pixels. The weights
-    with the least squared error are computed, one for the brightness of an image, which is its mean over the pixels,
-    and one for what differs from that mean. Networks often find the details better and the brightness worse. Then the
-    members learn the held-out photographs, too.
+    photographs, which have entered neither of them: not in training, and not in the features of the pixels. The weight
+    with the least squared error is computed. Then the members learn the held-out photographs, too.
+
+    The brightness of an image is its mean over the pixels. A network may be far off there, so the brightness of the
+    ensemble is limited to that of the interpolation, plus or minus twice the usual error of the interpolation.
 
     Parameters
     ----------
@@ -78,16 +80,18 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         The interpolation, fitted to all photographs.
 
     weight_ : float
-        Weight of the ensemble in what differs from the mean of an image, in [0, 1]. The weight of the interpolation is
-        1 minus it. It is 0 until it is measured: if the fit is interrupted or runs out of memory meanwhile, the model
-        predicts by the interpolation alone. Only defined with an interpolation.
+        Weight of the ensemble, in [0, 1]. The weight of the interpolation is 1 minus it. It is 0 until it is measured:
+        if the fit is interrupted or runs out of memory meanwhile, the model predicts by the interpolation alone. Only
+        defined with an interpolation.
 
-    brightness_weight_ : float
-        The same for the mean of an image, in each channel. Only defined with an interpolation.
+    brightness_limit_ : float or None
+        Largest difference between the brightness of the ensemble and that of the interpolation, in each channel:
+        twice the root mean square of the interpolation's error of brightness on the held-out photographs. None if there
+        are none. Only defined with an interpolation.
 
     brightness_pixels_ : ndarray of shape (n_brightness_pixels,)
-        Pixels that this mean is computed over: at most 4,096 indices into the flattened image, spread according to the
-        weights of the pixels. Only defined with an interpolation.
+        Pixels that the brightness is computed over: at most 4,096 indices into the flattened image, spread according
+        to the weights of the pixels. Only defined with an interpolation.
 
     held_out_error_ : float or None
         Relative error of the mean (see :func:`~sklrelight.metrics.relative_error`), encoded, on the held-out
@@ -115,7 +119,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
     >>> lights = np.random.default_rng(0).random((20, 2))
     >>> images = np.sin(4 * lights[:, :1]) + np.zeros(6)
     >>> blend = BlendedRegressor(Ridge(), RBFInterpolation(), random_state=0).fit(lights, images)
-    >>> len(blend.members_), bool(blend.brightness_weight_ < 0.1)
+    >>> len(blend.members_), bool(blend.weight_ < 0.1)
     (1, True)
     """
 
@@ -134,7 +138,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, pixel_weight=None, saturation=None, **fit_params):
-        """Fit the members and the interpolation, and measure the weights.
+        """Fit the members and the interpolation, and measure the weight.
 
         Parameters
         ----------
@@ -177,7 +181,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             "members_",
             "interpolation_",
             "weight_",
-            "brightness_weight_",
+            "brightness_limit_",
             "brightness_pixels_",
             "held_out_error_",
         )
@@ -218,14 +222,13 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         if not fitted:
             raise KeyboardInterrupt
         if interpolation is not None:
-            self.weight_ = self.brightness_weight_ = 0.0
+            self.weight_, self.brightness_limit_ = 0.0, None
             if isinstance(y, ImageStack):
                 interpolation = StreamedInterpolation(interpolation, y.clipped(saturation), rng)
         self.interpolation_ = interpolation
         self.members_ = [member for member, _ in fitted]
         if interpolation is not None:
-            measured = self._measure_weights(X, lights, fitted, sample, rng)
-            self.weight_, self.brightness_weight_, self.held_out_error_ = measured
+            self._measure(self._compare(X, lights, fitted, sample, rng))
         if interrupted:
             raise KeyboardInterrupt
         del sample, interpolation
@@ -269,10 +272,11 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         interpolated = interpolated.reshape(len(lights), *self.target_shape_).clip(*self.value_range_)
         encoded = self._predict_ensemble(X)
         encoded -= interpolated
-        pixels = _as_pixels(encoded, self.target_shape_)
-        brightness = pixels[:, self.brightness_pixels_].mean(axis=1, keepdims=True)
-        pixels *= encoded.dtype.type(self.weight_)
-        pixels += encoded.dtype.type(self.brightness_weight_ - self.weight_) * brightness
+        if self.brightness_limit_ is not None:
+            pixels = _as_pixels(encoded, self.target_shape_)
+            brightness = pixels[:, self.brightness_pixels_].mean(axis=1, keepdims=True)
+            pixels += brightness.clip(-self.brightness_limit_, self.brightness_limit_) - brightness
+        encoded *= encoded.dtype.type(self.weight_)
         encoded += interpolated
         return encoded.clip(*self.value_range_, out=encoded)
 
@@ -340,9 +344,15 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         images = images.reshape(len(images), -1) if _takes_tables(model) else images
         return model.fit(lights, images, **_accepted(model, given))
 
-    def _measure_weights(self, X, lights, fitted, sample, rng):
-        """Find the weights of the ensemble by what neither it nor the interpolation has seen, and the error of both."""
-        moments = []
+    def _measure(self, compared):
+        """Find the weight of the ensemble, the limit of its brightness and the error, all at once."""
+        limit = _find_limit(compared)
+        weight = _find_weight(compared, limit)
+        self.weight_, self.brightness_limit_, self.held_out_error_ = weight, limit, _find_error(compared, weight, limit)
+
+    def _compare(self, X, lights, fitted, sample, rng):
+        """Compare ensemble and interpolation with photographs that neither has seen."""
+        compared = []
         for member, (rows, kept) in fitted:
             if not len(rows):
                 continue
@@ -353,18 +363,8 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             interpolated = model.predict(lights[rows]).reshape(shape).clip(*extent)
             predicted = _predict_pixels(member, safe_indexing(X, rows), sample, self.target_shape_)
             predicted = predicted.reshape(shape).clip(*extent)
-            moments += _moments(sample.true[rows], predicted, interpolated, sample.weight, sample.saturation)
-        *parts, powers = zip(*moments, strict=True) if moments else ((), (), ())
-        weights = [_find_weight(part) for part in parts]
-        power = sum(powers)
-        if not power > 0:
-            return *weights, None
-        squared = sum(
-            error - 2 * weight * product + weight**2 * square
-            for weight, part in zip(weights, parts, strict=True)
-            for product, square, error in part
-        )
-        return *weights, float(np.sqrt(max(0.0, squared) / power))
+            compared += _compare(sample.true[rows], predicted, interpolated, sample.weight, sample.saturation)
+        return compared
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "members_")
@@ -516,41 +516,74 @@ def _most_surrounded(lights):
     return np.argsort(offset / np.maximum(distances[:, 1:].mean(axis=1), np.finfo(float).tiny), kind="stable")
 
 
-def _moments(true, predicted, interpolated, pixel_weight, saturation):
-    """Compute the sums from which least squares find the weights, for each photograph.
+class _Compared(NamedTuple):
+    """Sums over a photograph from which least squares find the weight, for details and brightness apart.
 
-    Returns
-    -------
-    list of ((product, square, error), (product, square, error), power)
-        Inner product of the ensemble's distance from the interpolation with the interpolation's error, the square of
-        the distance, and that of the error: for the details, which are what differs from the mean over the pixels, and
-        for the means. Then the square of the photograph itself.
+    The distance is that of the ensemble from the interpolation, and the error is that of the interpolation. `details`
+    are their inner product and the squares of both, without their means over the pixels. `distance`, `error` and
+    `total` are these means and the weight of all pixels, in each channel; `power` is the square of the photograph.
     """
-    found = []
+
+    details: np.ndarray
+    distance: np.ndarray
+    error: np.ndarray
+    total: np.ndarray
+    power: float
+
+    def sums(self, limit):
+        """Return the inner product and the squares of limited distance and error."""
+        distance = self.distance if limit is None else self.distance.clip(-limit, limit)
+        return self.details + _products(distance, self.error, self.total)
+
+
+def _compare(true, predicted, interpolated, pixel_weight, saturation):
+    """Compare the ensemble and the interpolation with each photograph."""
+    compared = []
     for number in range(len(true)):
         some = slice(number, number + 1)
-        gap, error = (other[some].astype(np.float64) - interpolated[some] for other in (predicted, true))
+        parts = [other[some].astype(np.float64) - interpolated[some] for other in (predicted, true)]
         weights = value_weights(true[some], pixel_weight, saturation)
-        weights = np.ones_like(gap) if weights is None else weights
-        total = np.maximum(weights.sum(axis=(1, 2)), np.finfo(float).tiny)
-        means = [(weights * values).sum(axis=(1, 2)) / total for values in (gap, error)]
-        details = [values - mean[:, None, None] for values, mean in zip((gap, error), means, strict=True)]
-        power = (weights * np.square(true[some], dtype=np.float64)).sum()
-        found.append((_products(*details, weights), _products(*means, total), power))
-    return found
+        weights = np.ones_like(parts[0]) if weights is None else weights
+        total = weights.sum(axis=(0, 1, 2))
+        means = [(weights * part).sum(axis=(0, 1, 2)) / np.maximum(total, np.finfo(float).tiny) for part in parts]
+        details = _products(*(part - mean for part, mean in zip(parts, means, strict=True)), weights)
+        power = float((weights * np.square(true[some], dtype=np.float64)).sum())
+        compared.append(_Compared(details, *means, total, power))
+    return compared
 
 
-def _products(gap, error, weights):
-    return (weights * gap * error).sum(), (weights * gap * gap).sum(), (weights * error * error).sum()
+def _products(distance, error, weights):
+    pairs = (distance, error), (distance, distance), (error, error)
+    return np.array([(weights * one * other).sum() for one, other in pairs])
 
 
-def _find_weight(moments):
+def _find_limit(compared):
+    """Find by how much the brightness of ensemble and interpolation may differ.
+
+    The interpolation is seldom wrong by more than twice its usual error, over all channels of all photographs. If the
+    ensemble differs from it by more, the ensemble is wrong.
+    """
+    errors = [photograph.error[photograph.total > 0] for photograph in compared]
+    errors = np.concatenate(errors) if errors else np.empty(0)
+    return float(2 * np.sqrt(np.square(errors).mean())) if errors.size else None
+
+
+def _find_error(compared, weight, limit):
+    """Compute the relative error of the weighted mean, or None if there is nothing to compare with."""
+    power = sum(photograph.power for photograph in compared)
+    if not power > 0:
+        return None
+    product, square, error = sum(photograph.sums(limit) for photograph in compared)
+    return float(np.sqrt(max(0.0, error - 2 * weight * product + weight**2 * square) / power))
+
+
+def _find_weight(compared, limit):
     """Find the weight with the least squared error, as far as the photographs agree about it.
 
     The weights that single photographs suggest can differ widely, where lamps differ in brightness for example. What
     they say together is a normal estimate, with a standard error, and is combined with the normal prior.
     """
-    products, squares, _ = np.array(moments).reshape(-1, 3).T
+    products, squares, _ = np.array([photograph.sums(limit) for photograph in compared]).reshape(-1, 3).T
     total = squares.sum()
     if len(squares) < 2 or not total > 0:
         return _PRIOR

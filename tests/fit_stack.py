@@ -50,7 +50,7 @@ def main(stack, lights, where, n_photographs, n_observations):
     networks = [member["mlp"] for member in relighter.regressor_.members_]
     tested = np.flatnonzero(held_out)[:2]
     predicted = relighter.predict(lights[tested])
-    relighter.regressor_.weight_ = relighter.regressor_.brightness_weight_ = 1.0
+    relighter.regressor_.weight_, relighter.regressor_.brightness_limit_ = 1.0, None
     of_network = relighter.predict(lights[tested])
     encode = relighter.transformer_.transform
     true = encode(np.asarray(images[tested]))

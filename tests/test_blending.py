@@ -152,13 +152,13 @@ def held_out(monkeypatch):
 def measured(monkeypatch):
     """Lists the members of the fits to come as they are when the weight is measured."""
     compared = []
-    measure = BlendedRegressor._measure_weights
+    compare = BlendedRegressor._compare
 
     def recording(self, X, lights, fitted, *args):
         compared.append([deepcopy(member) for member, _ in fitted])
-        return measure(self, X, lights, fitted, *args)
+        return compare(self, X, lights, fitted, *args)
 
-    monkeypatch.setattr(BlendedRegressor, "_measure_weights", recording)
+    monkeypatch.setattr(BlendedRegressor, "_compare", recording)
     return compared
 
 
@@ -290,8 +290,11 @@ def test_the_held_out_error_is_that_of_the_mean_on_the_held_out_photographs(capt
         for part in (KNeighborsRegressor(2), NearestPhotograph())
     )
     gap = ensemble - nearest
-    blended = nearest + model.weight_ * gap
-    blended += (model.brightness_weight_ - model.weight_) * gap.mean(axis=1, keepdims=True)
+    errors = (images[rows].reshape(nearest.shape) - nearest).mean(axis=1)
+    limit = 2 * np.sqrt(np.square(errors).mean())
+    assert model.brightness_limit_ == pytest.approx(limit, rel=1e-4)
+    means = gap.mean(axis=1, keepdims=True)
+    blended = nearest + model.weight_ * (gap - means + means.clip(-limit, limit))
     expected = relative_error(images[rows].reshape(blended.shape), blended)
     assert model.held_out_error_ == pytest.approx(expected, rel=1e-4)
 
@@ -303,29 +306,29 @@ def test_there_is_no_held_out_error_where_nothing_was_held_out(capture, parts):
     assert getattr(fitted, "held_out_error_", None) is None
 
 
-def find_weights(true, ensemble, interpolated, pixel_weight=None, saturation=None):
-    """Find the weights of details and brightness, for photographs of shape (n, H, W, ...) or (n, n_pixels)."""
+def compare(true, ensemble, interpolated, pixel_weight=None, saturation=None):
+    """Compare photographs of shape (n, H, W, ...) or (n, n_pixels)."""
     shape = true.shape if true.ndim > 2 else (*true.shape, 1)
     n_pixels = int(np.prod(shape[1:3]))
     stacks = [np.asarray(stack).reshape(len(true), n_pixels, 1, -1) for stack in (true, ensemble, interpolated)]
     weight = None if pixel_weight is None else pixel_weight.reshape(-1, 1)
-    moments = blending._moments(*stacks, weight, saturation)
-    *parts, _ = zip(*moments, strict=True)
-    return [blending._find_weight(part) for part in parts]
+    return blending._compare(*stacks, weight, saturation)
 
 
-def split(stack):
-    """Return the details of photographs of shape (n, n_pixels), and their means."""
-    means = stack.mean(axis=1, keepdims=True)
-    return stack - means, means
+def find_weight(*stacks, limit=None, **given):
+    return blending._find_weight(compare(*stacks, **given), limit)
 
 
-class TestWeights:
+def find_limit(*stacks, **given):
+    return blending._find_limit(compare(*stacks, **given))
+
+
+class TestWeight:
     @settings(deadline=None)
     @given(st.data(), st.integers(1, 4), st.integers(1, 6))
-    def test_lie_in_0_to_1(self, data, n_photographs, n_values):
+    def test_lies_in_0_to_1(self, data, n_photographs, n_values):
         stacks = [data.draw(arrays(np.float32, (n_photographs, n_values), elements=VALUES)) for _ in range(3)]
-        assert all(0 <= weight <= 1 for weight in find_weights(*stacks))
+        assert 0 <= find_weight(*stacks, limit=find_limit(*stacks)) <= 1
 
     @settings(deadline=None)
     @given(
@@ -333,68 +336,66 @@ class TestWeights:
         arrays(np.float64, (2, 6), elements=st.floats(0.01, 1)),
     )
     def test_who_is_right_has_all_of_it(self, true, error):
-        assume(np.ptp(error, axis=1).min() > 0.01)
-        assert find_weights(true, true, true + error) == pytest.approx([1, 1])
-        assert find_weights(true, true + error, true + 1e-6 * error) == pytest.approx([0, 0], abs=1e-3)
+        assert find_weight(true, true, true + error) == pytest.approx(1)
+        assert find_weight(true, true + error, true + 1e-6 * error) == pytest.approx(0, abs=1e-3)
 
-    def test_one_may_be_right_in_the_details_and_the_other_in_the_brightness(self):
-        true, noise = np.random.default_rng(5).random((2, 3, 8))
-        brighter, other = true + np.array([[0.1], [0.2], [0.3]]), true + split(noise)[0]
-        assert find_weights(true, brighter, other) == pytest.approx([1, 0], abs=1e-9)
-        assert find_weights(true, other, brighter) == pytest.approx([0, 1], abs=1e-9)
+    def test_an_interpolation_that_is_exact_has_all(self):
+        true = np.random.default_rng(4).random((3, 8))
+        assert find_weight(true, true + 1, true) == 0
 
     def test_nothing_can_be_told_where_both_say_the_same(self):
         true = np.random.default_rng(0).random((3, 4))
-        assert find_weights(true, true + 1, true + 1) == [blending._PRIOR] * 2
-        assert find_weights(true, true, true) == [blending._PRIOR] * 2
+        assert find_weight(true, true + 1, true + 1) == blending._PRIOR
+        assert find_weight(true, true, true) == blending._PRIOR
 
     def test_nothing_can_be_told_by_one_photograph(self):
         true, ensemble, interpolated = np.random.default_rng(0).random((3, 1, 4))
-        assert find_weights(true, ensemble, interpolated) == [blending._PRIOR] * 2
+        assert find_weight(true, ensemble, interpolated) == blending._PRIOR
 
     @settings(deadline=None)
     @given(arrays(np.float64, (3, 1, 8), elements=st.floats(-1, 1)), st.integers(2, 4))
-    def test_no_others_have_a_smaller_error_where_all_agree(self, values, n_photographs):
-        stacks = np.repeat(values, n_photographs, axis=1)
-        parts = [split(stack) for stack in stacks]
-        assume(all(np.abs(parts[1][part] - parts[2][part]).max() > 1e-3 for part in (0, 1)))
-        for weight, (true, ensemble, interpolated) in zip(find_weights(*stacks), zip(*parts, strict=True), strict=True):
-            errors = [
-                np.square(part * ensemble + (1 - part) * interpolated - true).sum()
-                for part in (weight, *np.linspace(0, 1, 21))
-            ]
-            assert errors[0] <= min(errors) + 1e-6
+    def test_no_other_weight_has_a_smaller_error_where_all_agree(self, values, n_photographs):
+        true, ensemble, interpolated = stacks = np.repeat(values, n_photographs, axis=1)
+        assume(np.abs(ensemble - interpolated).max() > 1e-3)
+        weight = find_weight(*stacks)
+
+        def error(part):
+            return np.square(part * ensemble + (1 - part) * interpolated - true).sum()
+
+        assert all(error(weight) <= error(part) + 1e-6 for part in np.linspace(0, 1, 21))
 
     @settings(deadline=None)
     @given(st.integers(0, 2**32 - 1), st.integers(2, 6))
-    def test_lie_between_what_was_expected_and_the_least_error(self, seed, n_photographs):
-        stacks = np.random.default_rng(seed).random((3, n_photographs, 20))
-        parts = zip(*map(split, stacks), strict=True)
-        found = zip(find_weights(*stacks), find_weights(*np.tile(stacks, (1, 10, 1))), strict=True)
-        for (true, ensemble, interpolated), (few, many) in zip(parts, found, strict=True):
-            gap = ensemble - interpolated
-            best = np.clip((gap * (true - interpolated)).sum() / np.square(gap).sum(), 0, 1)
-            assert min(best, blending._PRIOR) <= few <= max(best, blending._PRIOR)
-            # The more photographs there are, the nearer.
-            assert abs(many - best) <= abs(few - best)
+    def test_lies_between_what_was_expected_and_the_least_error(self, seed, n_photographs):
+        true, ensemble, interpolated = stacks = np.random.default_rng(seed).random((3, n_photographs, 20))
+        gap = ensemble - interpolated
+        best = np.clip((gap * (true - interpolated)).sum() / np.square(gap).sum(), 0, 1)
+        few, many = find_weight(*stacks), find_weight(*np.tile(stacks, (1, 10, 1)))
+        assert min(best, blending._PRIOR) <= few <= max(best, blending._PRIOR)
+        # The more photographs there are, the nearer.
+        assert abs(many - best) <= abs(few - best)
 
     @pytest.mark.parametrize("factor", [1e-3, 1e3])
-    def test_do_not_depend_on_the_unit(self, factor):
-        true, ensemble, interpolated = np.random.default_rng(1).random((3, 4, 10))
-        weights = find_weights(true, ensemble, interpolated)
-        assert all(0 < weight < 1 for weight in weights)
-        assert find_weights(factor * true, factor * ensemble, factor * interpolated) == pytest.approx(weights)
+    def test_does_not_depend_on_the_unit(self, factor):
+        stacks = np.random.default_rng(1).random((3, 4, 10))
+        limit = find_limit(*stacks)
+        weight = find_weight(*stacks, limit=limit)
+        assert 0 < weight < 1
+        assert find_limit(*factor * stacks) == pytest.approx(factor * limit)
+        assert find_weight(*factor * stacks, limit=factor * limit) == pytest.approx(weight)
 
     def test_pixels_without_weight_and_saturated_values_do_not_count(self):
         rng = np.random.default_rng(2)
         true, ensemble, interpolated = rng.random((3, 3, 4, 5))
         weight = rng.integers(0, 2, (4, 5)).astype(float)
-        found = find_weights(true, ensemble, interpolated, pixel_weight=weight, saturation=0.9)
+        given = {"pixel_weight": weight, "saturation": 0.9}
         ignored = (weight == 0) | (true >= 0.9)
         assert ignored.any()
         spoilt = [np.where(ignored, rng.normal(size=true.shape), part) for part in (ensemble, interpolated)]
-        assert find_weights(true, *spoilt, pixel_weight=weight, saturation=0.9) == found
-        assert find_weights(true, ensemble, interpolated) != found
+        for find in (find_weight, find_limit):
+            found = find(true, ensemble, interpolated, **given)
+            assert find(true, *spoilt, **given) == found
+            assert find(true, ensemble, interpolated) != found
 
 
 class TestBrightness:
@@ -409,19 +410,28 @@ class TestBrightness:
         fitted = blend(n_members=1).fit(lights, images)
         np.testing.assert_array_equal(fitted.brightness_pixels_, np.arange(80))
 
-    def test_has_a_weight_of_its_own(self, capture):
+    def test_is_limited_to_the_usual_error_of_the_interpolation(self):
+        true, noise = np.random.default_rng(5).random((2, 3, 8))
+        brightness = np.array([[0.3], [-0.4], [0.0]])
+        assert find_limit(true, true, true + brightness) == pytest.approx(2 * np.sqrt(0.25 / 3))
+        # An ensemble that is right in the details alone has all the weight.
+        details = noise - noise.mean(axis=1, keepdims=True)
+        far_off = true + 5, true + 0.01 * details
+        assert find_weight(true, *far_off, limit=find_limit(true, *far_off)) == pytest.approx(1, abs=0.01)
+        assert find_weight(true, *far_off) < 0.01
+
+    def test_of_a_prediction_lies_within_the_limit(self, capture):
         lights, images = capture
         fitted = blend(Oracle(lights, images + np.float32(0.01)), n_members=1).fit(lights, images)
-        fitted.value_range_ = (-9.0, 9.0)
-        interpolated = fitted.interpolation_.predict(lights)
-        fitted.weight_ = fitted.brightness_weight_ = 1.0
+        fitted.value_range_, fitted.weight_, fitted.brightness_limit_ = (-9.0, 9.0), 1.0, None
         ensemble = fitted.predict(lights)
-        fitted.brightness_weight_ = 0.25
+        fitted.brightness_limit_ = 0.003
         predicted = fitted.predict(lights)
-        details = ensemble - ensemble.mean(axis=(1, 2), keepdims=True)
-        np.testing.assert_allclose(predicted - predicted.mean(axis=(1, 2), keepdims=True), details, atol=1e-6)
-        means = [stack.mean(axis=(1, 2)) for stack in (predicted, ensemble, interpolated)]
-        np.testing.assert_allclose(means[0], 0.25 * means[1] + 0.75 * means[2], atol=1e-6)
+        means = [stack.mean(axis=(1, 2), keepdims=True) for stack in (predicted, ensemble, images + 0.01)]
+        np.testing.assert_allclose(predicted - means[0], ensemble - means[1], atol=1e-6)
+        distance = means[1] - means[2]
+        assert np.abs(distance).max() > 0.003
+        np.testing.assert_allclose(means[0] - means[2], distance.clip(-0.003, 0.003), atol=1e-6)
 
 
 class TestMeasuredPixels:
@@ -443,9 +453,13 @@ class TestMeasuredPixels:
         monkeypatch.setattr(blending, "_MEASURED_PIXELS", 100)
         weight = np.ones((20, 30), np.float32)
         weight[:, :12] = 0
-        seen = []
-        moments = blending._moments
-        monkeypatch.setattr(blending, "_moments", lambda *given: seen.append(given) or moments(*given))
+        seen, compare = [], blending._compare
+
+        def recording(*given):
+            seen.append(given)
+            return compare(*given)
+
+        monkeypatch.setattr(blending, "_compare", recording)
         self.fit(shadows, pixel_weight=weight)
         for true, predicted, interpolated, weights, _ in seen:
             assert true.shape == predicted.shape == interpolated.shape == (len(true), 100, 1, 1)
@@ -587,14 +601,13 @@ class TestInterpolation:
         mlp = RelightingMLPRegressor((16,), max_observations=100)
         fitted = BlendedRegressor(mlp, LinearRegression(), random_state=0).fit(X, y)
         # The targets are linear, and the networks have seen next to nothing.
-        assert fitted.brightness_weight_ < 0.05
-        np.testing.assert_allclose(fitted.predict(X), y, atol=0.3)
+        np.testing.assert_allclose(fitted.predict(X), y, atol=1e-3)
 
     @pytest.mark.parametrize("shape", [(), (1,), (5,), (4, 3), (4, 3, 2)], ids=str)
     def test_goes_with_targets_of_any_shape(self, shape):
         lights, images = np.random.default_rng(0).random((9, 2)), np.random.default_rng(1).random((9, *shape))
         fitted = BlendedRegressor(Mean(), StackedRBFInterpolation(2), random_state=0).fit(lights, images)
-        fitted.weight_ = fitted.brightness_weight_ = 0.5
+        fitted.weight_, fitted.brightness_limit_ = 0.5, None
         members, interpolated = (
             np.mean([member.predict(lights) for member in fitted.members_], axis=0),
             fitted.interpolation_.predict(lights).reshape(images.shape),
@@ -607,7 +620,7 @@ class TestInterpolation:
         fitted = blend(Constant(0.55), n_members=2).fit(lights, images)
         ensemble = np.mean([member.predict(lights[:3]) for member in fitted.members_], axis=0)
         for weight in (0.0, 0.25, 1.0):
-            fitted.weight_ = fitted.brightness_weight_ = weight
+            fitted.weight_, fitted.brightness_limit_ = weight, None
             mean = fitted.predict(lights[:3])
             np.testing.assert_allclose(mean, weight * ensemble + (1 - weight) * 0.55, atol=1e-6)
             assert mean.shape == (3, 8, 10, 3)
@@ -624,7 +637,7 @@ class TestInterpolation:
     def test_two_lights_are_enough(self, capture):
         lights, images = capture
         fitted = blend(NearestPhotograph(), n_members=2).fit(lights[:2], images[:2])
-        assert fitted.weight_ == fitted.brightness_weight_ == blending._PRIOR
+        assert fitted.weight_ == blending._PRIOR
         assert np.isfinite(fitted.predict(lights)).all()
 
     def test_no_prediction_leaves_the_range_of_the_photographs(self, capture):
@@ -660,7 +673,7 @@ class TestPixelWeightAndSaturation:
         spoilt = images.copy()
         spoilt[:, :, :3] = np.random.default_rng(0).random((24, 8, 3, 3))
         one, other = (blend().fit(lights, y, pixel_weight=weight) for y in (images, spoilt))
-        assert (one.weight_, one.brightness_weight_) == (other.weight_, other.brightness_weight_)
+        assert (one.weight_, one.brightness_limit_) == (other.weight_, other.brightness_limit_)
         # Sums over more or fewer pixels of a cluster are rounded otherwise.
         inside = np.s_[:, :, 3:]
         np.testing.assert_allclose(one.predict(lights)[inside], other.predict(lights)[inside], rtol=1e-5)
@@ -674,7 +687,7 @@ class TestPixelWeightAndSaturation:
         brighter = np.where(images >= saturation, images + np.float32(0.3), images)
         regressor = BlendedRegressor(Constant(0.45), interpolation, random_state=0)
         one, other = (clone(regressor).fit(lights, y, saturation=saturation) for y in (images, brighter))
-        assert (one.weight_, one.brightness_weight_) == (other.weight_, other.brightness_weight_)
+        assert (one.weight_, one.brightness_limit_) == (other.weight_, other.brightness_limit_)
         np.testing.assert_array_equal(*(model.predict(lights + 0.01) for model in (one, other)))
 
 
@@ -698,12 +711,12 @@ class InterruptedByAll(Mean):
 @pytest.fixture
 def fail_when_going_on(monkeypatch):
     """Return a function that lets the batch of a number fail, of those after the weight is measured."""
-    measure, forward = BlendedRegressor._measure_weights, CompositeLoss.forward
+    measure, forward = BlendedRegressor._measure, CompositeLoss.forward
     n_calls, found = itertools.count(), []
 
-    def measuring(*args):
-        found.append(measure(*args))
-        return found[-1]
+    def measuring(self, *args):
+        measure(self, *args)
+        found.append(self.weight_)
 
     def setting(number, fail):
         def failing(self, *batch_values):
@@ -711,7 +724,7 @@ def fail_when_going_on(monkeypatch):
                 fail()
             return forward(self, *batch_values)
 
-        monkeypatch.setattr(BlendedRegressor, "_measure_weights", measuring)
+        monkeypatch.setattr(BlendedRegressor, "_measure", measuring)
         monkeypatch.setattr(CompositeLoss, "forward", failing)
         return found
 
@@ -778,7 +791,7 @@ class TestEndOfTheFit:
         regressor = blend(n_members=2, batch_size=100, max_observations=6000, pixel_layer_sizes=())
         with pytest.raises(error):
             regressor.fit(lights, images)
-        assert (regressor.weight_, regressor.brightness_weight_) == found[0]
+        assert regressor.weight_ == found[0]
         first, second = (member["mlp"] for member in regressor.members_)
         learnt = [
             member["mlp"].n_observations_ - before["mlp"].n_observations_
@@ -796,7 +809,7 @@ class TestEndOfTheFit:
         regressor = blend(n_members=2, batch_size=100, max_observations=120_000)
         with pytest.raises(KeyboardInterrupt):
             regressor.fit(*capture)
-        assert (regressor.weight_, regressor.brightness_weight_) == found[0]
+        assert regressor.weight_ == found[0]
         assert all(member["mlp"].interrupted_ for member in regressor.members_)
         assert np.isfinite(regressor.predict(capture[0])).all()
 
@@ -821,7 +834,7 @@ class TestEndOfTheFit:
             patch.setattr(blending, "_find_weight", fail)
             with pytest.raises(error):
                 regressor.fit(lights, images)
-        assert regressor.weight_ == regressor.brightness_weight_ == 0
+        assert regressor.weight_ == 0
         expected = StackedRBFInterpolation(4, random_state=regressor.interpolation_.random_state)
         expected = expected.fit(lights, images).predict(lights + 0.01).clip(images.min(), images.max())
         np.testing.assert_array_equal(regressor.predict(lights + 0.01), expected)
@@ -882,7 +895,7 @@ class TestReproducibility:
     def test_the_same_seed_gives_the_same_bytes(self, capture):
         lights, images = capture
         one, other = (blend(dropout=0.1).fit(lights, images) for _ in range(2))
-        assert (one.weight_, one.brightness_weight_) == (other.weight_, other.brightness_weight_)
+        assert (one.weight_, one.brightness_limit_) == (other.weight_, other.brightness_limit_)
         assert one.predict(lights).tobytes() == other.predict(lights).tobytes()
 
     def test_it_does_not_matter_how_many_members_are_fitted_at_a_time(self, capture, n_threads):

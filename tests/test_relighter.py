@@ -165,7 +165,7 @@ class TestRegressorsOfScikitLearn:
         relighter = Relighter(regressor, interpolation=RBFInterpolation(), n_members=2, random_state=0)
         relighter.fit(scene.lights, scene.images)
         assert len(relighter.regressor_.members_) == 2
-        relighter.regressor_.weight_ = relighter.regressor_.brightness_weight_ = 1
+        relighter.regressor_.weight_, relighter.regressor_.brightness_limit_ = 1, None
         encoded = np.mean([member.predict(scene.lights) for member in relighter.regressor_.members_], axis=0)
         expected = relighter.transformer_.inverse_transform(encoded.reshape(scene.images.shape))
         np.testing.assert_allclose(relighter.predict(scene.lights), expected, rtol=1e-4, atol=1e-6)
@@ -173,7 +173,7 @@ class TestRegressorsOfScikitLearn:
     def test_may_be_interpolations(self, scene):
         relighter = Relighter(Ridge(), interpolation=KNeighborsRegressor(1), random_state=0)
         relighter.fit(scene.lights, scene.images)
-        relighter.regressor_.weight_ = relighter.regressor_.brightness_weight_ = 0
+        relighter.regressor_.weight_, relighter.regressor_.brightness_limit_ = 0, None
         np.testing.assert_allclose(relighter.predict(scene.lights), scene.images, rtol=1e-4, atol=1e-6)
 
     def test_are_searched_over(self, scene):

@@ -309,8 +309,9 @@ def _pixel_by_pixel(n):
 def _check_blend(blend, n):
     check(len(blend.members_) > 0, "there is no member")
     if blend.interpolation_ is not None:
-        found = all(hasattr(blend, name) for name in ("weight_", "brightness_weight_", "brightness_pixels_"))
-        check(found, "there is no weight")
+        check(hasattr(blend, "weight_") and hasattr(blend, "brightness_pixels_"), "there is no weight")
+        for name in ("brightness_limit_", "held_out_error_"):
+            setattr(blend, name, getattr(blend, name, None))
 
 
 declare(
@@ -321,7 +322,7 @@ declare(
     value_range_=TupleOf(Number(size="encoded_min"), Number("encoded_min")),
     interpolation_=Optional(Inner(Fitted(*INTERPOLATIONS), "width", "n_lights", target=_pixel_by_pixel)),
     weight_=Optional(Number(0, 1), may_be_absent=True),
-    brightness_weight_=Optional(Number(0, 1), may_be_absent=True),
+    brightness_limit_=Optional(Number(0), may_be_absent=True),
     held_out_error_=Optional(Number(0), may_be_absent=True),
     brightness_pixels_=Optional(
         Array(("n_brightness_pixels",), INDICES, least=0, most=lambda n: math.prod(_pixel_by_pixel(n)[:2]) - 1),
