@@ -121,7 +121,7 @@ def load_split(name, data, train, seed, *, masked=False, quick=False):
     """
     test = None
     if name.startswith("synthrti/"):
-        capture, test = load_rti(data / name / "Dome"), load_rti(data / name / "Test")
+        capture, test = (load_rti(data / name / part, decode="linear") for part in ("Dome", "Test"))
     elif name == "figure_olat":
         # The reference has hardly any noise. The noise of figure_olat's own photographs would hide small errors.
         capture, test = load_npz(data / "figure_olat.npz"), load_npz(data / "figure_reference.npz")
@@ -131,7 +131,7 @@ def load_split(name, data, train, seed, *, masked=False, quick=False):
     elif name == "diligent_cat":
         capture = load_diligent(data / name)
     else:
-        capture = load_rti(data / name)
+        capture = load_rti(data / name, decode="linear")
 
     train_index, rest = permute(len(capture.lights), train, seed)
     stride = -(-max(capture.image_shape) // _QUICK_SIDE) if quick else 1
