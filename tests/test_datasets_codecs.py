@@ -462,13 +462,10 @@ def _of_cmyk(profile):
     return profile[:16] + b"CMYK" + profile[20:]
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
-@pytest.mark.parametrize("bit_depth", [8, 16])
+@pytest.mark.parametrize(("suffix", "bit_depth"), [(".png", 8), (".png", 16), (".jpg", 8), (".tif", 8), (".tif", 16)])
 @pytest.mark.parametrize("encoding", ["auto", "srgb", "linear", 1.8])
 @pytest.mark.parametrize("channels", [0, 3])
 def test_what_is_written_says_what_it_is(tmp_path, suffix, bit_depth, encoding, channels):
-    if (suffix, bit_depth) == (".jpg", 16):
-        pytest.skip("JPEG has 8 bits")
     rows, columns = np.mgrid[0:16, 0:24]
     image = np.stack([0.1 + rows / 20, 0.2 + columns / 40, 0.5 + rows / 60], axis=-1)
     image = image if channels else image[..., 0]

@@ -52,20 +52,24 @@ def read_exr(path, n_stored, layer=None):
         If the file is cut, damaged, or has no such image.
     """
     openexr = import_extra("OpenEXR", "exr", f"To read {path}")
-    parts = _open(openexr, path, header_only=True)
-    for part in parts:
-        _check_part(part.header, n_stored, path)
-    number, names = _choose(_find_layers(parts), layer, path)
-    part = _open(openexr, path, header_only=False)[number]
-    planes = [part.channels[name].pixels for name in names]
+    headers = [header for header, _ in _read_parts(openexr, path, header_only=True)]
+    for header in headers:
+        _check_part(header, n_stored, path)
+    number, names = _choose(_find_layers(headers), layer, path)
+    parts = _read_parts(openexr, path, header_only=False)
+    # The package leaves out parts whose pixels it cannot read.
+    if len(parts) < len(headers) or not set(names) <= parts[number][1].keys():
+        raise ValueError(f"{path}: cannot be read as an OpenEXR image: cut or damaged")
+    header, channels = parts[number]
+    planes = [channels[name] for name in names]
     shapes = sorted({plane.shape for plane in planes})
     if len(shapes) > 1 or any(plane.dtype.kind != "f" for plane in planes):
         raise ValueError(
             f"{path}: channels {names} have the shapes {shapes} and begin with {planes[0].dtype}, wanted floats of one"
             " size"
         )
-    values = _in_display_window(np.stack(planes, axis=-1) if len(planes) > 1 else planes[0], part.header)
-    chromaticities = part.header.get("chromaticities", _SRGB_CHROMATICITIES)
+    values = _in_display_window(np.stack(planes, axis=-1) if len(planes) > 1 else planes[0], header)
+    chromaticities = header.get("chromaticities", _SRGB_CHROMATICITIES)
     note = None
     if len(planes) > 1 and not np.allclose(chromaticities, _SRGB_CHROMATICITIES, atol=2e-3):
         given = " ".join(f"{value:.4g}" for value in chromaticities)
@@ -73,15 +77,22 @@ def read_exr(path, n_stored, layer=None):
     return values, note
 
 
-def _open(openexr, path, header_only):
+def _read_parts(openexr, path, header_only):
+    """Return each part's header, with the names of its channels, and its channels' pixels by name."""
     try:
         # Bytes, because names of files need not be UTF-8.
-        parts = openexr.File(os.fsencode(path), separate_channels=True, header_only=header_only).parts
+        file = openexr.File(os.fsencode(path), separate_channels=True, header_only=header_only)
+        parts = [
+            (
+                part.header | {"channels": [channel.name for channel in part.header["channels"]]},
+                {name: channel.pixels for name, channel in part.channels.items()},
+            )
+            for part in file.parts
+        ]
     except Exception as error:
         # The package raises RuntimeError, ValueError, TypeError and others over damaged files.
         raise ValueError(f"{path}: cannot be read as an OpenEXR image: cut, damaged or of another format") from error
-    if not parts or (not header_only and not all(part.channels for part in parts)):
-        # The package gives a file with unreadable pixels no parts at all.
+    if not parts:
         raise ValueError(f"{path}: cannot be read as an OpenEXR image: cut or damaged")
     return parts
 
@@ -102,17 +113,17 @@ def _check_part(header, n_stored, path):
         raise ValueError(f"{path}: tiles of {tile.xSize} x {tile.ySize} pixels, wanted at most {_LARGEST_TILE} pixels")
 
 
-def _find_layers(parts):
+def _find_layers(headers):
     """Return the part and the channels of each layer: {name: (number of the part, {"R": name of the channel, ...})}."""
     layers: dict[str, tuple[int, dict[str, str]]] = {}
-    for number, part in enumerate(parts):
-        if "deep" in part.header["type"].name:
+    for number, header in enumerate(headers):
+        if "deep" in header["type"].name:
             continue
-        for channel in part.header["channels"]:
-            layer, _, letter = channel.name.rpartition(".")
-            if len(parts) > 1:
-                layer = ".".join(filter(None, [str(part.header.get("name", number)), layer]))
-            layers.setdefault(layer, (number, {}))[1][letter] = channel.name
+        for channel in header["channels"]:
+            layer, _, letter = channel.rpartition(".")
+            if len(headers) > 1:
+                layer = ".".join(filter(None, [str(header.get("name", number)), layer]))
+            layers.setdefault(layer, (number, {}))[1][letter] = channel
     return layers
 
 

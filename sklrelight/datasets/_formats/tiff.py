@@ -68,6 +68,8 @@ def read_tiff(data, path, layer=None):
     except Exception as error:
         # tifffile and the decoders raise a dozen types over damaged files.
         raise ValueError(f"{path}: cannot be read as an image: cut, damaged or of an unknown kind: {error}") from error
+    if values.ndim != len(axes):
+        raise ValueError(f"{path}: cannot be read as an image: damaged")
     values = _interleaved(values, axes, kind, path)
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if is_bilevel:
