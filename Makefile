@@ -3,7 +3,7 @@ VENV        ?= .venv
 CONSTRAINTS ?= constraints.txt
 # On Windows, a virtual environment keeps its programs in another folder.
 BIN         := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
-# make demo CAPTURE=folder relights a capture of your own (photographs and an .lp file).
+# make demo CAPTURE=folder relights a capture of your own by the command line.
 CAPTURE ?=
 
 .PHONY: demo test coverage oldest proof lint bench docs clean
@@ -17,7 +17,14 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/python examples/demo.py $(if $(CAPTURE),"$(CAPTURE)")
+ifeq ($(CAPTURE),)
+	$(BIN)/python examples/demo.py
+else
+	mkdir -p demo_output
+	$(BIN)/sklrelight evaluate "$(CAPTURE)" -o demo_output/relighting.png --overwrite
+	$(BIN)/sklrelight fit "$(CAPTURE)" -o demo_output/model.relight --overwrite
+	$(BIN)/sklrelight page demo_output/model.relight -o demo_output/page.html --overwrite
+endif
 
 # One thread a worker: threads of two workers that wait for each other on the same cores are many times slower.
 test: $(VENV)/.installed

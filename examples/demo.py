@@ -3,8 +3,8 @@ Relight a capture
 =================
 
 Fit a scene that was photographed under many lights, predict the photographs under lights that were held out, look at
-one of them, and keep the model. ``make demo`` runs this on a scene that it renders, ``make demo CAPTURE=folder`` on a
-folder of photographs with an ``.lp`` file.
+one of them, and keep the model. ``make demo`` runs this on a scene that it renders. ``make demo CAPTURE=folder`` does
+the same to your own photographs by the command line.
 """
 
 import argparse
@@ -18,23 +18,13 @@ import matplotlib as mpl
 import numpy as np
 
 from sklrelight import Relighter, make_relighter
-from sklrelight.datasets import load_rti, make_scene
+from sklrelight.datasets import make_scene
 from sklrelight.interpolation import NearestPhotograph
 from sklrelight.metrics import display_white, relative_error
 from sklrelight.plotting import RelightingDisplay
 
 # These take about a minute. More observations give a lower error.
 OBSERVATIONS = 5_000_000
-
-
-def load(capture):
-    """Return lights, photographs, and whether the photographs are encoded for display."""
-    if capture is None:
-        scene = make_scene(n_lights=256)
-        return scene.lights, scene.images, False
-    scene = load_rti(capture)
-    # Photographs of 8 bits are shown as they are stored. All others are linear radiance.
-    return scene.lights, scene.images, scene.bit_depth == 8
 
 
 def relight_again(model, lights, predicted):
@@ -45,13 +35,14 @@ def relight_again(model, lights, predicted):
     print(f"loaded {model} in a new process: it relights {len(again)} photographs to the same bytes")
 
 
-def main(capture, output):
+def main(output):
     """Run the demo."""
-    lights, images, encoded = load(capture)
+    scene = make_scene(n_lights=256)
+    lights, images = scene.lights, scene.images
     held_out = np.zeros(len(lights), bool)
     held_out[2::5] = True
     train, test = ~held_out, held_out
-    white = None if encoded else display_white(images[train])
+    white = display_white(images[train])
     shape = " x ".join(map(str, images.shape[1:3]))
     print(f"{len(lights)} photographs of {shape} pixels: {train.sum()} to train on, {test.sum()} held out")
 
@@ -62,19 +53,15 @@ def main(capture, output):
 
     predicted = relighter.predict(lights[test])
     nearest = Relighter(NearestPhotograph()).fit(lights[train], images[train]).predict(lights[test])
-    domain = "stored values" if encoded else "encoded for display"
-    print(f"relative error on the held-out lights ({domain}), fitted in {fitting_time:.0f} s:")
+    print(f"relative error on the held-out lights (encoded for display), fitted in {fitting_time:.0f} s:")
     print(f"  nearest photograph  {relative_error(images[test], nearest, white=white):.4f}")
     print(f"  sklrelight          {relative_error(images[test], predicted, white=white):.4f}")
 
     output.mkdir(parents=True, exist_ok=True)
     errors = [relative_error(*pair, white=white) for pair in zip(images[test], predicted, strict=True)]
     typical = np.argsort(errors)[len(errors) // 2]
-    # Highlights are white. The rest of an HDR scene would be dark, so it is shown three stops brighter.
-    exposure = 0.0 if encoded else 3.0
-    display = RelightingDisplay.from_predictions(
-        images[test][typical], predicted[typical], white=white, exposure=exposure
-    )
+    # Highlights are white. The rest of the scene would be dark, so it is shown three stops brighter.
+    display = RelightingDisplay.from_predictions(images[test][typical], predicted[typical], white=white, exposure=3.0)
     plot = output / "relighting.png"
     display.figure_.savefig(plot, dpi=120)
     print(f"the held-out photograph with the median error: {plot}")
@@ -89,8 +76,7 @@ def main(capture, output):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Relight a capture.")
-    parser.add_argument("capture", nargs="?", type=Path, help="folder with photographs and an .lp file")
+    parser = argparse.ArgumentParser(description="Relight a scene.")
     parser.add_argument("--output", type=Path, default=Path("demo_output"), help="folder for the results")
     parser.add_argument("--again", nargs=3, type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -98,4 +84,4 @@ if __name__ == "__main__":
         relight_again(*arguments.again)
     else:
         mpl.use("agg")
-        main(arguments.capture, arguments.output)
+        main(arguments.output)
