@@ -66,7 +66,7 @@ class StackSource:
         try:
             with h5py.File(path, "r") as file:
                 names = [name for name in file if isinstance(_linked(h5py, file, name), h5py.Dataset)]
-                found = file.get(dataset or names[0]) if dataset or len(names) == 1 else None
+                found: Any = file.get(dataset or names[0]) if dataset or len(names) == 1 else None
                 is_dataset = isinstance(found, h5py.Dataset)
                 elsewhere = is_dataset and (found.is_virtual or found.external or found.file.filename != file.filename)
                 is_matlab = is_dataset and "MATLAB_class" in found.attrs
@@ -159,8 +159,7 @@ class MatlabArray:
         self.dtype, self.ndim = dataset.dtype, dataset.ndim
 
     def __getitem__(self, key):
-        keys = key if isinstance(key, tuple) else (key,)
-        keys = dict(zip(self._order, keys, strict=False))
-        values = self._dataset[tuple(keys.get(axis, slice(None)) for axis in range(self.ndim))]
-        kept = [axis for axis in self._order if isinstance(keys.get(axis, slice(None)), slice)]
+        given = dict(zip(self._order, key if isinstance(key, tuple) else (key,), strict=False))
+        values = self._dataset[tuple(given.get(axis, slice(None)) for axis in range(self.ndim))]
+        kept = [axis for axis in self._order if isinstance(given.get(axis, slice(None)), slice)]
         return values.transpose([sorted(kept).index(axis) for axis in kept])

@@ -51,8 +51,8 @@ def load_diligent(
         Whether ``filenames.txt`` may name files outside of `folder`.
 
     **options
-        ``normalize``, ``decode``, ``crop``, ``downscale``, ``flat_field``, ``orientation``, ``dtype``, ``memmap``,
-        ``n_jobs`` and ``progress``, as in `load_rti`.
+        ``normalize``, ``decode``, ``layer``, ``clip_negative``, ``crop``, ``downscale``, ``flat_field``,
+        ``orientation``, ``dtype``, ``memmap``, ``n_jobs`` and ``progress``, as in `load_rti`.
 
     Returns
     -------

@@ -292,8 +292,8 @@ def write_image(path, image, encoding, bit_depth, header=()):
     elif bit_depth == 32:
         path.write_bytes(encode_tiff(image, make_profile("linear", image.ndim == 2), path))
     else:
-        dtype = np.dtype(np.uint8 if bit_depth == 8 else np.uint16)
+        dtype = np.uint8 if bit_depth == 8 else np.uint16
         encoding = resolve_decode(encoding, dtype)
-        values = np.round(encode_radiance(image, encoding) * np.iinfo(dtype).max).astype(dtype)
+        values = np.round(encode_radiance(image, encoding) * (2**bit_depth - 1)).astype(dtype)
         encode = {".png": encode_png, ".jpg": encode_jpeg, ".jpeg": encode_jpeg}.get(suffix, encode_tiff)
         path.write_bytes(encode(values, make_profile(encoding, image.ndim == 2), path))
