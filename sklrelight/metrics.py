@@ -353,9 +353,9 @@ def _check_positive(value, argument):
 
 def _check_pair(y_true, y_pred):
     """Check that both are finite and of the same shape."""
-    with naming("y_true"):
+    with naming("y_true", y_true):
         y_true = check_array(y_true, ensure_2d=False, allow_nd=True, input_name="y_true")
-    with naming("y_pred"):
+    with naming("y_pred", y_pred):
         y_pred = check_array(y_pred, ensure_2d=False, allow_nd=True, input_name="y_pred")
     check_magnitude(y_true, "y_true")
     check_magnitude(y_pred, "y_pred")

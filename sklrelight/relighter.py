@@ -204,11 +204,11 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         """
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        with naming("X"):
+        with naming("X", X):
             lights = check_array(X, ensure_min_samples=2, input_name="X", estimator=self)
         # Only the shape is asked of a stack that may lie on disk.
         shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
-        with naming("y"):
+        with naming("y", y):
             split_target_shape(shape)
         if len(shape) > 2 and (metrics := _metrics_of_search()):
             raise ValueError(
@@ -329,7 +329,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         8760
         """
         check_is_fitted(self)
-        with naming("X"):
+        with naming("X", X):
             check_array(X, dtype=np.float64, input_name="X")
         blocks = self._predict_blocks(X)
         # Bad lights are refused here, not when the first photograph is asked for.
@@ -368,7 +368,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         exceeds the greatest one in the photographs, except for rounding.
         """
         check_is_fitted(self)
-        with naming("X"):
+        with naming("X", X):
             num_samples(X)
         blocks = self._predict_blocks(X)
         first = next(blocks)
@@ -450,11 +450,11 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         array([[[2. , 0.5, 0. ]]], dtype=float32)
         """
         check_is_fitted(self)
-        with naming("intensities"):
+        with naming("intensities", intensities):
             intensities = check_array(
                 intensities, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name="intensities"
             )
-        with naming("X"):
+        with naming("X", X):
             n_lights = num_samples(X)
         n_channels = split_target_shape((1, *self._target_shape))[1]
         if intensities.shape not in ((n_lights,), (n_lights, n_channels)):
@@ -513,7 +513,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             if stack.shape != expected:
                 raise ValueError(f"y has the shape {stack.shape}, the photographs predicted for X have {expected}")
             return self._score_stack(X, stack, sample_weight, pixel_weight, saturation)
-        with naming("y"):
+        with naming("y", y):
             y = check_array(
                 in_memory(y), dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y"
             )

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from ..utils import import_extra
+from ..utils import check_numbers, import_extra
 from ._formats.images import check_image_shape
 
 __all__ = ["find_sphere", "lights_from_sphere"]
@@ -63,7 +63,7 @@ def find_sphere(images):
     array([[0.9, 0. , 0.5],
            [0. , 0.9, 0.5]])
     """
-    images = np.asarray(images)
+    images = check_numbers(images, "images")
     check_image_shape(images.shape, "images", "n_lights, height, width")
     if len(images) < 2:
         raise ValueError("images has a single photograph, wanted several: a ball is told by the highlight that moves")
@@ -125,7 +125,7 @@ def lights_from_sphere(images, circle):
     >>> lights_from_sphere([image], circle=(50, 50, 50)).round(3)
     array([[0.866, 0.   , 0.5  ]])
     """
-    images = np.asarray(images)
+    images = check_numbers(images, "images")
     check_image_shape(images.shape, "images", "n_lights, height, width")
     ball = _Ball(circle, images.shape[1:3])
     return np.array([ball.light(image, index) for index, image in enumerate(images)])

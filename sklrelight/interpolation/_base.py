@@ -65,9 +65,9 @@ class LightRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Regr
         """Return the lights in float64, and the photographs in their own type."""
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        with naming("X"):
+        with naming("X", X):
             X = validate_data(self, X, dtype=np.float64)
-        with naming("y"):
+        with naming("y", y):
             y = check_array(y, dtype="numeric", ensure_2d=False, allow_nd=True, input_name="y")
         with naming("X, y"):
             check_consistent_length(X, y)

@@ -585,9 +585,9 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         if not isinstance(X, PixelLightFeatures):
             # One by one, so that a message can name the one that is meant.
-            with naming("X"):
+            with naming("X", X):
                 X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2, order="C", reset=reset)
-            with naming("y"):
+            with naming("y", y):
                 y = check_array(y, dtype="numeric", ensure_2d=False, order="C", input_name="y", estimator=self)
                 y = check_array(y, dtype=np.float32, ensure_2d=False, input_name="y")
             with naming("X, y"):
@@ -602,7 +602,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         if isinstance(y, ImageRows):
             y, rows = y.images, y.rows
         if not isinstance(y, ImageStack):
-            with naming("y"):
+            with naming("y", y):
                 y = check_array(
                     y, dtype=np.float32, order="C", ensure_2d=False, allow_nd=True, ensure_min_samples=2, input_name="y"
                 )
@@ -622,7 +622,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
 
     def _check_features(self, X, *, reset):
         if not isinstance(X, PixelLightFeatures):
-            with naming("X"):
+            with naming("X", X):
                 X = validate_data(self, X, dtype=np.float32, reset=reset, order="C")
             check_magnitude(X, "X", FLOAT32_SAFE)
             return self._as_features(X)

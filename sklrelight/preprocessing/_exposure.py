@@ -263,7 +263,7 @@ class LogExposureScaler(DocumentedEstimator, VersionedState, OneToOneFeatureMixi
 
     def _check(self, X, *, reset, copy=False):
         # float16 and integers become float32: their own arithmetic would overflow or truncate.
-        with naming("X"):
+        with naming("X", X):
             array = check_array(
                 X, dtype=[np.float32, np.float64], allow_nd=True, copy=copy, order="C", estimator=self, input_name="X"
             )

@@ -289,7 +289,7 @@ class PixelLightFeaturizer(
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None: it learns from photographs"
             )
-        with naming("X"):
+        with naming("X", X):
             X = validate_data(self, X, dtype=np.float64)
         # check_array alone would warn of a y of shape (n, 1) or refuse none of the shapes that are wanted here.
         on_disk = isinstance(y, ImageStack)
@@ -297,7 +297,7 @@ class PixelLightFeaturizer(
             check_consistent_length(X, y)
         y, rows = (y.images, y.rows) if isinstance(y, ImageRows) else (y, slice(None))
         if not on_disk:
-            with naming("y"):
+            with naming("y", y):
                 y = check_array(y, dtype=[np.float32, np.float64], ensure_2d=False, allow_nd=True, input_name="y")
         with naming("y"):
             self.image_shape_, n_channels = split_target_shape(y.shape)
@@ -358,7 +358,7 @@ class PixelLightFeaturizer(
             If the lights have another width than in `fit`, or hold NaN or infinities.
         """
         check_is_fitted(self)
-        with naming("X"):
+        with naming("X", X):
             X = validate_data(self, X, dtype=np.float64, reset=False)
         check_magnitude(X, "X")
         lights = self._scale(X)

@@ -33,18 +33,23 @@ FLOAT64_SAFE = 1e50
 
 
 @contextmanager
-def naming(argument):
+def naming(argument, given=None):
     """Put the name of an argument before the messages that do without, as some of scikit-learn's.
+
+    A masked array is refused, because scikit-learn and NumPy take its masked values for ordinary ones.
 
     Parameters
     ----------
     argument : str
         Its name.
 
+    given : object, optional
+        The argument itself.
+
     Raises
     ------
     ValueError, TypeError
-        Whichever of the two the block raises.
+        Whichever of the two the block raises; ValueError for a masked array.
 
     Examples
     --------
@@ -54,6 +59,11 @@ def naming(argument):
     ...
     ValueError: lights: Expected 2D array
     """
+    if any(map(np.ma.is_masked, given if isinstance(given, list | tuple) else [given])):
+        raise ValueError(
+            f"{argument} is a masked array, whose masked values would count like all others: leave pixels out by"
+            f" pixel_weight=, or pass {argument}.filled(value)"
+        )
     try:
         # What overflows in a conversion, or is no number, is refused by what the block checks.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -154,7 +164,7 @@ def check_lights(model, X):
         If the lights have another width than in `fit`, are not finite or exceed 1e50 in magnitude.
     """
     check_is_fitted(model, model._summed)
-    with naming("X"):
+    with naming("X", X):
         X = validate_data(model, X, dtype=np.float64, reset=False)
     check_magnitude(X, "X")
     return make_unit_vectors(X) if model.unit_lights_ else X
@@ -188,7 +198,7 @@ def check_numbers(values, argument):
     ...
     ValueError: images must be real numbers, got complex128
     """
-    with naming(argument):
+    with naming(argument, values):
         array = np.asarray(values)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{argument} must be real numbers, got {array.dtype}")
@@ -280,7 +290,7 @@ def check_pixel_weight(pixel_weight, image_shape):
     >>> check_pixel_weight([[True, False]], (1, 2))
     array([[1., 0.]], dtype=float32)
     """
-    with naming("pixel_weight"):
+    with naming("pixel_weight", pixel_weight):
         weight = check_array(pixel_weight, dtype=np.float32, ensure_2d=False, allow_nd=True, input_name="pixel_weight")
     if weight.ndim == 3 and len(weight) == 1:
         weight = weight[0]

@@ -132,7 +132,7 @@ class Framing:
             source, values = str(mask), load_image(mask, decode="linear")
             values = values if values.ndim == 2 else values.max(axis=-1)
         else:
-            source, values = "mask", np.asarray(mask, dtype=np.float32)
+            source, values = "mask", check_numbers(mask, "mask").astype(np.float32)
         if values.shape != self.image_shape:
             raise ValueError(
                 f"{source}: shape {values.shape}, wanted {self.image_shape} (height, width) as the photographs have "
@@ -348,7 +348,7 @@ def _open_flat_field(flat_field, paths, image_shape, read):
     if isinstance(flat_field, Path):
         card = read(flat_field)
         return lambda index: (card, flat_field)
-    array = np.asarray(flat_field, dtype=np.float32)
+    array = check_numbers(flat_field, "flat_field").astype(np.float32)
     one_each = array.ndim == 4 or (array.ndim == 3 and array.shape[:2] != image_shape[:2])
     if one_each and len(array) != len(paths):
         raise ValueError(f"flat_field has shape {array.shape}, wanted {len(paths)} images, one a photograph")

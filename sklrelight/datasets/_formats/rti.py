@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...utils import replacing
+from ...utils import check_numbers, replacing
 from .arrays import run_in_threads
 from .images import check_file_format, check_image_shape, expose, write_image
 from .lp import read_dome, read_lp, write_lp
@@ -287,7 +287,7 @@ def save_stack(
     suffix = f".{file_format}"
     bit_depth = check_file_format(suffix, 16 if bit_depth is None and suffix == ".png" else bit_depth, encoding)
     is_clipped = suffix not in (".exr", ".hdr") and bit_depth <= 16
-    images, lights = np.asarray(images), np.asarray(lights, dtype=np.float64)
+    images, lights = check_numbers(images, "images"), check_numbers(lights, "lights").astype(np.float64)
     check_image_shape(images.shape, "images", "n_lights, height, width")
     if lights.shape != (len(images), 3):
         raise ValueError(f"lights has shape {lights.shape}, wanted ({len(images)}, 3), one row an image")
