@@ -13,14 +13,14 @@ from ..utils import import_extra
 from ._decoder import Decoder, interpolate, interpolation_weights
 from ._surface import LightSurface, farthest_points
 
-__all__ = ["distill"]
+__all__ = ["MEASURED", "distill", "pick_lights", "predict_images", "sample_pixels", "training_lights"]
 
 # Most pixels that the fitted model predicts for the decoder. Three networks of the default recipe take about 40 s for
 # them on two cores.
 _TEACHER_PIXELS = 6_400_000
 _FEWEST_LIGHTS, _MOST_LIGHTS = 40, 256
 # One light in so many is left out to measure the error.
-_MEASURED = 8
+MEASURED = 8
 # A layer of the page's texture holds four codes.
 _LAYER = 4
 _MOST_CODES = 64
@@ -105,20 +105,20 @@ def distill(relighter, *, lights=None, white="auto", psnr=42.0, n_lights=None, m
     >>> decoder.psnr > 40
     True
     """
-    surface = LightSurface.of(_training_lights(relighter, lights))
+    surface = LightSurface.of(training_lights(relighter, lights))
     _check_parameters(white, psnr, n_lights, max_size)
     candidates = surface.spread_points()
     _, rows = np.unique(surface.to_nodes(candidates).round(6), axis=0, return_index=True)
     candidates = candidates[np.sort(rows)]
     blocks: list[np.ndarray] = []
     with tqdm(desc="Predicting", unit="image", disable=not verbose) as progress:
-        first = _predict(relighter, surface.to_lights(candidates[:1]), max_size)
+        first = predict_images(relighter, surface.to_lights(candidates[:1]), max_size)
         if n_lights is None:
             n_lights = int(np.clip(_TEACHER_PIXELS // np.prod(first.shape[1:3]), _FEWEST_LIGHTS, _MOST_LIGHTS))
-        points = _pick(surface, candidates, min(n_lights, len(candidates)))
+        points = pick_lights(surface, candidates, min(n_lights, len(candidates)))
         progress.total = len(points)
         for block in gen_batches(len(points), max(1, _BLOCK_VALUES // first.size)):
-            blocks.append(_predict(relighter, surface.to_lights(points[block]), max_size))
+            blocks.append(predict_images(relighter, surface.to_lights(points[block]), max_size))
             progress.update(len(blocks[-1]))
     images = np.concatenate(blocks)
     del blocks
@@ -128,7 +128,7 @@ def distill(relighter, *, lights=None, white="auto", psnr=42.0, n_lights=None, m
         images = encode_display(images, white)
     nodes = surface.to_nodes(points)
 
-    measured = np.arange(len(points)) < len(points) // _MEASURED
+    measured = np.arange(len(points)) < len(points) // MEASURED
     n_codes, reached = _MOST_CODES, np.inf
     if measured.any():
         errors = _errors(images, nodes, measured)
@@ -138,18 +138,19 @@ def distill(relighter, *, lights=None, white="auto", psnr=42.0, n_lights=None, m
     return Decoder(surface, codes, nodes.astype(np.float32), weights.astype(np.float32), white, float(reached))
 
 
-def _pick(surface, candidates, n_lights):
+def pick_lights(surface, candidates, n_lights):
     """Pick lights: first some spread evenly to measure the error, then others that lie far from each other."""
-    measured = candidates[: n_lights // _MEASURED]
+    measured = candidates[: n_lights // MEASURED]
     rest = candidates[len(measured) :]
     return np.vstack([measured, rest[farthest_points(surface.to_nodes(rest), n_lights - len(measured))]])
 
 
-def _training_lights(relighter, lights):
+def training_lights(relighter, lights):
+    """Return the lights that were passed, or else those that a model was fitted to."""
     if lights is None:
-        check_is_fitted(relighter)
         lights = getattr(relighter, "lights_", None)
         if lights is None:
+            check_is_fitted(relighter)
             raise ValueError(f"this {type(relighter).__name__} does not know the lights it was fitted to: pass lights=")
     return check_array(lights, dtype=np.float64, input_name="lights")
 
@@ -165,7 +166,7 @@ def _check_parameters(white, psnr, n_lights, max_size):
         raise ValueError(f"max_size must be an integer from 1 to 2048, what all browsers draw; got {max_size!r}")
 
 
-def _predict(relighter, lights, max_size):
+def predict_images(relighter, lights, max_size):
     """Predict images of shape (m, h, w, C), reduced to at most `max_size`."""
     images = np.asarray(relighter.predict(lights))
     if images.ndim == 3:
@@ -213,7 +214,7 @@ def _errors(images, nodes, measured):
     codes, factors, zeros = _components(images[~measured], _MOST_CODES)
     weights = interpolation_weights(nodes[~measured], factors)
     held_out = interpolate(nodes[measured], nodes[~measured], weights)
-    pixels = _sample(images[0].shape[0] * images[0].shape[1])
+    pixels = sample_pixels(images[0].shape[0] * images[0].shape[1])
     # Without any code: the constant is meant for codes whose zeros are moved.
     constant = held_out[:, 0] + np.tensordot(held_out[:, 1:], zeros, axes=(1, 0))
     rest = images[measured].reshape(measured.sum(), -1, images.shape[3])[:, pixels] - constant[:, None]
@@ -255,7 +256,7 @@ def _components(images, n_codes):
     """
     n, height, width, n_channels = images.shape
     columns = images.reshape(n, -1, n_channels)
-    sample = columns[:, _sample(columns.shape[1])].swapaxes(0, 1).reshape(-1, n * n_channels).astype(np.float64)
+    sample = columns[:, sample_pixels(columns.shape[1])].swapaxes(0, 1).reshape(-1, n * n_channels).astype(np.float64)
     mean = sample.mean(axis=0)
     centred = sample - mean
     eigenvalues, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
@@ -291,7 +292,7 @@ def _components(images, n_codes):
     return codes.reshape(-1, height, width), factors.reshape(-1, n, n_channels).swapaxes(0, 1), zeros
 
 
-def _sample(n_pixels):
+def sample_pixels(n_pixels):
     """Pick pixels that are spread evenly and in step with no row or column."""
     if n_pixels <= _SAMPLE_PIXELS:
         return np.arange(n_pixels)

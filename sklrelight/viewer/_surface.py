@@ -189,6 +189,31 @@ class LightSurface:
             along = self.points @ rows[0]
             return self.points[[int(along.argmin()), int(along.argmax())]]
 
+    def clamp(self, points):
+        """Move points that lie outside of the hull to the nearest point of it, as the page does.
+
+        Parameters
+        ----------
+        points : array-like of shape (m, 2)
+            Coordinates on the surface.
+
+        Returns
+        -------
+        ndarray of shape (m, 2)
+            Coordinates within the hull, or on it.
+        """
+        points = np.asarray(points, np.float64)
+        corners = np.vstack([self.hull, self.hull[:1]])
+        edges = np.diff(corners, axis=0)
+        offsets = points[:, None] - corners[:-1]
+        lengths = np.square(edges).sum(axis=1)
+        shares = (offsets * edges).sum(axis=2) / np.where(lengths > 0, lengths, 1)
+        nearest = corners[:-1] + shares.clip(0, 1)[..., None] * edges
+        chosen = np.linalg.norm(points[:, None] - nearest, axis=2).argmin(axis=1)
+        inside = (edges[:, 0] * offsets[..., 1] - edges[:, 1] * offsets[..., 0] >= 0).all(axis=1)
+        inside &= len(self.hull) > 2
+        return np.where(inside[:, None], points, nearest[np.arange(len(points)), chosen])
+
     def spread_points(self):
         """Spread points evenly over the hull and its border.
 

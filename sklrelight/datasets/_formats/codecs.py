@@ -14,7 +14,7 @@ from .orientation import read_orientation
 from .radiance import is_hdr, read_hdr
 from .tiff import is_tiff, read_tiff
 
-__all__ = ["RAW_SUFFIXES", "StoredImage", "encode_jpeg", "encode_png", "read_file"]
+__all__ = ["RAW_SUFFIXES", "StoredImage", "decode_image", "encode_jpeg", "encode_png", "read_file"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOUR_TYPE = 25  # its place in the file
@@ -89,14 +89,15 @@ def read_file(path, decode="linear", layer=None):
         values, note = read_exr(path, len(data), layer)
         return StoredImage(values, note=note)
     else:
-        values, orientation, profile = _read_with_opencv(path, data), read_orientation(data), read_profile(data)
+        values, orientation, profile = decode_image(data, path), read_orientation(data), read_profile(data)
     note = None
     if decode == "auto" and profile is not None:
         values, note = to_srgb(values, profile)
     return StoredImage(values, orientation, note=note)
 
 
-def _read_with_opencv(path, data):
+def decode_image(data, path):
+    """Decode a JPEG or PNG file, or another that OpenCV reads; `path` is what messages call it."""
     cv2 = import_extra("cv2", "images", f"To read {path}")
     # Some versions of OpenCV fill what is missing with grey and only print a warning. A whole file has the
     # end-of-image marker behind the start of its scan; an embedded thumbnail, before it, has its own.
