@@ -5,6 +5,7 @@ StackedRBFInterpolation, where they also depend on the cluster of a pixel and wh
 """
 
 from ._basis import HemisphericalHarmonics, PolynomialTextureMap
+from ._design import choose_lights
 from ._linear import LinearInterpolation
 from ._nearest import NearestPhotograph
 from ._rbf import RBFInterpolation
@@ -17,4 +18,5 @@ __all__ = [
     "PolynomialTextureMap",
     "RBFInterpolation",
     "StackedRBFInterpolation",
+    "choose_lights",
 ]
