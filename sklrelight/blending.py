@@ -244,18 +244,21 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
                     part.remove_checkpoint(len(members))
         return self
 
-    def predict(self, X):
-        """Predict encoded images.
+    def predict(self, X, pixels=None):
+        """Predict encoded images, or some pixels of them.
 
         Parameters
         ----------
         X : array-like of shape (m, n_light_features)
             Lights.
 
+        pixels : ndarray of int of shape (n_pixels,) or None, default=None
+            Indices into the flattened image, in rising order. None: all pixels.
+
         Returns
         -------
         ndarray of shape (m, ...)
-            Encoded images.
+            Encoded images, or of shape (m, n_pixels, ...) encoded pixels.
 
         Raises
         ------
@@ -263,32 +266,45 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             If the lights have another width than in `fit`, or are not finite.
         """
         check_is_fitted(self)
-        if self.interpolation_ is None:
-            encoded = self._predict_ensemble(X)
-            return encoded.clip(*self.value_range_, out=encoded)
-        with naming("X"):
-            lights = validate_data(self, X, dtype=np.float64, reset=False)
-        interpolated = np.asarray(self.interpolation_.predict(lights))
-        interpolated = interpolated.reshape(len(lights), *self.target_shape_).clip(*self.value_range_)
-        encoded = self._predict_ensemble(X)
-        encoded -= interpolated
-        if self.brightness_limit_ is not None:
-            pixels = _as_pixels(encoded, self.target_shape_)
-            brightness = pixels[:, self.brightness_pixels_].mean(axis=1, keepdims=True)
-            pixels += brightness.clip(-self.brightness_limit_, self.brightness_limit_) - brightness
-        encoded *= encoded.dtype.type(self.weight_)
-        encoded += interpolated
-        return encoded.clip(*self.value_range_, out=encoded)
+        lights = None
+        if self.interpolation_ is not None:
+            with naming("X"):
+                lights = validate_data(self, X, dtype=np.float64, reset=False)
+        encoded, interpolated = self._predict_parts(X, lights, pixels)
+        if interpolated is not None:
+            encoded -= interpolated
+            if self.brightness_limit_ is not None:
+                brightness = self._brightness(X, lights, None if pixels is not None else encoded)
+                encoded += brightness.clip(-self.brightness_limit_, self.brightness_limit_) - brightness
+            encoded *= encoded.dtype.type(self.weight_)
+            encoded += interpolated
+        shape = self.target_shape_ if pixels is None else (len(pixels), *self.target_shape_[2:])
+        return encoded.clip(*self.value_range_, out=encoded).reshape(-1, *shape)
 
-    def _predict_ensemble(self, X):
+    def _predict_parts(self, X, lights, pixels):
+        """Predict by ensemble and interpolation, (m, n_pixels, n_channels) each. The latter may be None."""
         # A copy: what a member returns may be read-only, or part of the member.
-        mean = np.array(self._predict_member(self.members_[0], X), order="C")
+        ensemble = np.array(_predict_pixels(self.members_[0], X, pixels, self.target_shape_), order="C")
         for count, member in enumerate(self.members_[1:], start=2):
-            mean += (self._predict_member(member, X) - mean) / count
-        return mean
+            ensemble += (_predict_pixels(member, X, pixels, self.target_shape_) - ensemble) / count
+        model = self.interpolation_
+        if model is None:
+            return ensemble, None
+        if pixels is not None and hasattr(model, "predict_pixels"):
+            interpolated = model.predict_pixels(lights, pixels)
+        else:
+            interpolated = _as_pixels(np.asarray(model.predict(lights)), self.target_shape_)
+            interpolated = interpolated if pixels is None else interpolated[:, pixels]
+        return ensemble, interpolated.clip(*self.value_range_)
 
-    def _predict_member(self, member, X):
-        return member.predict(X).reshape(-1, *self.target_shape_)
+    def _brightness(self, X, lights, distance):
+        """Compute by how much the ensemble is brighter than the interpolation, in each channel."""
+        if distance is None:
+            ensemble, interpolated = self._predict_parts(X, lights, self.brightness_pixels_)
+            distance = ensemble - interpolated
+        else:
+            distance = distance[:, self.brightness_pixels_]
+        return distance.mean(axis=1, keepdims=True)
 
     def _check_training(self, X, y):
         """Return the lights as they are passed on, the lights as numbers, and the photographs."""
@@ -361,7 +377,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             extent = seen.min(), seen.max()
             model = self._fit_interpolation(lights[kept], seen, sample.weight, rng)
             interpolated = model.predict(lights[rows]).reshape(shape).clip(*extent)
-            predicted = _predict_pixels(member, safe_indexing(X, rows), sample, self.target_shape_)
+            predicted = _predict_pixels(member, safe_indexing(X, rows), sample.pixels, self.target_shape_)
             predicted = predicted.reshape(shape).clip(*extent)
             compared += _compare(sample.true[rows], predicted, interpolated, sample.weight, sample.saturation)
         return compared
@@ -489,13 +505,15 @@ def _predicts_though_interrupted(member):
     return getattr([*_parts(member).values()][-1], "interrupted_", False)
 
 
-def _predict_pixels(member, X, sample, target_shape):
-    """Predict the pixels of a sample, without the others if the member allows it."""
+def _predict_pixels(member, X, pixels, target_shape):
+    """Predict some pixels, without the others if the member allows it, or all if `pixels` is None."""
+    if pixels is None:
+        return _as_pixels(member.predict(X), target_shape)
     if isinstance(member, Pipeline) and len(member) > 1:
         features = member[:-1].transform(X)
         if isinstance(features, PixelLightFeatures) and features.image_shape:
-            return member[-1].predict(features.of_pixels(sample.pixels))
-    return _as_pixels(member.predict(X), target_shape)[:, sample.pixels]
+            return member[-1].predict(features.of_pixels(pixels)).reshape(len(features), len(pixels), -1)
+    return _as_pixels(member.predict(X), target_shape)[:, pixels]
 
 
 def _as_pixels(images, target_shape):

@@ -300,13 +300,16 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         """Leave out the pixels of weight 0."""
         return y if self.pixel_weight_ is None else y[:, self.pixel_weight_ > 0]
 
-    def iter_predict(self, X):
+    def iter_predict(self, X, region=None, downscale=1):
         """Predict images one by one, in constant memory whatever their number.
 
         Parameters
         ----------
         X : array-like of shape (m, n_light_features)
             Lights, in the units that `fit` saw.
+
+        region, downscale
+            See `predict`.
 
         Yields
         ------
@@ -331,19 +334,25 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         check_is_fitted(self)
         with naming("X", X):
             check_array(X, dtype=np.float64, input_name="X")
-        blocks = self._predict_blocks(X)
+        blocks = self._predict_blocks(X, self._part(region, downscale))
         # Bad lights are refused here, not when the first photograph is asked for.
         blocks = chain([next(blocks)], blocks)
         # Not views, which would keep all of a block.
         return (image.copy() for block in blocks for image in block)
 
-    def predict(self, X):
+    def predict(self, X, region=None, downscale=1):
         """Predict images.
 
         Parameters
         ----------
         X : array-like of shape (m, n_light_features)
             Lights, in the units that `fit` saw. If all training lights are unit vectors, these are scaled to length 1.
+
+        region : tuple of int or None, default=None
+            Top, left, height and width in pixels of the part of the images to predict. None: the whole images.
+
+        downscale : int, default=1
+            Step, in pixels, of what is predicted: 4 predicts each fourth pixel of each fourth row.
 
         Returns
         -------
@@ -354,7 +363,8 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         Raises
         ------
         ValueError
-            If the lights have another width than in `fit`, or are not finite.
+            If the lights have another width than in `fit`, or are not finite. If the region is not within the images,
+            or the model has not seen images.
 
         Warns
         -----
@@ -370,7 +380,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         check_is_fitted(self)
         with naming("X", X):
             num_samples(X)
-        blocks = self._predict_blocks(X)
+        blocks = self._predict_blocks(X, self._part(region, downscale))
         first = next(blocks)
         if len(first) == num_samples(X):
             return first
@@ -399,20 +409,47 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         warn_of_outer_lights(lights, fitted)
         return X
 
-    def _predict_blocks(self, X):
+    def _part(self, region, downscale):
+        """Find the pixels of a part of the images, or None for all, and the shape of this part."""
+        if region is None and isinstance(downscale, Integral) and downscale == 1:
+            return None, self._target_shape
+        if len(self._target_shape) < 2:
+            raise ValueError(f"region and downscale are of images; the model predicts values of {self._target_shape}")
+        height, width = self._target_shape[:2]
+        given = (0, 0, height, width) if region is None else tuple(region)
+        fits = len(given) == 4 and all(isinstance(number, Integral) for number in given)
+        for first, length, side in zip(given[:2], given[2:], (height, width), strict=False) if fits else ():
+            fits = fits and first >= 0 and 0 < length <= side - first
+        if not fits:
+            raise ValueError(
+                f"region={region!r}: wanted integers for top, left, height and width, within images of {height} x"
+                f" {width}"
+            )
+        if not isinstance(downscale, Integral) or downscale < 1:
+            raise ValueError(f"downscale={downscale!r}: wanted an integer of at least 1")
+        top, left, height, width = given
+        rows, columns = np.arange(top, top + height, downscale), np.arange(left, left + width, downscale)
+        pixels = (rows[:, None] * self._target_shape[1] + columns).ravel()
+        return pixels, (len(rows), len(columns), *self._target_shape[2:])
+
+    def _predict_blocks(self, X, part=(None, None)):
         """Predict some lights at a time, as many as stay within a bounded number of values."""
-        n_lights = max(1, _BLOCK_VALUES // int(np.prod(self._target_shape)))
+        pixels, shape = part if part[1] is not None else (None, self._target_shape)
+        n_lights = max(1, _BLOCK_VALUES // int(np.prod(shape)))
         n_samples = num_samples(X)
         X = self._scale_directions(X)
         for block in gen_batches(max(1, n_samples), n_lights):
             # Lights that fit into one block go on as they are, whatever kind of table they are.
             some = X if n_samples <= n_lights else safe_indexing(X, block)
-            images = super().predict(some)
+            encoded = self.regressor_.predict(some, pixels)
+            table = encoded.reshape(len(encoded), -1) if encoded.ndim == 1 else encoded
+            images = self.transformer_.inverse_transform(table).reshape(len(encoded), *shape)
             if self.pixel_weight_ is not None:
-                images[:, self.pixel_weight_ == 0] = 0
+                outside = self.pixel_weight_ == 0
+                images[:, outside if pixels is None else outside.ravel()[pixels].reshape(shape[:2])] = 0
             yield images
 
-    def relight(self, X, intensities):
+    def relight(self, X, intensities, region=None, downscale=1):
         """Predict the scene under a mixture of lights.
 
         Light adds up, so the image of the scene under several lights is the sum of the images under each. An
@@ -427,6 +464,9 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         intensities : array-like of shape (m,) or (m, C)
             Brightness of each light, as a multiple of the lights that were photographed. With C columns, one for each
             channel of the photographs, the lights are coloured.
+
+        region, downscale
+            See `predict`.
 
         Returns
         -------
@@ -466,9 +506,10 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         if not self._has_channels:
             # Grey photographs have no axis for the one channel that they have.
             intensities = intensities[:, 0]
-        image = np.zeros(self._target_shape, np.float64)
+        part = self._part(region, downscale)
+        image = np.zeros(part[1], np.float64)
         start = 0
-        for block in self._predict_blocks(X):
+        for block in self._predict_blocks(X, part):
             for photograph, intensity in zip(block, intensities[start : start + len(block)], strict=True):
                 image += photograph * intensity
             start += len(block)

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 from ..utils import DocumentedEstimator, VersionedState, check_finite, check_lights, check_magnitude, naming
 from ..utils._lights import are_unit_vectors, make_unit_vectors
 
-__all__ = ["LightRegressor", "combine"]
+__all__ = ["LightRegressor", "as_pixels", "combine"]
 
 # Number of values that are converted to another type at a time: 128 MB in float64.
 _BLOCK_VALUES = 2**24
@@ -61,6 +61,33 @@ class LightRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Regr
         """
         return combine(self._weights(check_lights(self, X)), getattr(self, self._summed))
 
+    def predict_pixels(self, X, pixels):
+        """Predict some pixels of photographs.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_light_features)
+            Lights.
+
+        pixels : ndarray of int of shape (n_pixels,)
+            Indices into the flattened image.
+
+        Returns
+        -------
+        ndarray of shape (m, n_pixels, n_channels)
+            These pixels of what `predict` returns.
+
+        Raises
+        ------
+        ValueError
+            If the lights have another width than in `fit`, or are not finite.
+        """
+        weights, images = self._weights(check_lights(self, X)), as_pixels(getattr(self, self._summed))
+        width = max(1, _BLOCK_VALUES // images[:, 0].size)
+        # The pixels of a block are copied.
+        blocks = [combine(weights, images[:, pixels[some]]) for some in gen_batches(len(pixels), width)]
+        return np.concatenate(blocks, axis=1)
+
     def _check_training(self, X, y):
         """Return the lights in float64, and the photographs in their own type."""
         if y is None:
@@ -77,6 +104,17 @@ class LightRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Regr
         check_magnitude(y, "y")
         self.unit_lights_ = are_unit_vectors(X)
         return make_unit_vectors(X) if self.unit_lights_ else X, y
+
+
+def as_pixels(images):
+    """View photographs, or coefficients of their pixels, as (n, n_pixels, n_channels).
+
+    Examples
+    --------
+    >>> as_pixels(np.zeros((5, 4, 6, 3))).shape
+    (5, 24, 3)
+    """
+    return images.reshape(len(images), int(np.prod(images.shape[1:3])), -1)
 
 
 def combine(weights, images):

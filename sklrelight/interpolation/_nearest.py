@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from ..utils import check_lights
-from ._base import LightRegressor
+from ._base import LightRegressor, as_pixels
 
 __all__ = ["NearestPhotograph"]
 
@@ -82,6 +82,24 @@ class NearestPhotograph(LightRegressor):
         """
         nearest = self._nearest(X)
         return self.images_[nearest]
+
+    def predict_pixels(self, X, pixels):
+        """Look up some pixels of the photographs of the nearest lights.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_light_features)
+            Lights.
+
+        pixels : ndarray of int of shape (n_pixels,)
+            Indices into the flattened image.
+
+        Returns
+        -------
+        ndarray of shape (m, n_pixels, n_channels)
+            These pixels of what `predict` returns.
+        """
+        return as_pixels(self.images_)[self._nearest(X)[:, None], pixels]
 
     def weights(self, X):
         """Compute the weights of the training photographs in predicted ones.

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state, gen_batches
 
 from ..utils import check_finite, check_lights, check_pixel_weight, safe_unit
 from ..utils._sklearn_compat import Interval, fit_context
-from ._base import LightRegressor
+from ._base import LightRegressor, as_pixels
 from ._equations import Equations, Points, inner_products, leave_one_out_matrix
 
 __all__ = ["CURVES", "StackedRBFInterpolation", "mix"]
@@ -192,7 +192,7 @@ class StackedRBFInterpolation(LightRegressor):
         X, y = self._check_training(X, y)
         weight = None if pixel_weight is None else check_pixel_weight(pixel_weight, y.shape[1:3]).ravel()
         random = check_random_state(self.random_state)
-        columns = _pixels(y)
+        columns = as_pixels(y)
         weighted = np.ones(columns.shape[1], bool) if weight is None else weight > 0
         if value_range is None:
             inside = y if weighted.all() else columns[:, weighted]
@@ -260,14 +260,37 @@ class StackedRBFInterpolation(LightRegressor):
         ValueError
             If the lights have another width than in `fit`, or are not finite.
         """
-        weights, shares = self.weights_by_cluster(X), self.stacking_weights_.sum(axis=2)
-        columns, labels, dtype = _pixels(self.images_), self.clusters_.ravel(), _float_type(self.images_)
-        images = np.empty((weights.shape[2], len(labels), columns.shape[2]), dtype)
-        n_pixels = max(1, _BLOCK_VALUES // (max(len(columns), len(images)) * images.shape[2]))
-        for block in gen_batches(len(labels), n_pixels):
-            parts = [(slice(None), columns[:, block])]
-            images[:, block] = mix(parts, labels[block], weights, shares, self.value_range_, dtype)
+        images = self._predict(X, None)
         return images.reshape(len(images), *self.images_.shape[1:])
+
+    def predict_pixels(self, X, pixels):
+        """Interpolate some pixels of photographs.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_light_features)
+            Lights.
+
+        pixels : ndarray of int of shape (n_pixels,)
+            Indices into the flattened image.
+
+        Returns
+        -------
+        ndarray of shape (m, n_pixels, n_channels)
+            These pixels of what `predict` returns.
+        """
+        return self._predict(X, pixels)
+
+    def _predict(self, X, pixels):
+        weights, shares = self.weights_by_cluster(X), self.stacking_weights_.sum(axis=2)
+        columns, labels, dtype = as_pixels(self.images_), self.clusters_.ravel(), _float_type(self.images_)
+        n_pixels = len(labels) if pixels is None else len(pixels)
+        images = np.empty((weights.shape[2], n_pixels, columns.shape[2]), dtype)
+        for block in gen_batches(n_pixels, max(1, _BLOCK_VALUES // (max(len(columns), len(images)) * images.shape[2]))):
+            some = block if pixels is None else pixels[block]
+            parts = [(slice(None), columns[:, some])]
+            images[:, block] = mix(parts, labels[some], weights, shares, self.value_range_, dtype)
+        return images
 
     def weights_by_cluster(self, X):
         """Compute the weights of the training photographs in predicted ones, for each cluster and curve.
@@ -562,11 +585,6 @@ def _normalize(values, value_range):
     values -= values.dtype.type(least)
     values /= values.dtype.type((greatest - least) or 1.0)
     return np.clip(values, 0, 1, out=values)
-
-
-def _pixels(images):
-    """Reshape photographs to (n, n_pixels, n_channels)."""
-    return images.reshape(len(images), int(np.prod(images.shape[1:3])), -1)
 
 
 def _float_type(images):

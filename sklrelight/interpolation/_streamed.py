@@ -93,6 +93,29 @@ class StreamedInterpolation:
         if hasattr(model, "images_"):
             model.images_ = model.images_[:, :1].copy()
 
+    def predict_pixels(self, lights, pixels):
+        """Interpolate some pixels of photographs.
+
+        Parameters
+        ----------
+        lights : ndarray of shape (m, n_light_features)
+            Lights.
+
+        pixels : ndarray of int of shape (n_pixels,)
+            Indices into the flattened image, in rising order.
+
+        Returns
+        -------
+        ndarray of shape (m, n_pixels, n_channels), float32
+            Encoded pixels.
+        """
+        width = max(1, _BLOCK_VALUES // (len(self.stack) * self.stack.n_channels))
+        blocks = (
+            (some, pixels[some], [(slice(None), self.stack.columns(pixels[some]))])
+            for some in gen_batches(len(pixels), width)
+        )
+        return self._predict(lights, blocks, len(pixels))
+
     def predict(self, lights):
         """Interpolate photographs.
 
@@ -106,23 +129,31 @@ class StreamedInterpolation:
         ndarray of shape (m, H, W, C) or (m, H, W), float32
             Encoded photographs.
         """
-        stack, model = self.stack, self.model
-        has_clusters = hasattr(self, "clusters_")
-        images = np.empty((len(lights), stack.n_pixels, stack.n_channels), np.float32)
+        stack = self.stack
+        return self._predict(lights, self._stretches(), stack.n_pixels).reshape(len(lights), *stack.shape[1:])
+
+    def _stretches(self):
+        """Read the photographs in stretches of pixels: yield the pixels, twice, and parts of the photographs."""
+        stack = self.stack
+        for pixels in stack.stretches(len(stack)):
+            # A stretch covers at least one chunk of the file, which may hold whole photographs.
+            n_photographs = max(1, _BLOCK_VALUES // ((pixels.stop - pixels.start) * stack.n_channels))
+            yield pixels, pixels, ((rows, stack.read(rows, pixels)) for rows in gen_batches(len(stack), n_photographs))
+
+    def _predict(self, lights, blocks, n_pixels):
+        model, has_clusters = self.model, hasattr(self, "clusters_")
+        images = np.empty((len(lights), n_pixels, self.stack.n_channels), np.float32)
         if has_clusters:
             weights, shares = model.weights_by_cluster(lights), model.stacking_weights_.sum(axis=2)
             labels = self.clusters_.ravel()
         else:
             weights = model.weights(lights).astype(np.float32)
-        for pixels in stack.stretches(len(stack)):
-            # A stretch covers at least one chunk of the file, which may hold whole photographs.
-            n_photographs = max(1, _BLOCK_VALUES // ((pixels.stop - pixels.start) * stack.n_channels))
-            parts = ((rows, stack.read(rows, pixels)) for rows in gen_batches(len(stack), n_photographs))
+        for place, pixels, parts in blocks:
             if has_clusters:
-                images[:, pixels] = mix(parts, labels[pixels], weights, shares, model.value_range_, np.float32)
+                images[:, place] = mix(parts, labels[pixels], weights, shares, model.value_range_, np.float32)
             else:
-                images[:, pixels] = sum(np.tensordot(weights[:, rows], values, 1) for rows, values in parts)
-        return images.reshape(len(lights), *stack.shape[1:])
+                images[:, place] = sum(np.tensordot(weights[:, rows], values, 1) for rows, values in parts)
+        return images
 
     def _find_clusters(self, random_state):
         """Assign each pixel to the cluster of the sample whose mean is nearest."""
