@@ -1,7 +1,11 @@
 """The .lp parser: every line end, every fault, and 10,000 damaged files."""
 
+import json
 import os
 import re
+import time
+import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -9,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sklrelight.datasets import read_lp, write_lp
+from sklrelight.datasets._formats.lp import read_dome
 from sklrelight.datasets._formats.matching import locate
 
 VECTORS = [[0.6, 0.0, 0.8], [0.0, -0.6, 0.8]]
@@ -150,6 +155,8 @@ _FRAGMENTS = [
     b" ", b"\t", b"\n", b"\r\n", b"\r", b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\xd8\x00", b"\xc3", b"\x85", b"\x0c",
     b"0", b"1", b"-1", b"0.5", b".5", b"5.", b"1e5", b"1e999", b"1e-999", b"nan", b"inf", b"-", b"1,5", b"1_0", b"0x1",
     b"3", b"999999999", b"9" * 400, b"a" * 5000, "光".encode(), b"\xe2\x80\xa8", b"a.jpg 0 0 1\n", b"2\n",
+    b"#", b"\n# c\n", b",", b";", b"\"", b"'", b"name,x,y,z\n", b"A.JPG,0.1,0,1\n", b"'c.tif';0,5;0;1\n", b"1,200",
+    b"C:\\Users\\x\\a.jpg", b" 0 0 1 2\n", b"\xe2\x88\x92", b"._a.jpg", b"a.JPEG",
 ]  # fmt: skip
 _rubbish = st.one_of(st.binary(max_size=200), st.lists(st.sampled_from(_FRAGMENTS), max_size=30).map(b"".join))
 
@@ -164,18 +171,20 @@ def _mutated(draw):
     return data
 
 
-def _check_loads_or_names_file_and_line(folder, data):
+def _check_loads_or_names_file_and_line(folder, data, missing="error"):
     path = folder / "dirs.lp"
     path.write_bytes(data)
     try:
         lights = read_lp(path)
-        paths = locate(lights, folder, path)
+        paths = locate(lights, folder, path, missing=missing)
     except ValueError as error:
         assert re.match(re.escape(f"{path}, line ") + r"\d+: ", str(error))
         return
     assert lights.vectors.shape == (len(lights.filenames), 3)
     assert np.all(np.linalg.norm(lights.vectors, axis=1) > 0)
-    assert all(os.path.realpath(found).startswith(os.path.realpath(folder) + os.sep) for found in paths)
+    found = [path for path in paths if path is not None]
+    assert found
+    assert all(os.path.realpath(path).startswith(os.path.realpath(folder) + os.sep) for path in found)
 
 
 @pytest.fixture
@@ -195,6 +204,43 @@ _fixture_is_safe = [HealthCheck.function_scoped_fixture]  # each example overwri
 @given(data=st.one_of(_rubbish, _mutated()))
 def test_a_damaged_file_loads_or_names_file_and_line(capture_folder, data):
     _check_loads_or_names_file_and_line(capture_folder, data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        _check_loads_or_names_file_and_line(capture_folder, data, missing="skip")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["1 ", "1,", "1;", " ", "\t", "a.jpg 0 0 1\n", "a,", "'", '"', "#\n", ".a", "9", "\n", "0.5 0.5\n", "a.jpg;"],
+)
+def test_a_large_file_takes_little_time_and_memory(capture_folder, piece):
+    data = (piece * (2**18 // len(piece)) + " 0 0 1").encode()
+    tracemalloc.start()
+    started = time.process_time()
+    _check_loads_or_names_file_and_line(capture_folder, data)
+    assert time.process_time() - started < 5
+    assert tracemalloc.get_traced_memory()[1] < 200e6
+    tracemalloc.stop()
+
+
+_DOME = json.dumps(
+    {"lightConfiguration": "spherical", "directions": [{"x": 0, "y": 0, "z": 1}], "positionsSphere": [[0, 3.5, 4]]}
+).encode()
+_PIECES = [b"", b"[", b"]", b"{", b"}", b",", b"null", b"NaN", b"-1e999", b'"x"', b"[[[[", b"true", b"\xff", b"9" * 400]
+
+
+@settings(max_examples=200, deadline=2000, suppress_health_check=_fixture_is_safe, derandomize=True)
+@given(start=st.integers(0, len(_DOME)), length=st.integers(0, 40), piece=st.sampled_from(_PIECES))
+def test_a_damaged_dome_loads_or_is_named(tmp_path, start, length, piece):
+    path = tmp_path / "our.dome"
+    path.write_bytes(_DOME[:start] + piece + _DOME[start + length :])
+    try:
+        vectors = read_dome(path)
+    except ValueError as error:
+        assert str(error).startswith(f"{path}: ")
+    else:
+        assert vectors.shape[1:] == (3,)
+        assert np.isfinite(vectors).all()
 
 
 @pytest.mark.slow
