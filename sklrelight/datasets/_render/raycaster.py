@@ -12,7 +12,7 @@ import numpy as np
 
 from .shapes import Box, Plane, Sphere, Vector, column, dot, norm, unit
 
-__all__ = ["Camera", "Lamp", "Scene", "lamp_offsets", "render"]
+__all__ = ["Camera", "Lamp", "Scene", "lamp_offsets", "render", "visible_surface"]
 
 # Points shaded together. Temporaries of this length stay in a core's cache, and bound the memory for any image.
 TILE_POINTS = 16384
@@ -284,3 +284,32 @@ def render(scene: Scene, lights: np.ndarray, image_shape: tuple[int, int], lamp:
             pixels = seen.reshape(3, SUPERSAMPLING**2, len(rows), width).mean(axis=1)
             image[rows.start : rows.stop] = np.moveaxis(pixels, 0, -1)
     return images
+
+
+def visible_surface(scene: Scene, image_shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Find the surface that each pixel shows.
+
+    Parameters
+    ----------
+    scene : Scene
+        Shapes and camera.
+
+    image_shape : tuple of 2 ints
+        Height and width in pixels.
+
+    Returns
+    -------
+    positions, normals : ndarray of shape (height, width, 3), float32
+        Mean position (m) of a pixel's points, and the direction of their mean normal, in the scene's axes. What shows
+        the hall faces the camera.
+    """
+    shape = (3, SUPERSAMPLING**2, *image_shape)
+    directions = scene.camera.rays(range(image_shape[0]), image_shape)
+    distances, numbers = first_hits(scene, np.broadcast_to(column(scene.camera.position), directions.shape), directions)
+    positions = column(scene.camera.position) + directions * distances
+    normals = -directions
+    for number, surface in enumerate(scene.surfaces()):
+        here = np.flatnonzero(numbers == number)
+        normals[:, here] = surface.normals(positions[:, here])
+    positions, normals = (values.reshape(shape).mean(axis=1) for values in (positions, unit(normals)))
+    return np.moveaxis(positions, 0, -1), np.moveaxis(unit(normals), 0, -1)

@@ -9,7 +9,7 @@ from sklearn.utils import Bunch, check_random_state
 
 from ...utils._sklearn_compat import Interval, validate_params
 from .._formats.images import check_sizes
-from .raycaster import Camera, Lamp, Scene, lamp_offsets, render
+from .raycaster import Camera, Lamp, Scene, lamp_offsets, render, visible_surface
 from .shapes import Box, Material, Plane, Sphere
 
 __all__ = ["make_scene"]
@@ -235,6 +235,11 @@ def make_scene(n_lights=256, *, image_shape=(96, 128), lights=None, shadow_sampl
         images : ndarray of shape (n_lights, height, width, 3)
             Linear radiance, RGB, float32, not negative; row 0 at the top. Diffuse surfaces reach about 1, highlights
             many times that.
+        normals : ndarray of shape (height, width, 3), float32
+            Normals of the surface that each pixel shows, unit vectors in the axes of the lights. At edges of objects
+            the direction of the mean normal.
+        points : ndarray of shape (height, width, 3), float32
+            Positions (m) of what each pixel shows, in the axes of the lights.
         light_grid : ndarray of shape (n_lights, 2) or None
             Column and row of each light in the grid, columns from left to right, rows from back to front; None where
             `lights` was given.
@@ -300,9 +305,12 @@ def make_scene(n_lights=256, *, image_shape=(96, 128), lights=None, shadow_sampl
         images += render(scene, lit, height_width, lamp)
     if noise > 0:
         _add_noise(images, noise, random_state)
+    points, normals = visible_surface(scene, height_width)
     return Bunch(
         lights=positions,
         images=images,
+        normals=normals,
+        points=points,
         light_positions=positions,
         light_grid=light_grid,
         grid_shape=rows_columns,
