@@ -8,19 +8,21 @@ __version__ = _version("sklrelight")
 # Where each public name is defined. A room is imported when one of its names is first used: torch, which takes seconds,
 # is not for those who load photographs or interpolate them.
 _ROOMS = {
+    "BaselineRelighter": "baseline",
     "ImageStack": "stacks",
     "LogExposureScaler": "preprocessing",
     "PixelLightFeatures": "preprocessing",
     "PixelLightFeaturizer": "preprocessing",
     "Relighter": "relighter",
     "RelightingMLPRegressor": "neural",
+    "demultiplex": "preprocessing",
     "load_model": "persistence",
     "make_relighter": "recipes",
     "predict_to_stack": "stacks",
     "save_model": "persistence",
 }
 
-_PUBLIC_ROOMS = {"datasets", "interpolation", "metrics", "neural", "plotting", "viewer"}
+_PUBLIC_ROOMS = {"datasets", "daylight", "interpolation", "metrics", "neural", "plotting", "viewer"}
 
 __all__ = [*_ROOMS]  # noqa: PLE0604, the names are strings
 

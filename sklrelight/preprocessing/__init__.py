@@ -2,5 +2,6 @@
 
 from ._exposure import LogExposureScaler
 from ._features import PixelLightFeatures, PixelLightFeaturizer
+from ._mixtures import demultiplex
 
-__all__ = ["LogExposureScaler", "PixelLightFeatures", "PixelLightFeaturizer"]
+__all__ = ["LogExposureScaler", "PixelLightFeatures", "PixelLightFeaturizer", "demultiplex"]
