@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from .blending import BlendedRegressor
 from .interpolation import StackedRBFInterpolation
 from .neural import RelightingMLPRegressor
-from .preprocessing import LogExposureScaler, PixelLightFeaturizer
+from .preprocessing import LogExposureScaler, PixelLightFeaturizer, demultiplex
 from .stacks import as_stack, fit_to_stack, in_memory
 from .utils import DocumentedEstimator, VersionedState, check_pixel_weight, naming, split_target_shape, value_weights
 from .utils._lights import are_unit_vectors, make_unit_vectors, warn_of_outer_lights
@@ -152,7 +152,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, pixel_weight=None, saturation=None, **fit_params):
+    def fit(self, X, y, pixel_weight=None, saturation=None, intensities=None, **fit_params):
         """Fit the model of a scene.
 
         Parameters
@@ -174,6 +174,12 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         saturation : float or None, default=None
             Radiance at and above which the photographs are clipped. Such values are left out of the loss and of
             `score`.
+
+        intensities : array-like of shape (n_photographs, n_lights) or None, default=None
+            Intensity of each light in each photograph, if `y` has photographs under several lights. They are taken
+            apart by :func:`~sklrelight.demultiplex`, which also tells how much noise that adds. One more column than
+            there are lights is a light that was on, too, and is to be removed, such as that of the room. A search has
+            to be given photographs that were taken apart before.
 
         **fit_params : dict
             Passed on to the regressor. Values with an entry for each light are passed without those of held-out lights.
@@ -206,6 +212,8 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         with naming("X", X):
             lights = check_array(X, ensure_min_samples=2, input_name="X", estimator=self)
+        if intensities is not None:
+            y = self._demultiplex(len(lights), y, intensities, saturation)
         # Only the shape is asked of a stack that may lie on disk.
         shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
         with naming("y", y):
@@ -244,6 +252,13 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         if hasattr(self.regressor_, "feature_names_in_"):
             self.feature_names_in_ = self.regressor_.feature_names_in_
         return self
+
+    def _demultiplex(self, n_lights, y, intensities, saturation):
+        if saturation is not None:
+            raise ValueError("intensities and saturation: clipped photographs are no sums of lights; expose them less")
+        y = demultiplex(y, intensities)[0]
+        # Without the photograph under the light of the room.
+        return y[:n_lights] if len(y) == n_lights + 1 else y
 
     def _encode_array(self, y):
         with naming("y"):
