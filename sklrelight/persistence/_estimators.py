@@ -7,7 +7,6 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .. import interpolation
-from ..interpolation._streamed import StreamedInterpolation
 from ..utils._sklearn_compat import validate_parameter_constraints
 from ._schema import Kind, Record, check, take_fields
 
@@ -21,7 +20,7 @@ _NUMBERS = [np.dtype(character).name for character in "?bBhHiIqQefd"]
 # Paths on the machine that fitted the model concern nobody else, and have no part in predicting.
 _LEFT_OUT = {"checkpoint", "memory"}
 
-INTERPOLATIONS = tuple(interpolation.__all__)
+INTERPOLATIONS = tuple(name for name in interpolation.__all__ if name != "choose_lights")
 STEPS = ("PixelLightFeaturizer", "RelightingMLPRegressor", *INTERPOLATIONS)
 REGRESSORS = ("Pipeline", "RelightingMLPRegressor", *INTERPOLATIONS)
 # Classes of the estimators that a parameter of some name may hold.
@@ -57,11 +56,6 @@ class Fitted(Kind):
         self.names = names
 
     def write(self, value, where, arrays):
-        if isinstance(value, StreamedInterpolation):
-            raise ValueError(
-                f"{where} predicts from photographs that stay on disk, and a model file holds all that it needs: fit"
-                " with interpolation=None, or photographs in memory, or use joblib, which keeps their path"
-            )
         description = _write_estimator(value, where, self.names)
         check_is_fitted(value)
         state = _DECLARED[type(value).__name__]
