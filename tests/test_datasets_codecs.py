@@ -162,6 +162,13 @@ def test_tiff_of_every_layout_and_type(tmp_path, dtype, options):
         np.testing.assert_allclose(read, (image / largest).astype(np.float32), rtol=1e-6)
 
 
+@pytest.mark.parametrize("compression", ["lzw", "zlib", "packbits", "zstd"])
+def test_a_black_tiff_is_no_claim_that_its_file_cannot_hold(tmp_path, compression):
+    black = np.zeros((3000, 4000), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", black, photometric="minisblack", compression=compression, rowsperstrip=3000)
+    assert not load_image(tmp_path / "a.tif").any()
+
+
 def test_tiff_of_palettes_bits_and_jpeg(tmp_path):
     numbers, colour = pixels(n=1, channels=0)[0], np.zeros((40, 50, 3), np.uint8)
     colour[:20] = 200, 100, 50

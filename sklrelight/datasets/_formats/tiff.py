@@ -13,6 +13,9 @@ _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ORIENTATION, _PROFILE = 274, 34675  # tags
 _GREY, _COLOUR = ("MINISBLACK", "MINISWHITE", "PALETTE"), ("RGB", "YCBCR")
 _JPEG_COMPRESSIONS = (6, 7)
+# How many bytes each compression makes of one at most, in black images: none, LZW, JPEG, deflate, PackBits, deflate.
+_RATIOS = {1: 1, 5: 2048, 7: 2048, 8: 1032, 32773: 64, 32946: 1032}
+_LARGEST_RATIO = 2**17
 
 
 def is_tiff(data):
@@ -126,7 +129,7 @@ def _check_size(page, n_stored, path):
             raise _RefusedError(f"{path}: cannot be read as an image: the TIFF file is cut")
     try:
         n_bytes = page.nbytes // 8 if page.bitspersample == 1 else page.nbytes
-        check_claim(n_bytes, sum(page.databytecounts), path, 1 if page.compression == 1 else 1032)
+        check_claim(n_bytes, sum(page.databytecounts), path, _RATIOS.get(page.compression, _LARGEST_RATIO))
     except ValueError as error:
         raise _RefusedError(*error.args) from None
 
