@@ -13,16 +13,18 @@ PACKAGE = ROOT / "sklrelight"
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-def test_at_most_14_modules_and_packages_stand_in_the_hall():
+def test_at_most_17_modules_and_packages_stand_in_the_hall():
     modules = [path.name for path in PACKAGE.glob("*.py") if not path.name.startswith("__")]
     packages = [path.parent.name for path in PACKAGE.glob("*/__init__.py")]
-    assert len(modules + packages) <= 14, sorted(modules + packages)
+    assert len(modules + packages) <= 17, sorted(modules + packages)
 
 
 def test_rooms_below_the_network_do_not_wait_for_torch():
     program = """
 import sys
-import sklrelight.datasets, sklrelight.interpolation, sklrelight.metrics, sklrelight.preprocessing, sklrelight.stacks
+import sklrelight.datasets, sklrelight.daylight, sklrelight.interpolation, sklrelight.metrics
+import sklrelight.surface
+import sklrelight.preprocessing, sklrelight.stacks
 print(sorted({"torch", "skorch"} & sys.modules.keys()))
 """
     run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

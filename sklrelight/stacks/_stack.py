@@ -375,7 +375,7 @@ class ImageStack:
         return values if self._ceiling is None else np.minimum(values, self._ceiling, out=values)
 
     def _with(self, **changed):
-        other = object.__new__(ImageStack)
+        other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other.__dict__.update(changed, _summary=None)
         return other
