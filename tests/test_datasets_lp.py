@@ -235,7 +235,7 @@ def test_a_damaged_dome_loads_or_is_named(tmp_path, start, length, piece):
     path = tmp_path / "our.dome"
     path.write_bytes(_DOME[:start] + piece + _DOME[start + length :])
     try:
-        vectors = read_dome(path)
+        vectors = read_dome(path).vectors
     except ValueError as error:
         assert str(error).startswith(f"{path}: ")
     else:

@@ -248,13 +248,13 @@ def _share_of_highlights(images, circle):
     """Return the share of photographs with a small highlight that moves, where a ball shows lamps in front of it."""
     ball = _Ball(circle, images.shape[1:3])
     chosen = np.unique(np.linspace(0, len(images) - 1, _N_LOOKED_AT).astype(int))
-    lights = []
+    found = []
     for index in chosen:
         try:
-            lights.append(ball.light(images[index], index))
+            found.append(ball.light(images[index], index))
         except ValueError:
             continue  # no small highlight
-    lights = np.array(lights).reshape(-1, 3)
+    lights = np.array(found).reshape(-1, 3)
     lights = lights[lights[:, 2] > 0]
     moves = len(lights) > 1 and lights.std(axis=0).max() > 0.05
     return len(lights) / len(chosen) if moves else 0.0

@@ -142,8 +142,8 @@ def read_dome(path):
 
     Returns
     -------
-    ndarray of shape (n_lights, 3), float64
-        Light vectors in the order of the file.
+    LightPositions
+        The light vectors in the order of the file, without filenames.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def read_dome(path):
     for number, vector in enumerate(vectors):
         if len(vector) != 3 or not has_usable_length(vector):
             raise ValueError(f"{path}: light {number} is {vector}, wanted x, y and z of length 1e-100 to 1e100")
-    return np.array(vectors).reshape(-1, 3)
+    return LightPositions([], np.array(vectors).reshape(-1, 3), [])
 
 
 def has_usable_length(vector):

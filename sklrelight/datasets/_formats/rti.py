@@ -179,12 +179,11 @@ def load_rti(
     if match not in ("name", "order"):
         raise ValueError(f"match={match!r}, wanted 'name' or 'order'")
     is_dome = light_path.suffix.lower() == ".dome"
-    described = None if is_dome else read_lp(light_path)
-    vectors = read_dome(light_path) if is_dome else described.vectors
-    intensities = check_intensities(intensities, len(vectors))
+    described = read_dome(light_path) if is_dome else read_lp(light_path)
+    intensities = check_intensities(intensities, len(described.vectors))
     if is_dome or match == "order":
         exclude = [within(folder, mask), within(folder, flat_field)]
-        paths = photographs_in_order(folder, len(vectors), light_path, exclude=exclude)
+        paths = photographs_in_order(folder, len(described.vectors), light_path, exclude=exclude)
         source = f"{folder} by {light_path.name}, matched by their order"
     else:
         paths = locate(described, folder, light_path, allow_outside=allow_outside, missing=missing)
@@ -193,7 +192,7 @@ def load_rti(
     capture = load_photographs(
         folder,
         [path for path in paths if path is not None],
-        vectors[found],
+        described.vectors[found],
         source=source,
         intensities=None if intensities is None else intensities[found],
         normalize=normalize,
