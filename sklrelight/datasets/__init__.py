@@ -7,7 +7,6 @@ from ._formats.images import load_image, save_image
 from ._formats.lp import read_lp, write_lp
 from ._formats.ltm import load_ltm
 from ._formats.npz import load_npz
-from ._formats.ptm import save_ptm
 from ._formats.rti import load_rti, save_stack
 from ._lights import environment_to_lights, sun_to_direction
 from ._render.scene import make_scene
@@ -30,7 +29,6 @@ __all__ = [
     "make_scene",
     "read_lp",
     "save_image",
-    "save_ptm",
     "save_stack",
     "sun_to_direction",
     "write_lp",

@@ -13,6 +13,7 @@ import numpy as np
 from ..metrics import encode_display
 from ..utils import import_extra, replacing
 from ._distillation import distill, resize
+from ._planes import encode_jpeg
 from ._surface import farthest_points
 
 __all__ = ["NotebookPage", "export_html", "show"]
@@ -162,7 +163,7 @@ def _make(relighter, lights, images, title, distillation):
         raise ValueError("images need their lights to be compared with: pass lights=")
     # The model may know more lights than those of a few photographs for comparison.
     known = lights if images is None or not hasattr(relighter, "lights_") else None
-    cv2 = import_extra("cv2", "images", "To put images into a page")
+    import_extra("cv2", "images", "To put images into a page")
     decoder = distill(relighter, lights=known, **distillation)
     surface = decoder.surface
     start = _start(surface)
@@ -185,7 +186,7 @@ def _make(relighter, lights, images, title, distillation):
         },
         "nodes": _base64(decoder.nodes.astype("<f4").tobytes()),
         "weights": _base64(decoder.weights.astype("<f4").tobytes()),
-        "photographs": _photographs(cv2, decoder, lights, images),
+        "photographs": _photographs(decoder, lights, images),
         "shaders": {"vertex": _read("image.vert"), "fragment": _read("image.frag")},
         "about": _about(decoder),
     }
@@ -193,7 +194,7 @@ def _make(relighter, lights, images, title, distillation):
     parts = {
         "title": html.escape(title),
         "css": _read("page.css"),
-        "still": _jpeg(cv2, still, 85),
+        "still": _jpeg(still, 85),
         # A script would end at the first "</script" in it. JSON may write any character by its number.
         "scene": json.dumps(scene).replace("<", "\\u003c"),
         "codes": _base64(planes),
@@ -236,7 +237,7 @@ def pack_codes(codes):
     return b"".join(packed) + packer.flush(), differences
 
 
-def _photographs(cv2, decoder, lights, images):
+def _photographs(decoder, lights, images):
     """Encode photographs for comparison, and list where their lights are on the surface."""
     if images is None:
         return []
@@ -261,7 +262,7 @@ def _photographs(cv2, decoder, lights, images):
         photographs.append(np.clip(image if decoder.white is None else encode_display(image, decoder.white), 0, 1))
     most_bytes = _PHOTOGRAPHS_BYTES * max(1, np.prod(decoder.image_shape) / _PIXELS)
     for quality in _QUALITIES:
-        sources = [_jpeg(cv2, photograph, quality) for photograph in photographs]
+        sources = [_jpeg(photograph, quality) for photograph in photographs]
         if sum(map(len, sources)) <= most_bytes:
             break
     return [
@@ -287,17 +288,9 @@ def _start(surface):
     return (low + high) / 2 + np.array([-0.2, 0.2]) * (high - low)
 
 
-def _jpeg(cv2, image, quality):
+def _jpeg(image, quality):
     """Encode an image as a data URL of a JPEG."""
-    levels = np.round(image * 255).astype(np.uint8)
-    if levels.shape[2] == 3:
-        levels = cv2.cvtColor(levels, cv2.COLOR_RGB2BGR)
-    # Colours at full resolution, because photographs are compared pixel by pixel.
-    sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    encoded, data = cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, quality, *sampling])
-    if not encoded:
-        raise OSError("OpenCV cannot encode an image as JPEG")
-    return "data:image/jpeg;base64," + _base64(data.tobytes())
+    return "data:image/jpeg;base64," + _base64(encode_jpeg(np.round(image * 255).astype(np.uint8), quality))
 
 
 def _about(decoder):
