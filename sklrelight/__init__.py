@@ -22,7 +22,7 @@ _ROOMS = {
     "save_model": "persistence",
 }
 
-_PUBLIC_ROOMS = {"datasets", "daylight", "interpolation", "metrics", "neural", "plotting", "viewer"}
+_PUBLIC_ROOMS = {"datasets", "daylight", "interpolation", "metrics", "neural", "plotting", "surface", "viewer"}
 
 __all__ = [*_ROOMS]  # noqa: PLE0604, the names are strings
 

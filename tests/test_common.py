@@ -14,6 +14,7 @@ from sklrelight.interpolation import (
     RBFInterpolation,
     StackedRBFInterpolation,
 )
+from sklrelight.surface import PhotometricStereo
 
 # Enough to learn the checks' toy data; the default is meant for photographs.
 QUICK = {"hidden_layer_sizes": (64,), "pixel_layer_sizes": (8,), "max_observations": 2000}
@@ -66,6 +67,7 @@ EXPECTED_FAILURES = {
     "LinearInterpolation": TOO_WIDE,
     "PolynomialTextureMap": NOT_IN_A_PLANE,
     "HemisphericalHarmonics": NO_DIRECTIONS,
+    "PhotometricStereo": NO_DIRECTIONS,
     "RelightingMLPRegressor": {"check_regressor_multioutput": FLOAT32_OUTPUT},
     "Relighter": {
         "check_regressor_multioutput": "the check's targets are negative in spite of the tag positive_only:"
@@ -95,6 +97,7 @@ def quick_relighter():
         LinearInterpolation(),
         PolynomialTextureMap(),
         HemisphericalHarmonics(),
+        PhotometricStereo(),
         RelightingMLPRegressor(**QUICK, random_state=0),
         Relighter(NearestPhotograph()),
         Relighter(RBFInterpolation()),

@@ -43,7 +43,7 @@ class PhotometricStereo(LightRegressor):
         Error to minimise: the sum of absolute residuals, found by repeated weighted least squares; or that of squares
         over all lights, as if there were no shadows, which takes a tenth of the time.
 
-    max_iter : int, default=10
+    n_iter : int, default=10
         Repetitions for the absolute error.
 
     Attributes
@@ -76,8 +76,8 @@ class PhotometricStereo(LightRegressor):
     -----
     Lights are taken to be of the same intensity; divide photographs by those that are not. Normals come from the mean
     of the channels [1]_, the albedo of each channel from the same weights: the inverse of the absolute residual, and 0
-    for lights behind the surface, which say nothing about it. Float16 and float32 photographs give attributes in float32,
-    others in float64.
+    for lights behind the surface, which say nothing about it. Float16 and float32 photographs give attributes in
+    float32, others in float64.
 
     References
     ----------
@@ -100,14 +100,14 @@ class PhotometricStereo(LightRegressor):
     _parameter_constraints = {
         "points": [Interval(Real, 0, None, closed="neither"), "array-like", None],
         "loss": [StrOptions({"absolute_error", "squared_error"})],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "n_iter": [Interval(Integral, 1, None, closed="left")],
     }
     __metadata_request__fit = {"pixel_weight": True}
 
-    def __init__(self, points=None, *, loss="absolute_error", max_iter=10):
+    def __init__(self, points=None, *, loss="absolute_error", n_iter=10):
         self.points = points
         self.loss = loss
-        self.max_iter = max_iter
+        self.n_iter = n_iter
 
     @classmethod
     def from_relighter(cls, relighter, lights=None, *, n_lights=64, pixel_weight=None, **parameters):
@@ -323,7 +323,7 @@ class PhotometricStereo(LightRegressor):
         grey = grey / np.where(brightness > 0, brightness, 1)[:, None]
         weights = np.ones_like(grey)
         surface = _solve(grey, lights, weights)
-        for _ in range(self.max_iter if self.loss == "absolute_error" else 0):
+        for _ in range(self.n_iter if self.loss == "absolute_error" else 0):
             shading = _shade(surface, lights)
             weights = (shading > 0) / np.maximum(np.abs(grey - shading), _SMALLEST_RESIDUAL)
             surface = _solve(grey, lights, weights)
