@@ -1,7 +1,7 @@
 """An ensemble of regressors beside an interpolation, weighted by photographs that neither has seen."""
 
 from functools import partial
-from numbers import Integral
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
@@ -16,12 +16,13 @@ from .interpolation._equations import Points
 from .interpolation._streamed import StreamedInterpolation, sample_pixels
 from .neural import RelightingMLPRegressor, fit_side_by_side
 from .preprocessing import PixelLightFeatures
-from .stacks import ImageRows, ImageStack
+from .stacks import CodedStack, ImageRows, ImageStack
 from .utils import DocumentedEstimator, VersionedState, naming, split_target_shape, value_weights
 from .utils._sklearn_compat import (
     BaseSearchCV,
     HasMethods,
     Interval,
+    StrOptions,
     check_method_params,
     fit_context,
     get_tags,
@@ -39,6 +40,8 @@ _MEASURED_VALUES = 2**23
 _BRIGHTNESS_PIXELS = 2**12
 # Weight of the ensemble before anything is measured, and its standard deviation: networks are mostly better.
 _PRIOR, _PRIOR_DEVIATION = 0.7, 0.3
+# Peak signal-to-noise ratio to which photographs on disk are kept, in decibels.
+_PSNR = 50.0
 # Nearest lights that show whether a light has others on all sides.
 _NEIGHBOURS = 6
 
@@ -70,6 +73,11 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
     random_state : int, RandomState instance or None, default=None
         Seed of all parts and of the choice of held-out lights. None: the first seed that one of the parts has. A single
         member without an interpolation then keeps its own seeds.
+
+    storage : "auto", "exact" or float, default="auto"
+        How the photographs that the interpolation needs are kept. ``"exact"``: as they are, which for photographs on
+        disk is the path of their file. A number: as codes of 8 bits with at least this peak signal-to-noise ratio, in
+        decibels, if 64 codes a pixel reach it. ``"auto"``: 50 decibels for photographs on disk, and exactly for others.
 
     Attributes
     ----------
@@ -128,13 +136,15 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         "interpolation": [HasMethods(["fit", "predict"]), None],
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
+        "storage": [StrOptions({"auto", "exact"}), Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(self, regressor, interpolation=None, n_members=1, random_state=None):
+    def __init__(self, regressor, interpolation=None, n_members=1, random_state=None, storage="auto"):
         self.regressor = regressor
         self.interpolation = interpolation
         self.n_members = n_members
         self.random_state = random_state
+        self.storage = storage
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, pixel_weight=None, saturation=None, **fit_params):
@@ -223,8 +233,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             raise KeyboardInterrupt
         if interpolation is not None:
             self.weight_, self.brightness_limit_ = 0.0, None
-            if isinstance(y, ImageStack):
-                interpolation = StreamedInterpolation(interpolation, y.clipped(saturation), rng)
+            interpolation = self._store(interpolation, y, pixel_weight, saturation, rng)
         self.interpolation_ = interpolation
         self.members_ = [member for member, _ in fitted]
         if interpolation is not None:
@@ -359,6 +368,19 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         given = {"pixel_weight": pixel_weight, "value_range": value_range}
         images = images.reshape(len(images), -1) if _takes_tables(model) else images
         return model.fit(lights, images, **_accepted(model, given))
+
+    def _store(self, interpolation, y, pixel_weight, saturation, rng):
+        """Keep the photographs that the interpolation needs as `storage` says."""
+        on_disk = isinstance(y, ImageStack)
+        psnr = (_PSNR if on_disk else "exact") if self.storage == "auto" else self.storage
+        # Models of coefficients need no photographs, and other models all of them.
+        is_sum = hasattr(interpolation, "weights") or hasattr(interpolation, "weights_by_cluster")
+        if not on_disk and (psnr == "exact" or y.ndim < 3 or not is_sum):
+            return interpolation
+        stack = (y if on_disk else ImageStack(np.ascontiguousarray(y))).clipped(saturation)
+        if psnr != "exact":
+            stack = CodedStack.of(stack, psnr, pixel_weight, rng)
+        return StreamedInterpolation(interpolation, stack, rng)
 
     def _measure(self, compared):
         """Find the weight of the ensemble, the limit of its brightness and the error, all at once."""

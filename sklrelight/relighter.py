@@ -74,6 +74,12 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
     random_state : int, RandomState instance or None, default=None
         Seed of every part that draws random numbers, in place of the parts' own seeds. None: each part uses its own.
 
+    storage : "auto", "exact" or float, default="auto"
+        How the photographs that the interpolation needs to predict are kept. ``"exact"``: as they are, which for
+        photographs on disk is the path of their file. A number: as codes of 8 bits with at least this peak
+        signal-to-noise ratio, in decibels, if 64 codes a pixel reach it. ``"auto"``: 50 decibels for photographs on
+        disk, so that the model needs their file no more, and exactly for others.
+
     Attributes
     ----------
     regressor_ : BlendedRegressor
@@ -129,6 +135,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         "interpolation": [HasMethods(["fit", "predict"]), StrOptions({"auto"}), None],
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
+        "storage": [StrOptions({"auto", "exact"}), Interval(Real, 0, None, closed="neither")],
     }
     # What `fit` and `score` are given beside X and y is meant for them wherever scikit-learn routes such data.
     __metadata_request__fit = {"pixel_weight": True, "saturation": True}
@@ -143,6 +150,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         n_members=1,
         check_inverse=True,
         random_state=None,
+        storage="auto",
     ):
         self.regressor = regressor
         self.transformer = transformer
@@ -150,6 +158,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         self.n_members = n_members
         self.check_inverse = check_inverse
         self.random_state = random_state
+        self.storage = storage
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, pixel_weight=None, saturation=None, intensities=None, **fit_params):
@@ -204,9 +213,9 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         If the photographs stay on disk, memory holds the features of all pixels, a sample of the pixels under all
         lights, and blocks of photographs of limited size, however many photographs there are. The transformer has to
         map each value separately. It has to be a :class:`~sklrelight.LogExposureScaler`, to have ``partial_fit``, or to
-        need no fitting. An interpolation is fitted to the sample, and needs the file in `predict`. The default
-        regressor reads photographs from disk in blocks; a regressor that does not know :class:`~sklrelight.ImageStack`
-        reads all of them into memory.
+        need no fitting. An interpolation is fitted to the sample. What it needs in `predict` is kept as `storage` says.
+        The default regressor reads photographs from disk in blocks; a regressor that does not know
+        :class:`~sklrelight.ImageStack` reads all of them into memory.
         """
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
@@ -614,7 +623,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         interpolation = self.interpolation
         if isinstance(interpolation, str):
             interpolation = StackedRBFInterpolation() if self.regressor is None else None
-        return BlendedRegressor(self._get_pipeline(), interpolation, self.n_members, self.random_state)
+        return BlendedRegressor(self._get_pipeline(), interpolation, self.n_members, self.random_state, self.storage)
 
     def get_metadata_routing(self):
         """Describe which arguments this estimator and its regressor take beside X and y.

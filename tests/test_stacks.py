@@ -379,7 +379,7 @@ class TestRelighter:
         lights, test = scene.lights, np.arange(40) % 5 == 2
         stack = source(tmp_path, images[~test])
         whole = blended().fit(lights[~test], images[~test], **options)
-        by_blocks = blended().fit(lights[~test], stack, **options)
+        by_blocks = blended().set_params(storage="exact").fit(lights[~test], stack, **options)
         errors = [relative_error(images[test], model.predict(lights[test])) for model in (whole, by_blocks)]
         assert errors[1] == pytest.approx(errors[0], rel=0.03)
         assert type(by_blocks.regressor_.interpolation_).__name__ == "StreamedInterpolation"
@@ -410,7 +410,7 @@ class TestRelighter:
             assert model.fit(scene.lights, stack).predict(scene.lights[:3]).tobytes() == expected
 
     def test_a_model_names_the_file_and_needs_it(self, tmp_path, scene, all_on_disk):
-        model = blended().fit(scene.lights, ImageStack(npy(tmp_path, scene.images)))
+        model = blended().set_params(storage="exact").fit(scene.lights, ImageStack(npy(tmp_path, scene.images)))
         path = tmp_path / "model.joblib"
         joblib.dump(model, path)
         loaded = joblib.load(path)
@@ -426,7 +426,7 @@ class TestRelighter:
     def test_interpolations_with_weights_are_applied_by_blocks(self, tmp_path, scene, all_on_disk, monkeypatch):
         monkeypatch.setattr(streamed_module, "_SAMPLE_VALUES", 40 * 3 * 200)
         stack = ImageStack(npy(tmp_path, scene.images))
-        model = quick(interpolation=RBFInterpolation()).fit(scene.lights, stack)
+        model = quick(interpolation=RBFInterpolation()).set_params(storage="exact").fit(scene.lights, stack)
         model.regressor_.weight_ = 0.0
         expected = Relighter(RBFInterpolation()).fit(scene.lights, scene.images)
         new = scene.lights[:5] + 0.1
@@ -444,7 +444,8 @@ class TestRelighter:
         for images in (scene.images[~test], memmap(tmp_path, scene.images[~test])):
             model = blended().fit(scene.lights[~test], images)
             errors.append(relative_error(scene.images[test], model.predict(scene.lights[test])))
-        assert errors[1] < errors[0] * 1.05
+        # The codes of the photographs on disk cost some of it.
+        assert errors[1] < errors[0] * 1.1
 
     def test_score_is_that_of_photographs_in_memory(self, tmp_path, scene, all_on_disk):
         model = quick().fit(scene.lights[::2], scene.images[::2])

@@ -1,4 +1,4 @@
-"""Interpolation of photographs on disk, by a model that is fitted to a sample of their pixels."""
+"""Interpolation of photographs on disk or in codes, by a model that is fitted to their pixels or a sample of them."""
 
 import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
@@ -52,19 +52,20 @@ def sample_pixels(stack, pixel_weight, random_state):
 
 
 class StreamedInterpolation:
-    """Predict photographs by a model over the lights, from training photographs that stay on disk.
+    """Predict photographs by a model over the lights, from training photographs on disk or in codes.
 
     Each prediction reads the training photographs once, for all requested lights together. A pickle holds the name of
-    their file and not the photographs.
+    their file, or their codes, and not the photographs.
 
     Parameters
     ----------
     model : estimator
-        Model that is fitted to a sample of pixels: a :class:`~sklrelight.interpolation.StackedRBFInterpolation`, or
-        another with a method ``weights(lights)``, which returns weights of the photographs that hold for all pixels.
-        To save memory, only the first pixel of its `images_` is kept, if it has this attribute.
+        Model that is fitted to all pixels or a sample of them: a
+        :class:`~sklrelight.interpolation.StackedRBFInterpolation`, or another with a method ``weights(lights)``, which
+        returns weights of the photographs that hold for all pixels. To save memory, only the first pixel of its
+        `images_` is kept, if it has this attribute.
 
-    stack : ImageStack
+    stack : ImageStack or CodedStack
         All pixels of the training photographs, encoded.
 
     random_state : RandomState
@@ -90,8 +91,9 @@ class StreamedInterpolation:
                 f"interpolation={model!r} has no method weights(lights), so it cannot predict from photographs that"
                 " stay on disk: use StackedRBFInterpolation or RBFInterpolation, or photographs in memory"
             )
-        if hasattr(model, "images_"):
-            model.images_ = model.images_[:, :1].copy()
+        for name, first in (("images_", np.s_[:, :1, :1]), ("clusters_", np.s_[:1, :1])):
+            if hasattr(model, name):
+                setattr(model, name, getattr(model, name)[first].copy())
 
     def predict_pixels(self, lights, pixels):
         """Interpolate some pixels of photographs.
@@ -158,6 +160,8 @@ class StreamedInterpolation:
     def _find_clusters(self, random_state):
         """Assign each pixel to the cluster of the sample whose mean is nearest."""
         labels, sample = self.model.clusters_.ravel(), self.model.images_
+        if len(labels) == self.stack.n_pixels:
+            return labels
         clusters = np.full(self.stack.n_pixels, labels[0], np.uint8 if labels.max() < 256 else np.int32)
         found = np.unique(labels)
         if len(found) == 1:

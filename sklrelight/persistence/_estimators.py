@@ -21,8 +21,8 @@ _NUMBERS = [np.dtype(character).name for character in "?bBhHiIqQefd"]
 _LEFT_OUT = {"checkpoint", "memory"}
 
 INTERPOLATIONS = tuple(name for name in interpolation.__all__ if name != "choose_lights")
-STEPS = ("PixelLightFeaturizer", "RelightingMLPRegressor", *INTERPOLATIONS)
-REGRESSORS = ("Pipeline", "RelightingMLPRegressor", *INTERPOLATIONS)
+STEPS = ("PixelLightFeaturizer", "RelightingMLPRegressor", "ClusteredMLPRegressor", *INTERPOLATIONS)
+REGRESSORS = ("Pipeline", "RelightingMLPRegressor", "ClusteredMLPRegressor", *INTERPOLATIONS)
 # Classes of the estimators that a parameter of some name may hold.
 _PARTS = {
     "callbacks": ("BatchSizeStages", "PlateauLearningRate"),

@@ -20,9 +20,17 @@ from ..interpolation import (
 )
 from ..interpolation._equations import KERNELS, AffineSubspace, Equations, MergedLights, Points, Polynomial
 from ..interpolation._stacked import CURVES
-from ..neural import BatchSizeStages, PlateauLearningRate, RelightingMLPRegressor, TrainingConfig
+from ..interpolation._streamed import StreamedInterpolation
+from ..neural import (
+    BatchSizeStages,
+    ClusteredMLPRegressor,
+    PlateauLearningRate,
+    RelightingMLPRegressor,
+    TrainingConfig,
+)
 from ..preprocessing import LogExposureScaler, PixelLightFeaturizer
 from ..relighter import Relighter
+from ..stacks import CodedStack
 from ..utils import FLOAT64_SAFE, split_target_shape
 from ._estimators import INTERPOLATIONS, REGRESSORS, STEPS, Fitted, Plain, declare
 from ._networks import Network
@@ -36,6 +44,7 @@ from ._schema import (
     Flag,
     Inner,
     Integer,
+    Kind,
     ListOf,
     Made,
     Names,
@@ -196,7 +205,8 @@ declare(
 
 def _check_stacked(model, n):
     # The weights of all photographs are computed for each cluster.
-    check(0 < n.n_clusters <= max(1, model.clusters_.size), f"there are {n.n_clusters} clusters")
+    n_pixels = getattr(n, "n_labelled", model.clusters_.size)
+    check(0 < n.n_clusters <= max(1, n_pixels), f"there are {n.n_clusters} clusters")
     used = [index for _, indices in model._equations for index in indices]
     unused = np.delete(model.stacking_weights_, used, axis=2)
     single = not unused.any() and len(set(used)) == len(used)
@@ -286,6 +296,37 @@ declare(
 )
 
 
+def _finish_clustered(regressor, n):
+    expected = n.width + n.n_pixel_features
+    check(n.n_features == expected, f"there are {n.n_features} features, and lights and pixels have {expected}")
+
+
+def _hidden(*shape):
+    return Array(("n_networks", *shape), FLOAT32)
+
+
+declare(
+    ClusteredMLPRegressor,
+    _finish_clustered,
+    n_features_in_=Integer(1, size="n_features"),
+    feature_names_in_=Names("n_features"),
+    target_shape_=Shape("target"),
+    target_range_=TupleOf(Number(size="target_min"), Number("target_min")),
+    n_networks_=ListOf(Integer(1)),
+    n_observations_=Integer(0, 2**62),
+    weights_=TupleOf(
+        _hidden("width", "n_hidden"),
+        _hidden("n_pixel_features", "n_hidden"),
+        _hidden(1, "n_hidden"),
+        _hidden("n_hidden", "n_hidden"),
+        _hidden(1, "n_hidden"),
+        _hidden("n_hidden", lambda n: split_target_shape((1, *n.target))[1]),
+        _hidden(1, lambda n: split_target_shape((1, *n.target))[1]),
+    ),
+    networks_=Array((_n_pixels, "n_neighbors"), (np.int32,), least=0, most=lambda n: n.n_networks - 1),
+)
+
+
 def _check_steps(pipeline, n):
     names = [name for name, _ in pipeline.steps]
     # What scikit-learn checks in `fit`.
@@ -293,7 +334,8 @@ def _check_steps(pipeline, n):
     check(len(set(names)) == len(names) and not unusable, f"there are steps of the names {names}")
     kinds = [type(part) for _, part in pipeline.steps]
     alone = len(kinds) == 1 and kinds != [PixelLightFeaturizer]
-    possible = alone or kinds == [PixelLightFeaturizer, RelightingMLPRegressor]
+    networks = (RelightingMLPRegressor, ClusteredMLPRegressor)
+    possible = alone or (kinds[:1] == [PixelLightFeaturizer] and kinds[1:] in ([network] for network in networks))
     check(possible, "the steps are neither a featurizer and a network nor a regressor alone")
 
 
@@ -304,6 +346,69 @@ def _pixel_by_pixel(n):
     """Shape of the photographs that an interpolation is given, which always have pixels and channels."""
     image_shape, n_channels = split_target_shape((1, *n.target))
     return (*(image_shape or (1, 1)), n_channels)
+
+
+def _n_channels(n):
+    return split_target_shape((1, *n.target))[1]
+
+
+def _check_coded(interpolation, n):
+    model, labels = interpolation.model, getattr(interpolation, "clusters_", None)
+    n_clusters = len(model.stacking_weights_) if hasattr(model, "weights_by_cluster") else 0
+    check((labels is not None) == (n_clusters > 0), "there are clusters without their weights, or the reverse")
+    check(labels is None or labels.max() < n_clusters, "there are more clusters than weights")
+    check(n_clusters > 0 or hasattr(model, "weights"), "the model predicts from no photographs")
+
+
+# Neighbouring pixels have similar codes, so that their differences compress better.
+_CODES = Made(
+    Array(("n_codes", _n_pixels), (np.uint8,)),
+    take=lambda codes: np.diff(codes.T, axis=1, prepend=np.uint8(0)),
+    make=lambda differences: np.ascontiguousarray(np.add.accumulate(differences, axis=1, dtype=np.uint8).T),
+)
+_CODED_STACK = Record(
+    CodedStack,
+    codes=_CODES,
+    basis=Array(("n_codes", "n_lights", _n_channels), FLOAT32),
+    center=Array(("n_lights", _n_channels), FLOAT32),
+    image_shape=Shape("target"),
+    value_range=TupleOf(Number(size="coded_min"), Number("coded_min")),
+)
+
+
+class _Interpolation(Kind):
+    """A fitted interpolation that has its photographs, or one that predicts from codes of them."""
+
+    own = Inner(Fitted(*INTERPOLATIONS), "width", "n_lights", target=_pixel_by_pixel)
+    coded = Record(
+        StreamedInterpolation,
+        _check_coded,
+        # The model keeps a single pixel. That of each pixel's cluster is kept here.
+        model=Inner(
+            Fitted(*INTERPOLATIONS),
+            "width",
+            "n_lights",
+            target=lambda n: (1, 1, _n_channels(n)),
+            n_labelled=_n_pixels,
+        ),
+        stack=_CODED_STACK,
+        clusters_=Optional(Array((lambda n: n.target[:2],), (np.uint8, *INDICES), least=0), may_be_absent=True),
+    )
+
+    def write(self, value, where, arrays):
+        if not isinstance(value, StreamedInterpolation):
+            return self.own.write(value, where, arrays)
+        if not isinstance(value.stack, CodedStack):
+            raise ValueError(
+                f"{where} predicts from photographs that stay on disk, and a model file holds all that it needs: fit"
+                " with storage='auto' or a number of decibels, or use joblib, which keeps their path"
+            )
+        return {"coded": self.coded.write(value, where, arrays)}
+
+    def read(self, given, where, file, sizes):
+        if isinstance(given, dict) and set(given) == {"coded"}:
+            return self.coded.read(given["coded"], where, file, sizes)
+        return self.own.read(given, where, file, sizes)
 
 
 def _check_blend(blend, n):
@@ -320,7 +425,7 @@ declare(
     **_WIDTH,
     target_shape_=Shape("target"),
     value_range_=TupleOf(Number(size="encoded_min"), Number("encoded_min")),
-    interpolation_=Optional(Inner(Fitted(*INTERPOLATIONS), "width", "n_lights", target=_pixel_by_pixel)),
+    interpolation_=Optional(_Interpolation()),
     weight_=Optional(Number(0, 1), may_be_absent=True),
     brightness_limit_=Optional(Number(0), may_be_absent=True),
     held_out_error_=Optional(Number(0), may_be_absent=True),
