@@ -87,6 +87,7 @@ KINDS = {
     "a list": lambda array: array.tolist(),
     "strings": lambda array: np.full(array.shape, "bright"),
     "complex numbers": lambda array: array + 1j,
+    "masked values": lambda array: np.ma.array(array, mask=array == array.flat[0]),
     "nothing in it": lambda array: array[:0],
     "one row too few": lambda array: array[:-1],
     "one dimension less": lambda array: array[..., 0],
