@@ -6,7 +6,7 @@ BIN         := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 # make demo CAPTURE=folder relights a capture of your own by the command line.
 CAPTURE ?=
 
-.PHONY: demo test coverage oldest proof lint bench docs clean
+.PHONY: demo daylight test coverage oldest proof lint bench docs clean
 
 # torch is pinned by constraints.txt and installed on its own first, so that no other package's open range picks a
 # CUDA build of several gigabytes.
@@ -25,6 +25,9 @@ else
 	$(BIN)/sklrelight fit "$(CAPTURE)" -o demo_output/model.relight --overwrite
 	$(BIN)/sklrelight page demo_output/model.relight -o demo_output/page.html --overwrite
 endif
+
+daylight: $(VENV)/.installed
+	$(BIN)/python examples/daylight_year.py
 
 # One thread a worker: threads of two workers that wait for each other on the same cores are many times slower.
 test: $(VENV)/.installed

@@ -130,6 +130,8 @@ def daylight_glare_probability(image, direction=None, *, size=200):
     environments with the use of CCD cameras", Energy and Buildings 38(7), 743-757, 2006.
     """
     radiance = import_extra("pyradiance", "daylight", "To compute glare")
+    # That of a panorama itself: resampling shifts the edges of windows.
+    illuminance = vertical_illuminance(image, direction)
     image, forward = _check_view(image, direction)
     if forward is not None:
         image = panorama_to_fisheye(image, forward, size=size)
@@ -137,7 +139,7 @@ def daylight_glare_probability(image, direction=None, *, size=200):
         path = Path(folder, "fisheye.hdr")
         save_image(path, image, header=["VIEW= -vta -vh 180 -vv 180"])
         # Lines such as "dgp,av_lum,E_v,...: 0.23 ..."
-        answer = radiance.evalglare(path).decode()
+        answer = radiance.evalglare(path, ev=illuminance).decode()
     found = re.search(r"^dgp[^:]*:\s*(\S+)", answer, re.MULTILINE)
     if found is None:
         raise RuntimeError(f"evalglare says nothing of glare: {answer.strip()!r}")

@@ -65,9 +65,7 @@ def sun_lights(times, latitude, longitude, *, weather=None):
     for name in ("dni", "dhi"):
         values = check_numbers(weather[name], f"weather[{name!r}]").astype(np.float64)
         if values.shape != (len(times),):
-            raise ValueError(
-                f"weather[{name!r}] has the shape {values.shape}, wanted ({len(times)},), one for each time"
-            )
+            raise ValueError(f"weather[{name!r}] has the shape {values.shape}, but there are {len(times)} times")
         if not (np.isfinite(values) & (values >= 0)).all():
             raise ValueError(f"weather[{name!r}] has values that are negative or not finite, wanted W/m^2")
         irradiances.append(values / 1000)
@@ -119,9 +117,7 @@ def choose_hours(lights, n_hours, *, random_state=None):
     table = StandardScaler().fit_transform(check_numbers(lights, "lights").astype(np.float64))
     n_different = len(np.unique(table, axis=0))
     if not isinstance(n_hours, int | np.integer) or not 1 <= n_hours <= n_different:
-        raise ValueError(
-            f"n_hours={n_hours!r}, wanted an integer from 1 to {n_different}, the number of lights that differ"
-        )
+        raise ValueError(f"n_hours={n_hours!r}, wanted 1 to {n_different}, the number of lights that differ")
     centers = KMeans(int(n_hours), n_init=1, random_state=random_state).fit(table).cluster_centers_
     return np.unique(pairwise_distances_argmin(centers, table))
 
