@@ -6,7 +6,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from .interpolation import StackedRBFInterpolation
-from .neural import BatchSizeStages, PlateauLearningRate, RelightingMLPRegressor
+from .neural import BatchSizeStages, ClusteredMLPRegressor, PlateauLearningRate, RelightingMLPRegressor
 from .preprocessing import LogExposureScaler, PixelLightFeaturizer
 from .relighter import Relighter
 
@@ -46,6 +46,13 @@ RECIPES: dict[str, dict[str, Any]] = {
             ],
         },
     },
+    "ren2015": {
+        "interpolation": None,
+        "transformer": {},
+        "featurizer": {"n_components": 0, "brightness_powers": (), "blur_widths": (), "scaling": "unit"},
+        "network": ClusteredMLPRegressor,
+        "mlp": {},
+    },
 }
 
 
@@ -56,12 +63,14 @@ def make_relighter(
 
     Parameters
     ----------
-    recipe : {"default", "colburn2019"}, default="default"
+    recipe : {"default", "colburn2019", "ren2015"}, default="default"
         ``"default"``: the defaults of all parts. It is the same model as ``Relighter()``, but its parts exist before
         `fit`, so that a search can set their parameters.
         ``"colburn2019"``: network (1,449,003 parameters for two light coordinates and colour), features, loss,
         normalisation, initial weights and schedule of Colburn 2019. Only the output is linear: with the published ReLU,
         a channel can become 0 for good.
+        ``"ren2015"``: the clustered ensembles of small networks of Ren et al. 2015, trained by Adam instead of
+        Levenberg-Marquardt, see :class:`~sklrelight.neural.ClusteredMLPRegressor`.
 
     max_observations : int or None, default=None
         Number of observations after which training ends. An observation is one pixel under one light. None: the limit
@@ -95,6 +104,9 @@ def make_relighter(
     A. Colburn, "Image Based Relighting Using Neural Networks", 2019,
     https://github.com/alexcolburn/neural_relighting
 
+    P. Ren, Y. Dong, S. Lin, X. Tong, B. Guo, "Image Based Relighting Using Neural Networks", ACM Transactions on
+    Graphics 34 (4), 2015.
+
     Examples
     --------
     >>> from sklrelight import make_relighter
@@ -107,11 +119,12 @@ def make_relighter(
     parts = RECIPES[recipe]
     budget = {"max_observations": max_observations, "max_time": max_time}
     mlp = parts["mlp"] | {name: value for name, value in budget.items() if value is not None}
+    network = parts.get("network", RelightingMLPRegressor)
     relighter = Relighter(
         Pipeline(
             [
                 ("featurizer", PixelLightFeaturizer(**parts["featurizer"])),
-                ("mlp", RelightingMLPRegressor(**mlp, device=device, verbose=verbose)),
+                ("mlp", network(**mlp, device=device, verbose=verbose)),
             ]
         ),
         transformer=LogExposureScaler(**parts["transformer"]),

@@ -2,6 +2,7 @@
 
 from ._batches import Observations, TrainingBatches
 from ._callbacks import BatchSizeStages, LinearDecay, PlateauLearningRate, TrainingProgress
+from ._clustered import ClusteredMLPRegressor
 from ._config import TrainingConfig
 from ._losses import CompositeLoss
 from ._modules import RelightingMLP
@@ -12,6 +13,7 @@ from ._training import fit_side_by_side
 
 __all__ = [
     "BatchSizeStages",
+    "ClusteredMLPRegressor",
     "CompositeLoss",
     "LinearDecay",
     "MuonAdamW",

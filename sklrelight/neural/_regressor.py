@@ -8,23 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
 from skorch.history import History
 
 from ..preprocessing import PixelLightFeatures
-from ..stacks import ImageRows, ImageStack
-from ..utils import (
-    FLOAT32_SAFE,
-    DocumentedEstimator,
-    VersionedState,
-    check_magnitude,
-    check_pixel_weight,
-    naming,
-)
+from ..stacks import ImageStack
 from ..utils._sklearn_compat import Interval, StrOptions, fit_context, validate_parameter_constraints
+from ._base import ObservationRegressor
 from ._batches import Observations
 from ._callbacks import BatchSizeStages, named_callbacks
 from ._checkpoint import EpochCheckpoint, FitCheckpoint, fit_fingerprint
@@ -40,7 +32,7 @@ __all__ = ["RelightingMLPRegressor"]
 _IRRELEVANT = {"checkpoint", "verbose"}
 
 
-class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin, MultiOutputMixin, BaseEstimator):
+class RelightingMLPRegressor(ObservationRegressor):
     """Multilayer perceptron that predicts the colour of a pixel under a light, trained by skorch.
 
     Parameters
@@ -509,13 +501,7 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
         encoded = module.predict_product(as_tensor(features.lights, device), as_tensor(features.pixels, device))
         if self.target_range_ is not None:
             np.clip(encoded, *self.target_range_, out=encoded)
-        if (
-            isinstance(X, PixelLightFeatures)
-            and self.target_shape_[:2] != features.image_shape
-            and features.image_shape
-        ):
-            return encoded.reshape(len(features), *features.image_shape, *self.target_shape_[2:])
-        return encoded.reshape(len(features), *self.target_shape_)
+        return self._reshape(encoded, features)
 
     def remove_checkpoint(self, n_members=1):
         """Delete the checkpoint files of all members of an ensemble, if there are any.
@@ -579,77 +565,9 @@ class RelightingMLPRegressor(DocumentedEstimator, VersionedState, RegressorMixin
                 " the fit; set one of them"
             )
 
-    def _check_training_data(self, X, y, *, reset):
-        """Return features, targets, and the rows of the targets that belong to the features' lights, or None."""
-        if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        if not isinstance(X, PixelLightFeatures):
-            # One by one, so that a message can name the one that is meant.
-            with naming("X", X):
-                X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2, order="C", reset=reset)
-            with naming("y", y):
-                y = check_array(y, dtype="numeric", ensure_2d=False, order="C", input_name="y", estimator=self)
-                y = check_array(y, dtype=np.float32, ensure_2d=False, input_name="y")
-            with naming("X, y"):
-                check_consistent_length(X, y)
-            check_magnitude(X, "X", FLOAT32_SAFE)
-            check_magnitude(y, "y", FLOAT32_SAFE)
-            return self._as_features(X), y, None
-        features = self._check_features(X, reset=reset)
-        with naming("X, y"):
-            check_consistent_length(features, y)
-        rows = None
-        if isinstance(y, ImageRows):
-            y, rows = y.images, y.rows
-        if not isinstance(y, ImageStack):
-            with naming("y", y):
-                y = check_array(
-                    y, dtype=np.float32, order="C", ensure_2d=False, allow_nd=True, ensure_min_samples=2, input_name="y"
-                )
-            check_magnitude(y, "y", FLOAT32_SAFE)
-        n_pixels = len(features.pixels)
-        if int(np.prod(y.shape[1:])) % n_pixels or (features.image_shape and y.shape[1:3] != features.image_shape):
-            raise ValueError(f"y of shape {y.shape} does not fit features of image shape {features.image_shape}")
-        return features, y, rows
-
-    @staticmethod
-    def _check_pixel_weight(pixel_weight, features):
-        if pixel_weight is None:
-            return None
-        if not features.image_shape:
-            raise ValueError("pixel_weight is for photographs, X or y has no pixels")
-        return check_pixel_weight(pixel_weight, features.image_shape)
-
-    def _check_features(self, X, *, reset):
-        if not isinstance(X, PixelLightFeatures):
-            with naming("X", X):
-                X = validate_data(self, X, dtype=np.float32, reset=reset, order="C")
-            check_magnitude(X, "X", FLOAT32_SAFE)
-            return self._as_features(X)
-        n_features = X.shape[2]
-        check_magnitude(X.lights, "X, scaled like the training lights,", FLOAT32_SAFE)
-        check_magnitude(X.pixels, "X, in its table of pixels,", FLOAT32_SAFE)
-        if reset:
-            self.n_features_in_ = n_features
-        elif n_features != self.n_features_in_:
-            raise ValueError(f"X has {n_features} features, but {type(self).__name__} expects {self.n_features_in_}")
-        elif X.image_shape != self.target_shape_[: len(X.image_shape)] and not X.is_part:
-            raise ValueError(f"X is of images {X.image_shape}, the training photographs were {self.target_shape_}")
-        return X
-
-    @staticmethod
-    def _as_features(table):
-        """Take a plain table as lights that all shine on one pixel without features."""
-        return PixelLightFeatures(table, np.empty((1, 0), np.float32), image_shape=())
-
     def __sklearn_is_fitted__(self):
         # A fit that failed half-way has left other attributes behind.
         return hasattr(self, "net_")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        return tags
 
 
 def _make_observations(features, targets, rows, pixel_weight, saturation, device):

@@ -50,8 +50,8 @@ class PixelLightFeatures:
     image_shape : tuple of int
         (H, W) with H * W = n_pixels, or () for a single pixel.
 
-    is_part : bool, default=False
-        Whether the table has only some pixels of an image.
+    part : ndarray of int of shape (n_pixels,) or None, default=None
+        Numbers of the pixels, if the table has only some pixels of an image.
 
     Examples
     --------
@@ -62,13 +62,13 @@ class PixelLightFeatures:
     ((5, 6, 5), 2, (6, 5))
     """
 
-    def __init__(self, lights, pixels, image_shape, is_part=False):
+    def __init__(self, lights, pixels, image_shape, part=None):
         if int(np.prod(image_shape)) != len(pixels):
             raise ValueError(f"image_shape {image_shape} does not have the {len(pixels)} pixels of the pixel table")
         self.lights = lights
         self.pixels = pixels
         self.image_shape = tuple(image_shape)
-        self.is_part = is_part
+        self.part = part
 
     @property
     def shape(self):
@@ -96,7 +96,7 @@ class PixelLightFeatures:
             lights = lights[None]
         if isinstance(rows, tuple) or lights.ndim != 2:
             raise IndexError(f"PixelLightFeatures is indexed by lights only, got {key!r}")
-        return PixelLightFeatures(lights, self.pixels, self.image_shape, self.is_part)
+        return PixelLightFeatures(lights, self.pixels, self.image_shape, self.part)
 
     def of_pixels(self, pixels):
         """Pick some pixels.
@@ -111,7 +111,7 @@ class PixelLightFeatures:
         PixelLightFeatures
             Features of these pixels, as if they were images of the shape (n_picked, 1).
         """
-        return PixelLightFeatures(self.lights, self.pixels[pixels], (len(pixels), 1), is_part=True)
+        return PixelLightFeatures(self.lights, self.pixels[pixels], (len(pixels), 1), part=pixels)
 
     def to_table(self):
         """Write out all observations.
