@@ -277,7 +277,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         check_is_fitted(self)
         lights = None
         if self.interpolation_ is not None:
-            with naming("X"):
+            with naming("X", X):
                 lights = validate_data(self, X, dtype=np.float64, reset=False)
         encoded, interpolated = self._predict_parts(X, lights, pixels)
         if interpolated is not None:
@@ -319,11 +319,11 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         """Return the lights as they are passed on, the lights as numbers, and the photographs."""
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        with naming("X"):
+        with naming("X", X):
             lights = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
         X = X if hasattr(X, "iloc") else lights
         if not isinstance(y, ImageStack):
-            with naming("y"):
+            with naming("y", y):
                 y = check_array(y, dtype="numeric", ensure_2d=False, allow_nd=True, input_name="y")
         with naming("X, y"):
             check_consistent_length(X, y)

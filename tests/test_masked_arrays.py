@@ -5,6 +5,7 @@ import pytest
 from sklearn.base import clone
 
 from sklrelight import LogExposureScaler, PixelLightFeaturizer, Relighter, RelightingMLPRegressor
+from sklrelight.blending import BlendedRegressor
 from sklrelight.datasets import (
     environment_to_lights,
     find_sphere,
@@ -45,6 +46,7 @@ MODELS = [
     PolynomialTextureMap(),
     HemisphericalHarmonics(),
     PixelLightFeaturizer(),
+    BlendedRegressor(NearestPhotograph()),
 ]
 
 
