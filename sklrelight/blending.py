@@ -581,14 +581,15 @@ def _compare(true, predicted, interpolated, pixel_weight, saturation):
     compared = []
     for number in range(len(true)):
         some = slice(number, number + 1)
-        parts = [other[some].astype(np.float64) - interpolated[some] for other in (predicted, true)]
+        gap, error = (other[some].astype(np.float64) - interpolated[some] for other in (predicted, true))
         weights = value_weights(true[some], pixel_weight, saturation)
-        weights = np.ones_like(parts[0]) if weights is None else weights
+        weights = np.ones_like(gap) if weights is None else weights
         total = weights.sum(axis=(0, 1, 2))
-        means = [(weights * part).sum(axis=(0, 1, 2)) / np.maximum(total, np.finfo(float).tiny) for part in parts]
-        details = _products(*(part - mean for part, mean in zip(parts, means, strict=True)), weights)
+        shares = weights / np.maximum(total, np.finfo(float).tiny)
+        mean_gap, mean_error = ((shares * part).sum(axis=(0, 1, 2)) for part in (gap, error))
+        details = _products(gap - mean_gap, error - mean_error, weights)
         power = float((weights * np.square(true[some], dtype=np.float64)).sum())
-        compared.append(_Compared(details, *means, total, power))
+        compared.append(_Compared(details, mean_gap, mean_error, total, power))
     return compared
 
 
@@ -603,8 +604,7 @@ def _find_limit(compared):
     The interpolation is seldom wrong by more than twice its usual error, over all channels of all photographs. If the
     ensemble differs from it by more, the ensemble is wrong.
     """
-    errors = [photograph.error[photograph.total > 0] for photograph in compared]
-    errors = np.concatenate(errors) if errors else np.empty(0)
+    errors = np.concatenate([np.empty(0), *(photograph.error[photograph.total > 0] for photograph in compared)])
     return float(2 * np.sqrt(np.square(errors).mean())) if errors.size else None
 
 

@@ -447,11 +447,11 @@ def evaluate(capture, max_time, every, output, overwrite, **options):
         except ValueError as error:
             rows.append(f"{name:30}  not possible: {_on_one_line(error)}")
             continue
-        error = sklrelight.metrics.relative_error(original, predicted, white=white, pixel_weight=mask)
+        relative = sklrelight.metrics.relative_error(original, predicted, white=white, pixel_weight=mask)
         psnr = sklrelight.metrics.peak_signal_noise_ratio(
             original, predicted, white=white, data_range=1.0, pixel_weight=mask
         )
-        rows.append(f"{name:30}  {error:6.1%}  {psnr:4.1f} dB  {seconds:7.1f} s")
+        rows.append(f"{name:30}  {relative:6.1%}  {psnr:4.1f} dB  {seconds:7.1f} s")
         if name == "sklrelight":
             shown = predicted
     click.echo("\n".join(rows))

@@ -452,7 +452,8 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         if not isinstance(downscale, Integral) or downscale < 1:
             raise ValueError(f"downscale={downscale!r}: wanted an integer of at least 1")
         top, left, height, width = given
-        rows, columns = np.arange(top, top + height, downscale), np.arange(left, left + width, downscale)
+        step = int(downscale)
+        rows, columns = np.arange(top, top + height, step), np.arange(left, left + width, step)
         pixels = (rows[:, None] * self._target_shape[1] + columns).ravel()
         return pixels, (len(rows), len(columns), *self._target_shape[2:])
 
