@@ -210,10 +210,13 @@ class PhotometricStereo(LightRegressor):
         dtype = np.float32 if images.dtype in (np.float32, np.float16) else np.float64
         normals, albedo = np.zeros((n_pixels, 3), dtype), np.zeros((n_pixels, n_channels), dtype)
         residuals, mask = np.zeros(n_pixels, dtype), np.zeros(n_pixels, bool)
-        flat = None if stack is not None else images.reshape(len(images), n_pixels, n_channels)
-        blocks = self._blocks(n_pixels, len(lights)) if stack is None else stack.stretches(len(stack))
-        for block in blocks:
-            values = (stack.read(pixels=block) if stack is not None else flat[:, block]).astype(dtype, copy=False)
+        if stack is None:
+            flat = images.reshape(len(images), n_pixels, n_channels)
+            parts = ((block, flat[:, block]) for block in self._blocks(n_pixels, len(lights)))
+        else:
+            parts = ((block, stack.read(pixels=block)) for block in stack.stretches(len(stack)))
+        for block, stored in parts:
+            values = stored.astype(dtype, copy=False)
             if not np.isfinite(values).all():
                 raise ValueError(f"y contains NaN or infinity, in one of the pixels {block.start} to {block.stop}")
             rows = block.start + np.flatnonzero(inside[block])
