@@ -1,11 +1,13 @@
 """Filling stacks: in a file as in memory, on all cores, with constant memory."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -31,6 +33,25 @@ def test_a_stack_on_disk_equals_the_one_in_memory(tmp_path, dtype):
     load_rti(tmp_path, memmap=tmp_path / "stack.npy", progress=False)
     assert np.load(tmp_path / "stack.npy", mmap_mode="r").shape == (20, 9, 7, 3)  # replaced
     assert [path.name for path in tmp_path.iterdir() if "stack" in path.name] == ["stack.npy"]
+
+
+def test_more_than_a_quarter_of_the_memory_goes_to_a_file_that_python_deletes(tmp_path, monkeypatch):
+    write_capture(tmp_path, pixels(n=20, height=9), lights=directions(20))
+    expected = load_rti(tmp_path).images
+    # Of a machine with 4 kB of memory.
+    monkeypatch.setattr(os, "sysconf", lambda name: 64)
+    with pytest.warns(UserWarning, match=r"20 photographs take .* GB, more than a quarter .* memmap= names another"):
+        images = load_rti(tmp_path).images
+    assert isinstance(images, np.memmap)
+    np.testing.assert_array_equal(images, expected)
+    program = (
+        "import os, warnings; os.sysconf = lambda name: 64; warnings.simplefilter('ignore');"
+        "from sklrelight.datasets import load_rti; import sys; print(load_rti(sys.argv[1]).images.filename)"
+    )
+    shown = subprocess.run([sys.executable, "-c", program, tmp_path], check=True, capture_output=True, text=True)
+    path = Path(shown.stdout.strip())
+    assert path.name == "photographs.npy"
+    assert not path.parent.exists()
 
 
 def test_every_loader_fills_a_file(tmp_path, data_dir):

@@ -1,9 +1,12 @@
 """Arrays of photographs, filled one by one in threads: in memory, or in a file that is larger than memory."""
 
 import os
+import tempfile
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -12,6 +15,11 @@ from tqdm import tqdm
 from ...utils import check_stack_dtype, replacing
 
 __all__ = ["fill_array", "run_in_threads"]
+
+# Part of the machine's memory that photographs may take. A fit in memory takes up to three times as much as they do.
+_MOST_MEMORY = 1 / 4
+# Folders with photographs that did not fit. They are deleted when Python ends.
+_FOLDERS: list[tempfile.TemporaryDirectory] = []
 
 
 def fill_array(read, n_images, image_shape, *, dtype="float32", memmap=None, n_jobs=-1, progress=None):
@@ -36,7 +44,8 @@ def fill_array(read, n_images, image_shape, *, dtype="float32", memmap=None, n_j
 
     memmap : path-like, optional
         A ``.npy`` file to fill instead of memory. It appears under its name when it is whole; one that exists is
-        replaced.
+        replaced. None: memory, or, for images that would take more than a quarter of the machine's, a file in the
+        folder for temporary files, which is deleted when Python ends.
 
     n_jobs : int, default=-1
         Number of threads; -1 takes all cores.
@@ -47,7 +56,7 @@ def fill_array(read, n_images, image_shape, *, dtype="float32", memmap=None, n_j
     Returns
     -------
     ndarray or numpy.memmap of shape (n_images, *image_shape)
-        The images; read-only with `memmap`.
+        The images; read-only if they are in a file.
 
     Raises
     ------
@@ -56,9 +65,16 @@ def fill_array(read, n_images, image_shape, *, dtype="float32", memmap=None, n_j
 
     OSError
         If the file cannot be written.
+
+    Warns
+    -----
+    UserWarning
+        If the images go to a file that was not asked for.
     """
     dtype = check_stack_dtype(dtype)
     shape = (n_images, *image_shape)
+    if memmap is None:
+        memmap = _temporary_file(shape, dtype)
     show = bool(memmap) if progress is None else progress
 
     def fill(put):
@@ -71,6 +87,31 @@ def fill_array(read, n_images, image_shape, *, dtype="float32", memmap=None, n_j
     with _open_npy(memmap, shape, dtype) as put:
         fill(put)
     return np.load(memmap, mmap_mode="r")
+
+
+def _temporary_file(shape, dtype):
+    """Name a file for images that are too large for memory, or return None."""
+    n_bytes, memory = int(np.prod(shape, dtype=float)) * dtype.itemsize, _physical_memory()
+    if memory is None or n_bytes <= _MOST_MEMORY * memory:
+        return None
+    _FOLDERS.append(tempfile.TemporaryDirectory(prefix="sklrelight-", ignore_cleanup_errors=True))
+    path = Path(_FOLDERS[-1].name, "photographs.npy")
+    warnings.warn(
+        f"{shape[0]} photographs take {n_bytes / 1e9:.1f} GB, more than a quarter of this machine's memory of"
+        f" {memory / 1e9:.1f} GB. They are kept in {path}, which is deleted when Python ends; memmap= names another"
+        " file, which stays, and dtype='float16' halves its size",
+        UserWarning,
+        stacklevel=4,
+    )
+    return path
+
+
+def _physical_memory():
+    """Look up the memory of the machine in bytes, or None where Python does not know it."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 def run_in_threads(work, n_images, n_jobs, description, progress):
