@@ -58,6 +58,7 @@ lint: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/training_rate.py
 	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/size.py
 	$(BIN)/python benchmarks/accuracy.py
 
 # The pages of the gallery run: some minutes. Figures and links are of this build; nothing is fetched.

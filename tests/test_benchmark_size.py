@@ -1,0 +1,25 @@
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from sklrelight import make_relighter
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+size = importlib.import_module("size")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_measures_every_step_of_a_small_capture(tmp_path, monkeypatch):
+    size.write_capture(tmp_path, megapixels=0.003, n_lights=9)
+    monkeypatch.setattr(size, "make_relighter", lambda **given: make_relighter(max_observations=20_000, **given))
+    record = size.measure_capture(tmp_path)
+    assert record["shape"] == (9, 45, 67, 3)
+    assert set(record["steps"]) == set(size.STEPS)
+    assert all(step["processor"] >= 0 for step in record["steps"].values())
+    table = size.make_table([record, record]).splitlines()
+    assert len(table) == 4
+    assert len({row.count("|") for row in table}) == 1
+    size.plot([record, record], tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size > 1000
