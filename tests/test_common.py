@@ -4,7 +4,14 @@ import pytest
 from sklearn.linear_model import Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklrelight import LogExposureScaler, PixelLightFeaturizer, Relighter, RelightingMLPRegressor, make_relighter
+from sklrelight import (
+    BaselineRelighter,
+    LogExposureScaler,
+    PixelLightFeaturizer,
+    Relighter,
+    RelightingMLPRegressor,
+    make_relighter,
+)
 from sklrelight.blending import BlendedRegressor
 from sklrelight.interpolation import (
     HemisphericalHarmonics,
@@ -74,6 +81,7 @@ EXPECTED_FAILURES = {
         " radiance is not"
     },
 }
+EXPECTED_FAILURES["BaselineRelighter"] = EXPECTED_FAILURES["Relighter"]
 
 
 def quick_relighter():
@@ -101,6 +109,7 @@ def quick_relighter():
         RelightingMLPRegressor(**QUICK, random_state=0),
         Relighter(NearestPhotograph()),
         Relighter(RBFInterpolation()),
+        BaselineRelighter(Relighter(RBFInterpolation())),
         Relighter(Ridge(), interpolation=NearestPhotograph()),
         BlendedRegressor(Ridge(), RBFInterpolation(), random_state=0),
         quick_relighter(),
