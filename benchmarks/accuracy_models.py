@@ -178,6 +178,7 @@ MODELS: dict[str, Callable[[object, int, Settings], dict[str, Candidate]]] = {
     "kneighbors": _kneighbors,
     "mlp": _mlp,
     "colburn2019": lambda split, seed, settings: _recipe("colburn2019", seed, settings, max_time=settings.seconds),
+    "ren2015": lambda split, seed, settings: _recipe("ren2015", seed, settings),
     "default": _default,
     IN_FLOAT32: lambda split, seed, settings: _default(split, seed, settings, precision="float32"),
     # As it was published: the whole schedule, and nothing compiled.

@@ -11,6 +11,7 @@ from accuracy_report import LABELS, Spread, ratios, rows_of, show_lights
 STYLES = {
     "default": {"color": "#c1272d", "linewidth": 2.4, "marker": "o", "zorder": 5},
     "colburn2019": {"color": "#0b5394", "marker": "s"},
+    "ren2015": {"color": "#6a3d9a", "marker": "p"},
     "mlp": {"color": "#3c8d5a", "marker": "D"},
     "rbf": {"color": "0.15", "marker": "o"},
     "linear": {"color": "0.4", "marker": "^"},

@@ -17,6 +17,7 @@ LABELS = {
     "kneighbors": "scikit-learn KNeighborsRegressor",
     "mlp": "scikit-learn MLPRegressor",
     "colburn2019": "colburn2019",
+    "ren2015": "ren2015",
     "default": "sklrelight, default recipe",
     IN_FLOAT32: "sklrelight, default recipe in float32",
     TO_THE_END: "colburn2019 to its end",

@@ -97,9 +97,9 @@ def test_pixels_without_weight_and_saturated_values_are_not_learnt():
     spoilt = IMAGES.copy()
     spoilt[:, :, :4] = 50
     spoilt[::5, 8:] = 0.95
-    regressor = small().fit(X, spoilt, pixel_weight=COLUMN > -0.6, saturation=0.94)
+    regressor = small().fit(X, spoilt, pixel_weight=COLUMN > -0.65, saturation=0.94)
     learnt = np.arange(30) % 5 > 0
-    assert relative_error(IMAGES[learnt, :, 4:], regressor.predict(X[learnt])[:, :, 4:]) < 0.3
+    assert relative_error(IMAGES[learnt, :, 4:], regressor.predict(X[learnt])[:, :, 4:]) < 0.35
     assert regressor.target_range_[1] < 1.5
 
 
