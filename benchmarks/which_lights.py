@@ -30,6 +30,9 @@ MODELS = {
     "RBFInterpolation": RBFInterpolation(),
     "StackedRBFInterpolation": StackedRBFInterpolation(n_clusters=4, random_state=0),
 }
+HEADING = """\
+Error over the mean error of 20 random choices, geometric mean over captures. In the last column: in how many captures
+`method="error"` without a proxy is worse than the median of the random choices."""
 # Each chooses k of some lights. The last two also see a rough photograph for each of these lights.
 METHODS = {
     "error": lambda lights, k, rough: choose_lights(lights, k, method="error"),
@@ -104,7 +107,8 @@ def summarize(records):
     Returns
     -------
     dict
-        For each model and number: the ratio of each method, and that of the median and best random choice.
+        For each model and number: the ratio of each method, and that of the median and best random choice; the number
+        of captures, and of those in which ``method="error"`` is worse than the median of the random choices.
     """
     records = sorted(records, key=lambda record: (record["model"], record["k"]))
     ratios = {}
@@ -116,20 +120,23 @@ def summarize(records):
             rows.append({name: np.log(value / drawn.mean()) for name, value in row.items()})
         ratios[key] = {name: float(np.exp(np.mean([row[name] for row in rows]))) for name in rows[0]}
         ratios[key]["captures"] = len(rows)
+        ratios[key]["above the median"] = sum(row["error"] > row["random, median"] for row in rows)
     return ratios
 
 
 def report(records):
     """Write the tables in Markdown."""
     ratios = summarize(records)
-    names = [name for name in next(iter(ratios.values())) if name != "captures"]
+    counts = ("captures", "above the median")
+    names = [name for name in next(iter(ratios.values())) if name not in counts]
     lines = ["# Which lights to photograph", "", *__doc__.split("\n\n")[2].splitlines(), ""]
     for model, group in groupby(ratios, key=lambda key: key[0]):
-        lines += [f"## {model}", "", "Error over the mean error of random choice, geometric mean over captures:", ""]
-        lines += [f"| lights | captures | {' | '.join(names)} |", f"|{'---|' * (len(names) + 2)}"]
+        lines += [f"## {model}", "", *HEADING.splitlines(), ""]
+        lines += [f"| lights | {' | '.join([*names, *counts])} |", f"|{'---|' * (len(names) + 3)}"]
         for key in group:
             row = ratios[key]
-            lines.append(f"| {key[1]} | {row['captures']} | {' | '.join(f'{row[name]:.2f}' for name in names)} |")
+            cells = [f"{row[name]:.2f}" for name in names] + [str(row[name]) for name in counts]
+            lines.append(f"| {key[1]} | {' | '.join(cells)} |")
         own = [record for record in records if record["model"] == model]
         numbers = sorted({record["k"] for record in own})
         lines += ["", 'Mean error of random choice, and error of `method="error"` without a proxy:', ""]
