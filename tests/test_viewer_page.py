@@ -368,3 +368,50 @@ def test_display_white_is_the_default(pages):
     scene = make_scene(n_lights=64, image_shape=(48, 64))
     assert decoder.white == pytest.approx(display_white(scene.images), rel=0.3)
     assert pages["grey"][1].white is None
+
+
+def test_normals_enhance_the_image(browser, tmp_path):
+    lights = directions(40)
+    y, x = np.mgrid[:30, :40] / 8
+    normals = np.stack([0.6 * np.sin(x), 0.6 * np.cos(y), np.ones((30, 40))], axis=-1)
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    model = Relighter(RBFInterpolation()).fit(lights, shaded(lights, (30, 40)))
+    path = tmp_path / "enhanced.html"
+    decoder = export_html(model, path, normals=normals, n_lights=48)
+    browser.open(path)
+    browser.wait("!document.getElementById('enhancement').hidden")
+    point = browser.run("return relightViewer.point")
+    plain = browser.image().astype(int)
+    assert np.abs(plain - levels(decoder, [point])).max() <= 1
+
+    def enhance(name, percent):
+        browser.set(f"#{name}", percent)
+        image = browser.image().astype(float)
+        browser.set(f"#{name}", 0)
+        return image
+
+    # At full strength, the map hides the image.
+    assert np.quantile(np.abs(enhance("normals", 100) - 255 * (normals + 1) / 2), 0.95) < 4
+    light = decoder.surface.to_nodes([point])[0]
+    cosines = (normals @ light).clip(0)[..., None]
+    assert np.quantile(np.abs(enhance("diffuse", 50) - plain * (1 - 1.5 * (1 - cosines)).clip(0)), 0.95) < 4
+    half = light + np.array([0, 0, 1])
+    half /= np.linalg.norm(half)
+    highlight = (normals @ half).clip(0)[..., None] ** 75
+    assert np.quantile(np.abs(enhance("specular", 100) - (0.4 * plain + 0.7 * 255 * highlight).clip(0, 255)), 0.95) < 8
+    sharp = enhance("unsharp", 100)
+    assert sharp.std(axis=(0, 1)).min() > plain.std(axis=(0, 1)).min()
+    assert browser.text("#unsharp-value") == "0 %"
+    np.testing.assert_array_equal(browser.image(), plain)
+    assert not browser.messages()
+
+
+def test_normals_that_do_not_fit_are_refused(tmp_path):
+    lights = directions(12)
+    model = Relighter(RBFInterpolation()).fit(lights, shaded(lights, (8, 10)))
+    for normals, match in [(np.ones((8, 10)), r"wanted \(H, W, 3\)"), (np.ones((8, 8, 3)), "images are")]:
+        with pytest.raises(ValueError, match=match):
+            export_html(model, tmp_path / "page.html", normals=normals, n_lights=12)
+    grid = Relighter(RBFInterpolation()).fit(lights[:, :2], shaded(lights, (8, 10)))
+    with pytest.raises(ValueError, match="not of 2 columns"):
+        export_html(grid, tmp_path / "page.html", normals=np.ones((8, 10, 3)), n_lights=12)

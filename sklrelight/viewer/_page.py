@@ -11,7 +11,7 @@ from importlib.resources import files
 import numpy as np
 
 from ..metrics import encode_display
-from ..utils import import_extra, replacing
+from ..utils import check_numbers, import_extra, replacing
 from ._distillation import distill, resize
 from ._planes import encode_jpeg
 from ._surface import farthest_points
@@ -28,7 +28,7 @@ _QUALITIES = (90, 80, 65, 50, 30)
 _MOST_MARKS = 400
 
 
-def export_html(relighter, path, *, lights=None, images=None, title="Relighting", **distillation):
+def export_html(relighter, path, *, lights=None, images=None, normals=None, title="Relighting", **distillation):
     """Write a page on which the light can be moved, as a single file that works without a network.
 
     Parameters
@@ -42,6 +42,10 @@ def export_html(relighter, path, *, lights=None, images=None, title="Relighting"
     lights, images : array-like of shape (n, d) and (n, H, W, C) or (n, H, W), or None, default=None
         Photographs for comparison and their lights, in the units that `relighter` was fitted to. At most 64 photographs
         that cover the lights go into the page. If only `lights` are given, they set how far the light can be moved.
+
+    normals : array-like of shape (H, W, 3) or None, default=None
+        Normals of the surface, such as ``normals_`` of a :class:`~sklrelight.surface.PhotometricStereo`. The page then
+        has sliders that enhance the image with them, as RTI viewers do.
 
     title : str, default="Relighting"
         Heading of the page, which is always shown as plain text.
@@ -63,7 +67,8 @@ def export_html(relighter, path, *, lights=None, images=None, title="Relighting"
         If the file cannot be written. An existing file then stays as it was.
 
     ValueError
-        If lights and images do not fit together, or :func:`distill` refuses an argument.
+        If lights and images do not fit together, normals do not fit the images or the lights are neither directions nor
+        positions in space, or :func:`distill` refuses an argument.
 
     See Also
     --------
@@ -86,17 +91,17 @@ def export_html(relighter, path, *, lights=None, images=None, title="Relighting"
     '<!DOCTYPE html>'
     """
     with replacing(path) as temporary:
-        decoder, page = _make(relighter, lights, images, title, distillation)
+        decoder, page = _make(relighter, lights, images, normals, title, distillation)
         temporary.write_text(page, encoding="utf-8")
     return decoder
 
 
-def show(relighter, *, lights=None, images=None, title="Relighting", height=640, **distillation):
+def show(relighter, *, lights=None, images=None, normals=None, title="Relighting", height=640, **distillation):
     """Show the page of :func:`export_html` in a notebook.
 
     Parameters
     ----------
-    relighter, lights, images, title, **distillation
+    relighter, lights, images, normals, title, **distillation
         See :func:`export_html`.
 
     height : int, default=640
@@ -118,7 +123,7 @@ def show(relighter, *, lights=None, images=None, title="Relighting", height=640,
     >>> show(Relighter(RBFInterpolation()).fit(scene.lights, scene.images))
     NotebookPage(title='Relighting')
     """
-    decoder, page = _make(relighter, lights, images, title, distillation)
+    decoder, page = _make(relighter, lights, images, normals, title, distillation)
     return NotebookPage(decoder, page, title, int(height))
 
 
@@ -157,7 +162,7 @@ class NotebookPage:
         return f"NotebookPage(title={self.title!r})"
 
 
-def _make(relighter, lights, images, title, distillation):
+def _make(relighter, lights, images, normals, title, distillation):
     """Make a decoder and its page, as HTML."""
     if images is not None and lights is None:
         raise ValueError("images need their lights to be compared with: pass lights=")
@@ -187,6 +192,7 @@ def _make(relighter, lights, images, title, distillation):
         "nodes": _base64(decoder.nodes.astype("<f4").tobytes()),
         "weights": _base64(decoder.weights.astype("<f4").tobytes()),
         "photographs": _photographs(decoder, lights, images),
+        "normals": None if normals is None else _normals(decoder, normals),
         "shaders": {"vertex": _read("image.vert"), "fragment": _read("image.frag")},
         "about": _about(decoder),
     }
@@ -269,6 +275,21 @@ def _photographs(decoder, lights, images):
         {"number": int(row) + 1, "point": point.round(5).tolist(), "source": source}
         for row, point, source in zip(rows, points, sources, strict=True)
     ]
+
+
+def _normals(decoder, normals):
+    """Encode normals as the data URL of an image, grey where there is none."""
+    vectors = check_numbers(normals, "normals")
+    n_columns = len(decoder.surface.center)
+    if n_columns != 3:
+        raise ValueError(f"normals need lights that are directions or positions in space, not of {n_columns} columns")
+    if vectors.ndim != 3 or vectors.shape[2] != 3 or not np.isfinite(vectors).all():
+        raise ValueError(f"normals has shape {vectors.shape}, wanted (H, W, 3), finite")
+    vectors = resize(vectors[None], max(decoder.image_shape))[0]
+    if vectors.shape[:2] != decoder.image_shape:
+        raise ValueError(f"normals has shape {np.shape(normals)}: the model's images are {decoder.image_shape}")
+    lengths = np.linalg.norm(vectors, axis=2, keepdims=True)
+    return _jpeg((vectors / np.where(lengths > 0, lengths, 1) + 1) / 2, 95)
 
 
 def _spread(surface, points, most):

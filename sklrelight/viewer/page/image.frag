@@ -12,6 +12,9 @@ uniform int lights;
 uniform float gain;                  // 2 ** exposure
 uniform float gamma;
 uniform int split;                   // column from which the photograph is shown
+uniform sampler2D normals;           // (n + 1) / 2, with blurred copies
+uniform vec3 directions[2];          // to the lights, unit vectors
+uniform vec4 enhancement;            // strengths of diffuse gain, specular, unsharp normals, and the map of normals
 out vec4 shown;
 
 vec3 encoded(ivec2 at, int first) {
@@ -24,6 +27,25 @@ vec3 encoded(ivec2 at, int first) {
   return max(sum, 0.0);
 }
 
+vec3 normalAt(ivec2 at, float level) {
+  return textureLod(normals, (vec2(at) + 0.5) / vec2(textureSize(codes, 0).xy), level).rgb * 2.0 - 1.0;
+}
+
+// As RTI viewers do, on encoded values: details of the normals exaggerated, a steeper fall from the light that the surface
+// faces, and a highlight as of polished wax.
+vec3 enhanced(vec3 color, ivec2 at, vec3 light) {
+  vec3 plain = normalAt(at, 0.0);
+  // Outside of the mask, where no normal is known.
+  if (length(plain) < 0.5) return color;
+  plain = normalize(plain);
+  vec3 normal = normalize(plain + enhancement.z * (plain - normalAt(at, 3.0)));
+  float cosine = max(dot(normal, light), 0.0);
+  color *= (0.3 + cosine) / (0.3 + max(dot(plain, light), 0.0));
+  color *= max(1.0 - enhancement.x * (1.0 - cosine), 0.0);
+  float highlight = pow(max(dot(normal, normalize(light + vec3(0.0, 0.0, 1.0))), 0.0), 75.0);
+  return mix(color, 0.4 * color + 0.7 * highlight, enhancement.y);
+}
+
 void main() {
   ivec2 at = ivec2(gl_FragCoord.xy);
   // Row 0 is at the top.
@@ -32,8 +54,12 @@ void main() {
   if (at.x >= split) {
     radiance = pow(texelFetch(photograph, at, 0).rgb, vec3(gamma));
   } else {
-    for (int light = 0; light < lights; light++)
-      radiance += colors[light] * pow(encoded(at, light * (4 * N_LAYERS + 1)), vec3(gamma));
+    for (int light = 0; light < lights; light++) {
+      vec3 color = encoded(at, light * (4 * N_LAYERS + 1));
+      if (enhancement.xyz != vec3(0.0)) color = enhanced(color, at, directions[light]);
+      radiance += colors[light] * pow(color, vec3(gamma));
+    }
   }
   shown = vec4(clamp(pow(radiance * gain, vec3(1.0 / gamma)), 0.0, 1.0), 1.0);
+  if (at.x < split) shown.rgb = mix(shown.rgb, normalAt(at, 0.0) * 0.5 + 0.5, enhancement.w);
 }

@@ -27,6 +27,9 @@ async function start() {
   }
 }
 
+// Sliders of the enhancement, and the strength of each at 100 %.
+const ENHANCEMENTS = { diffuse: 3, specular: 1, unsharp: 4, normals: 1 };
+
 function run(canvas, renderer, surface) {
   const begin = () => {
     const first = surface.within(scene.start);
@@ -34,6 +37,7 @@ function run(canvas, renderer, surface) {
     return {
       lights: lights.map((point) => ({ point, hex: "#ffffff" })),
       active: 0, two: false, exposure: 0, compare: false, split: 50, panning: false, nearest: null,
+      enhancement: { diffuse: 0, specular: 0, unsharp: 0, normals: 0 },
     };
   };
   let state = begin();
@@ -45,9 +49,12 @@ function run(canvas, renderer, surface) {
 
   function draw() {
     wanted = false;
-    const lights = shining().map(({ point, hex }) => ({ factors: surface.factors(point), color: colorOf(hex) }));
+    const lights = shining().map(({ point, hex }) => ({
+      factors: surface.factors(point), color: colorOf(hex), direction: surface.direction(point),
+    }));
     const column = state.compare ? Math.round(scene.width * state.split / 100) : scene.width;
-    renderer.draw(lights, state.exposure, column);
+    const strengths = Object.entries(ENHANCEMENTS).map(([id, most]) => most * state.enhancement[id] / 100);
+    renderer.draw(lights, state.exposure, column, strengths);
   }
 
   // Everything on the page follows from the state.
@@ -79,6 +86,10 @@ function run(canvas, renderer, surface) {
     byId("comparison").hidden = !state.compare;
     byId("split").value = state.split;
     byId("split-value").textContent = `${state.split} %`;
+    for (const [id, percent] of Object.entries(state.enhancement)) {
+      byId(id).value = percent;
+      byId(`${id}-value`).textContent = `${percent} %`;
+    }
     byId("zoom").textContent = `${Math.round(100 * view.zoom)}\u202f%`;
     byId("pan").setAttribute("aria-pressed", state.panning);
     canvas.classList.toggle("panning", state.panning);
@@ -152,6 +163,7 @@ function run(canvas, renderer, surface) {
   on("exposure", "input", (input) => { state.exposure = input.valueAsNumber; });
   on("compare", "change", (input) => { state.compare = input.checked; });
   on("split", "input", (input) => { state.split = input.valueAsNumber; });
+  for (const id of Object.keys(ENHANCEMENTS)) on(id, "input", (input) => { state.enhancement[id] = input.valueAsNumber; });
   on("same-light", "click", () => { state.lights[state.active].point = surface.within(state.nearest.point); });
   on("zoom-in", "click", () => view.zoomBy(1.5));
   on("zoom-out", "click", () => view.zoomBy(1 / 1.5));
@@ -174,6 +186,15 @@ function run(canvas, renderer, surface) {
     ? "Dome of lights, seen from the camera: drag or use the arrow keys to move the light"
     : "Plane of lights: drag or use the arrow keys to move the light");
   byId("compare-row").hidden = !scene.photographs.length;
+  if (scene.normals) {
+    const image = new Image();
+    image.src = scene.normals;
+    image.decode().then(() => {
+      renderer.setNormals(image);
+      byId("enhancement").hidden = false;
+      refresh();
+    }, () => {});
+  }
   byId("about").textContent = scene.about;
   document.documentElement.style.setProperty("--fitting", `${100 * scene.height / scene.width}vw`);
   renderer.onrestored = refresh;

@@ -9,13 +9,14 @@ class Renderer {
     canvas.height = scene.height;
     this.gl = canvas.getContext("webgl2", { alpha: false, antialias: false, depth: false, preserveDrawingBuffer: true });
     if (!this.gl) throw new Error("no WebGL2");
-    this.photograph = null;
+    this.photograph = this.normals = null;
     this.prepare();
     // A device may discard the textures while it sleeps.
     canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
     canvas.addEventListener("webglcontextrestored", () => {
       this.prepare();
       if (this.photograph) this.setPhotograph(this.photograph);
+      if (this.normals) this.setNormals(this.normals);
       this.onrestored?.();
     });
   }
@@ -40,6 +41,7 @@ class Renderer {
     this.place = (name) => gl.getUniformLocation(program, name);
     gl.uniform1i(this.place("codes"), 0);
     gl.uniform1i(this.place("photograph"), 1);
+    gl.uniform1i(this.place("normals"), 2);
     gl.uniform1f(this.place("gamma"), scene.gamma);
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
     gl.pixelStorei(gl.UNPACK_COLORSPACE_CONVERSION_WEBGL, gl.NONE);
@@ -47,6 +49,8 @@ class Renderer {
     gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, gl.RGBA8, scene.width, scene.height, codes.layers);
     gl.texSubImage3D(gl.TEXTURE_2D_ARRAY, 0, 0, 0, 0, scene.width, scene.height, codes.layers, gl.RGBA, gl.UNSIGNED_BYTE, codes.texels);
     this.texture(1, gl.TEXTURE_2D);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB8, 1, 1, 0, gl.RGB, gl.UNSIGNED_BYTE, new Uint8Array(3));
+    this.texture(2, gl.TEXTURE_2D);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB8, 1, 1, 0, gl.RGB, gl.UNSIGNED_BYTE, new Uint8Array(3));
   }
 
@@ -65,18 +69,30 @@ class Renderer {
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB8, gl.RGB, gl.UNSIGNED_BYTE, image);
   }
 
-  // lights: [{factors, color}]; split: column from which the photograph is shown.
-  draw(lights, exposure, split) {
+  setNormals(image) {
+    const { gl } = this;
+    this.normals = image;
+    gl.activeTexture(gl.TEXTURE2);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB8, gl.RGB, gl.UNSIGNED_BYTE, image);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.LINEAR_MIPMAP_LINEAR);
+    gl.generateMipmap(gl.TEXTURE_2D);
+  }
+
+  // lights: [{factors, color, direction}]; split: column from which the photograph is shown; enhancement: see image.frag.
+  draw(lights, exposure, split, enhancement) {
     const { gl, codes, scene } = this;
     const width = 3 * (4 * codes.layers + 1);
-    const factors = new Float32Array(2 * width), colors = new Float32Array(6);
+    const factors = new Float32Array(2 * width), colors = new Float32Array(6), directions = new Float32Array(6);
     lights.forEach((light, i) => {
       factors.set(light.factors, i * width);
       colors.set(light.color, 3 * i);
+      directions.set(light.direction, 3 * i);
     });
     gl.viewport(0, 0, scene.width, scene.height);
     gl.uniform3fv(this.place("factors"), factors);
     gl.uniform3fv(this.place("colors"), colors);
+    gl.uniform3fv(this.place("directions"), directions);
+    gl.uniform4fv(this.place("enhancement"), enhancement);
     gl.uniform1i(this.place("lights"), lights.length);
     gl.uniform1f(this.place("gain"), 2 ** exposure);
     gl.uniform1i(this.place("split"), split);

@@ -65,6 +65,12 @@ class Surface {
     return this.center.map((value, i) => value + x * this.axes[0][i] + y * this.axes[1][i]);
   }
 
+  // Unit vector from the object to the light; of positions, from the origin.
+  direction(point) {
+    const light = this.light(point);
+    return light.length === 3 ? light.map((value) => value / (Math.hypot(...light) || 1)) : [0, 0, 1];
+  }
+
   // Degrees on a dome; on a plane, the unit of the lights.
   distance(a, b) {
     const [p, q] = this.isDome ? [this.node(a), this.node(b)] : [this.light(a), this.light(b)];
