@@ -14,13 +14,15 @@ from ._legacy import to_bytes
 
 __all__ = ["BilinearTextureMap", "grid_directions", "grid_weights", "reduce_to_grid"]
 
-RESOLUTIONS = (8, 12, 16, 24)
+RESOLUTIONS = (8, 12, 16, 24, 32)
 # Most pixels that a model predicts for an export, and the bounds to the number of images.
 _PREDICTED_PIXELS = 25_000_000
 _FEWEST_LIGHTS, _MOST_LIGHTS = 64, 256
 # Values computed at a time, and bytes of predicted images that are kept in memory.
 _BLOCK_VALUES = 2**24
 _BYTES_IN_MEMORY = 2**30
+# Steps between two directions of the grid at which the grid's values are fitted.
+_FINER = 4
 # What more planes have to gain in decibels if no number of them reaches what is asked for.
 _WORTHWHILE = 0.2
 
@@ -254,11 +256,17 @@ def _axes(sample, n_planes):
 
 
 def _make_basis(mean, axes, surface, nodes, resolution):
-    """Interpolate functions of the light to the grid, and round them to bytes."""
+    """Find the values on the grid that are nearest to functions of the light, and round them to bytes."""
+    # Between the directions of the grid, too: values that are right on the grid alone are farther off between.
+    n_fine = _FINER * (resolution - 1) + 1
     # Below the captured lights, the directions are moved up to these: a model knows nothing of what is beyond.
-    grid = surface.to_nodes(surface.clamp(surface.to_surface(grid_directions(resolution))))
+    fine = surface.to_nodes(surface.clamp(surface.to_surface(grid_directions(n_fine))))
     values = np.concatenate([mean[..., None], axes], axis=2)
-    values = interpolate(grid, nodes, interpolation_weights(nodes, values))
+    values = interpolate(fine, nodes, interpolation_weights(nodes, values))
+    places = np.linspace(0, resolution - 1, n_fine)
+    nearest = np.linalg.pinv((1 - np.abs(places[:, None] - np.arange(resolution))).clip(0))
+    values = np.einsum("gi,hj,ijck->ghck", nearest, nearest, values.reshape(n_fine, n_fine, 3, -1), optimize=True)
+    values = values.reshape(resolution**2, 3, -1)
     largest = np.abs(values[..., 1:]).max(axis=(0, 1))
     # As they are written, so that a reader has the same numbers.
     ranges = np.array([float(f"{127 / size:.9g}") if size > 0 else 127.0 for size in largest])

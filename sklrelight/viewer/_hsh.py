@@ -133,10 +133,10 @@ def _read(data):
             f"damaged: its header claims {width} x {height} pixels of {3 * n_terms} bytes, and {len(data) - start}"
             " bytes follow"
         )
-    scale, bias = np.frombuffer(data, "<f4", 2 * n_terms, start).astype(np.float64).reshape(2, n_terms).tolist()
+    numbers = np.frombuffer(data, "<f4", 2 * n_terms, start).tolist()
     pixels = np.frombuffer(data, np.uint8, 3 * n_terms * width * height, start + 8 * n_terms)
     pixels = pixels.reshape(height, width, 3, n_terms)
     coefficients = np.empty((n_terms, height, width, 3), np.float32)
     for term in range(n_terms):
-        from_bytes(pixels[..., term], scale[term] / 255, bias[term], coefficients[term])
+        from_bytes(pixels[..., term], numbers[term] / 255, numbers[n_terms + term], coefficients[term])
     return coefficients

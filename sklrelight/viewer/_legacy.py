@@ -79,7 +79,7 @@ def check_map(model, kind):
     """Check a fitted model of a kind, and return its coefficients in the shape (n, H, W, 3), float32."""
     if not isinstance(model, kind):
         found = type(model).__name__ if hasattr(type(model), "predict") else repr(model)
-        raise ValueError(f"model is a {found}, wanted a {kind.__name__}, fitted to values for display")
+        raise ValueError(f"model is a {found}, wanted a fitted {kind.__name__} of values for display")
     check_is_fitted(model)
     if kind is PolynomialTextureMap:
         is_dome = not np.any(model.center_) and np.array_equal(model.axes_, np.eye(*np.shape(model.axes_)))

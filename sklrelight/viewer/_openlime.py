@@ -51,8 +51,8 @@ def export_openlime(
         None: the fewest that reach `psnr`.
 
     resolution : int or None, default=None
-        Number N of the N x N directions of the grid, between which the viewer interpolates, 2 to 64. None: 8, 12, 16 or
-        24, the fewest with which so many planes reach `psnr`.
+        Number N of the N x N directions of the grid, between which the viewer interpolates, 2 to 64. None: 8, 12, 16,
+        24 or 32, the fewest with which so many planes reach `psnr`.
 
     psnr : float, default=42.0
         Peak signal-to-noise ratio to reach, in decibels, for encoded values with a range of 1. It is measured under

@@ -235,7 +235,7 @@ def _load(folder, info):
     if not isinstance(info, dict):
         raise FormatError(f"damaged: holds a {type(info).__name__}, wanted a description")
     kind, colours = info.get("type"), info.get("colorspace")
-    if (kind, colours) not in {("bilinear", "mrgb"), ("ptm", "rgb"), ("ptm", "lrgb"), ("hsh", "rgb"), ("hsh", "lrgb")}:
+    if f"{kind} {colours}" not in ("bilinear mrgb", "ptm rgb", "ptm lrgb", "hsh rgb", "hsh lrgb"):
         raise FormatError(
             f"is of type {str(kind)[:20]!r} and colour space {str(colours)[:20]!r}, wanted ptm or hsh with rgb or lrgb,"
             " or bilinear with mrgb"
