@@ -360,6 +360,34 @@ def page(model, output, overwrite, title):
 
 @main.command()
 @_model
+@click.option(
+    "-o", "--output", type=_PATH, metavar="FOLDER", required=True, help="The folder to write, such as coin_web."
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["image", "deepzoom"]),
+    default="image",
+    show_default=True,
+    help="Whole images, or tiles of several resolutions for photographs of more than 4096 pixels.",
+)
+@click.option("--title", help="Title of the page; by default the name of the model.")
+def openlime(model, output, layout, title):
+    """Write a folder for OpenLIME, the viewer of museums.
+
+    Put OpenLIME's file openlime.min.js into the folder, and the folder on a web site.
+    """
+    _check_output(output, overwrite=False)
+    relighter = sklrelight.load_model(model)
+    shown = sklrelight.viewer.export_openlime(
+        relighter, output, layout=layout, title=title or model.stem, white=_white_of(relighter), verbose=1
+    )
+    size = sum(path.stat().st_size for path in output.rglob("*"))
+    _tell_written(output, f"{size / 1e6:.1f} MB, differs from the model by {10 ** (-shown.psnr / 20):.1%}")
+    click.echo(f"To see it here: cd {shlex.quote(str(output))}; python -m http.server; and open http://localhost:8000")
+
+
+@main.command()
+@_model
 @click.option("--path", type=click.Choice(["circle"]), default="circle", show_default=True, help="How the light moves.")
 @click.option(
     "--elevation",

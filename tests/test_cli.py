@@ -1,5 +1,6 @@
 """The command line, from a folder of JPEGs to a page, as people who do not write Python use it."""
 
+import json
 import re
 import signal
 import subprocess
@@ -265,6 +266,12 @@ class TestPageAndVideo:
         assert "<title>A &lt;coin&gt;" in (tmp_path / "coin.html").read_text(encoding="utf-8")
         assert "Open it in a browser" in shown
         assert "Next: sklrelight video" in shown
+
+    def test_openlime(self, model, tmp_path):
+        shown = run("openlime", model, "-o", tmp_path / "web", "--title", "A <coin>")
+        assert "<title>A &lt;coin&gt;" in (tmp_path / "web" / "index.html").read_text(encoding="utf-8")
+        assert json.loads((tmp_path / "web" / "info.json").read_text())["type"] == "bilinear"
+        assert "differs from the model by" in shown
 
     def test_frames_go_round(self, model, tmp_path):
         run("video", model, "-o", tmp_path / "frames", "--frames", 4, "--elevation", 50)

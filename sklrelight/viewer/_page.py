@@ -73,7 +73,8 @@ def export_html(relighter, path, *, lights=None, images=None, normals=None, titl
     See Also
     --------
     show : The same page in a notebook.
-    sklrelight.datasets.save_ptm : A polynomial texture map, for RTI viewers.
+    export_openlime : A folder for OpenLIME, the viewer of museums.
+    save_ptm : A polynomial texture map, for RTI viewers.
 
     Examples
     --------
