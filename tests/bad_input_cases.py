@@ -35,6 +35,7 @@ from sklrelight.interpolation import (
     RBFInterpolation,
     StackedRBFInterpolation,
 )
+from sklrelight.surface import PhotometricStereo, integrate_normals
 
 _PACKAGE = Path(sklrelight.__file__).parent
 PAGE = Path(__file__).parents[1] / "docs" / "bad_input.md"
@@ -238,6 +239,7 @@ INTERPOLATIONS = [
     LinearInterpolation(),
     PolynomialTextureMap(),
     HemisphericalHarmonics(),
+    PhotometricStereo(),
 ]
 
 # Each entry: what it is called with the argument replaced, and an array that the argument may well be.
@@ -277,6 +279,7 @@ ENTRIES = {
     "`encode_display`, `images`": (lambda value, kind: metrics.encode_display(value, 1.0), IMAGES),
     "`display_white`, `images`": (lambda value, kind: metrics.display_white(value), IMAGES),
     "`environment_to_lights`, `image`": (lambda value, kind: datasets.environment_to_lights(value, 2)[0], IMAGES[0]),
+    "`integrate_normals`, `normals`": (lambda value, kind: integrate_normals(value), IMAGES[0]),
     "`save_image`, `image`": (_saves_image, IMAGES[0]),
     "`save_stack`, `images`": (_saves_stack, IMAGES[:, :4, :4]),
     "`load_npz`, the archive's `images`": (_loads_npz, IMAGES),

@@ -217,6 +217,8 @@ def test_normals_that_cannot_be_written_are_refused(tmp_path):
         save_normals(tmp_path / "normals.png", np.zeros((4, 3)))
     with pytest.raises(ValueError, match="unit vectors"):
         save_normals(tmp_path / "normals.png", np.full((4, 3, 3), 2.0))
+    with pytest.raises(ValueError, match="not finite, first at row 0, column 0"):
+        save_normals(tmp_path / "normals.png", np.full((4, 3, 3), np.nan))
     with pytest.raises(ValueError, match=r"\.hdr: wanted one of"):
         save_normals(tmp_path / "normals.hdr", np.zeros((4, 3, 3)))
     assert not list(tmp_path.iterdir())

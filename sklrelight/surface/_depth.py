@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.fft import dctn, idctn
 
-from ..utils import check_numbers
 from ..utils._sklearn_compat import validate_params
+from ._files import check_normals
 
 __all__ = ["integrate_normals"]
 
@@ -51,9 +51,7 @@ def integrate_normals(normals):
     array([[-0.75,  0.  ,  0.75],
            [-0.75,  0.  ,  0.75]])
     """
-    vectors = check_numbers(normals, "normals").astype(np.float64)
-    if vectors.ndim != 3 or vectors.shape[2] != 3 or not vectors.size or not np.isfinite(vectors).all():
-        raise ValueError(f"normals has shape {vectors.shape}, wanted (H, W, 3), finite")
+    vectors = check_normals(normals)
     height, width = vectors.shape[:2]
     z = np.where(vectors.any(axis=2), np.maximum(vectors[..., 2], _LEAST_Z), 1)
     # Rows run downwards, and y upwards.

@@ -9,7 +9,7 @@ from ..datasets._formats.colour import decode_values
 from ..utils import check_numbers
 from ..utils._sklearn_compat import StrOptions, validate_params
 
-__all__ = ["save_normals"]
+__all__ = ["check_normals", "save_normals"]
 
 
 @validate_params(
@@ -54,10 +54,8 @@ def save_normals(path, normals, *, convention="opengl"):
     ...     load_image(path, decode="linear").round(3)
     array([[[0.5, 0.8, 0.9]]], dtype=float32)
     """
-    path, vectors = Path(path), check_numbers(normals, "normals")
-    if vectors.ndim != 3 or vectors.shape[2] != 3 or not vectors.size:
-        raise ValueError(f"normals has shape {vectors.shape}, wanted (H, W, 3)")
-    if not (np.abs(vectors) <= 1 + 1e-3).all():
+    path, vectors = Path(path), check_normals(normals)
+    if np.abs(vectors).max() > 1 + 1e-3:
         raise ValueError("normals must be unit vectors, whose coordinates are -1 to 1")
     bit_depths = {".exr": 32, ".png": 16, ".tif": 16, ".tiff": 16, ".jpg": 8, ".jpeg": 8}
     suffix = path.suffix.lower()
@@ -73,3 +71,20 @@ def save_normals(path, normals, *, convention="opengl"):
         save_image(path, decode_values(vectors, "srgb"), encoding="srgb")
     else:
         save_image(path, vectors, encoding="linear", bit_depth=bit_depths[suffix])
+
+
+def check_normals(normals):
+    """Make an array of normals, of shape (H, W, 3), in float64; refuse values that are not finite.
+
+    Examples
+    --------
+    >>> check_normals([[[0, 0, 1]]])
+    array([[[0., 0., 1.]]])
+    """
+    vectors = check_numbers(normals, "normals").astype(np.float64)
+    if vectors.ndim != 3 or vectors.shape[2] != 3 or not vectors.size:
+        raise ValueError(f"normals has shape {vectors.shape}, wanted (H, W, 3)")
+    if not np.isfinite(vectors).all():
+        row, column = np.argwhere(~np.isfinite(vectors))[0][:2]
+        raise ValueError(f"normals are not finite, first at row {row}, column {column}")
+    return vectors

@@ -11,7 +11,8 @@ from importlib.resources import files
 import numpy as np
 
 from ..metrics import encode_display
-from ..utils import check_numbers, import_extra, replacing
+from ..surface._files import check_normals
+from ..utils import import_extra, replacing
 from ._distillation import distill, resize
 from ._planes import encode_jpeg
 from ._surface import farthest_points
@@ -280,12 +281,10 @@ def _photographs(decoder, lights, images):
 
 def _normals(decoder, normals):
     """Encode normals as the data URL of an image, grey where there is none."""
-    vectors = check_numbers(normals, "normals")
+    vectors = check_normals(normals)
     n_columns = len(decoder.surface.center)
     if n_columns != 3:
         raise ValueError(f"normals need lights that are directions or positions in space, not of {n_columns} columns")
-    if vectors.ndim != 3 or vectors.shape[2] != 3 or not np.isfinite(vectors).all():
-        raise ValueError(f"normals has shape {vectors.shape}, wanted (H, W, 3), finite")
     vectors = resize(vectors[None], max(decoder.image_shape))[0]
     if vectors.shape[:2] != decoder.image_shape:
         raise ValueError(f"normals has shape {np.shape(normals)}: the model's images are {decoder.image_shape}")
