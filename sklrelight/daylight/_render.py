@@ -65,7 +65,7 @@ def render_hours(
         Height of a panorama in pixels. The width is twice that.
 
     options : str, default="-ab 2 -ad 256 -as 64 -ar 32 -aa 0.2"
-        Options of ``rtrace`` that set the quality. :data:`DIRECT_ONLY` renders what comes without a reflection: the
+        Options of ``rtrace`` that set the quality. ``DIRECT_ONLY`` renders what comes without a reflection: the
         sun's patches, and the sky in the windows. It takes a hundredth of the time, see
         :class:`~sklrelight.BaselineRelighter`.
 
