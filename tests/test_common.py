@@ -21,6 +21,7 @@ from sklrelight.interpolation import (
     RBFInterpolation,
     StackedRBFInterpolation,
 )
+from sklrelight.neural import ClusteredMLPRegressor
 from sklrelight.surface import PhotometricStereo
 
 # Enough to learn the checks' toy data; the default is meant for photographs.
@@ -75,6 +76,7 @@ EXPECTED_FAILURES = {
     "PolynomialTextureMap": NOT_IN_A_PLANE,
     "HemisphericalHarmonics": NO_DIRECTIONS,
     "PhotometricStereo": NO_DIRECTIONS,
+    "ClusteredMLPRegressor": {"check_regressor_multioutput": FLOAT32_OUTPUT},
     "RelightingMLPRegressor": {"check_regressor_multioutput": FLOAT32_OUTPUT},
     "Relighter": {
         "check_regressor_multioutput": "the check's targets are negative in spite of the tag positive_only:"
@@ -107,6 +109,7 @@ def quick_relighter():
         HemisphericalHarmonics(),
         PhotometricStereo(),
         RelightingMLPRegressor(**QUICK, random_state=0),
+        ClusteredMLPRegressor(n_steps=200, batch_size=32, random_state=0),
         Relighter(NearestPhotograph()),
         Relighter(RBFInterpolation()),
         BaselineRelighter(Relighter(RBFInterpolation())),

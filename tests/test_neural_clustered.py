@@ -20,7 +20,7 @@ X = FEATURES.fit_transform(LIGHTS, IMAGES)
 
 def small(**parameters):
     """Return a regressor with two levels, of 5 and of about 20 clusters, that learns in a second."""
-    parameters = {"samples_per_weight": 1.1, "max_iter": 150, "max_error": 0.1, "random_state": 0} | parameters
+    parameters = {"samples_per_weight": 1.1, "n_steps": 150, "max_error": 0.1, "random_state": 0} | parameters
     return ClusteredMLPRegressor(**parameters)
 
 
@@ -65,9 +65,9 @@ def test_the_number_of_clusters_leaves_enough_samples_for_each_weight():
     # (4 + 2 + 1) * 15 + 16 * 15 + 16 * 2 weights, where the light has 2 and the pixel 4 features.
     assert X.shape[2] == 6
     most = 30 * 320 / (7 * 15 + 16 * 15 + 16 * 2)
-    regressor = small(samples_per_weight=most / 12, max_iter=1).fit(X, IMAGES)
+    regressor = small(samples_per_weight=most / 12, n_steps=1).fit(X, IMAGES)
     assert regressor.n_networks_ == [12]
-    assert small(samples_per_weight=100 * most, max_iter=1).fit(X, IMAGES).n_networks_ == [1]
+    assert small(samples_per_weight=100 * most, n_steps=1).fit(X, IMAGES).n_networks_ == [1]
 
 
 def test_blocks_of_networks_do_not_change_what_is_predicted(fitted, monkeypatch):
@@ -105,13 +105,13 @@ def test_pixels_without_weight_and_saturated_values_are_not_learnt():
 
 def test_a_plain_table_has_one_network():
     table = np.random.default_rng(0).uniform(-1, 1, size=(300, 3))
-    regressor = small(max_iter=400).fit(table, table[:, 0] * table[:, 1])
+    regressor = small(n_steps=400).fit(table, table[:, 0] * table[:, 1])
     assert regressor.n_networks_ == [1]
     assert regressor.score(table, table[:, 0] * table[:, 1]) > 0.95
 
 
 def test_levels_are_told_if_asked_for(capsys):
-    small(verbose=1, max_iter=2).fit(X, IMAGES)
+    small(verbose=1, n_steps=2).fit(X, IMAGES)
     assert "5 networks: 100% of the pixels are above max_error" in capsys.readouterr().out
 
 

@@ -50,7 +50,7 @@ class ClusteredMLPRegressor(ObservationRegressor):
     samples_per_weight : float, default=25.0
         Least number of training values for each weight of a network, on average. It limits the number of clusters.
 
-    max_iter : int, default=2000
+    n_steps : int, default=2000
         Number of training steps of each level.
 
     batch_size : int, default=128
@@ -135,9 +135,9 @@ class ClusteredMLPRegressor(ObservationRegressor):
     >>> scene = make_scene(n_lights=16, image_shape=(48, 64))
     >>> features = PixelLightFeaturizer(n_components=0, brightness_powers=(), blur_widths=(), scaling="unit")
     >>> X = features.fit_transform(scene.lights, scene.images)
-    >>> regressor = ClusteredMLPRegressor(max_iter=20, random_state=0).fit(X, scene.images)
+    >>> regressor = ClusteredMLPRegressor(n_steps=20, random_state=0).fit(X, scene.images)
     >>> regressor.n_networks_, regressor.predict(X[:2]).shape
-    ([5], (2, 48, 64, 3))
+    ([4], (2, 48, 64, 3))
     """
 
     _parameter_constraints = {
@@ -145,7 +145,7 @@ class ClusteredMLPRegressor(ObservationRegressor):
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "max_error": [Interval(Real, 0, None, closed="left")],
         "samples_per_weight": [Interval(Real, 0, None, closed="neither")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "n_steps": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "max_observations": [Interval(Integral, 1, None, closed="left"), None],
@@ -163,7 +163,7 @@ class ClusteredMLPRegressor(ObservationRegressor):
         n_neighbors=5,
         max_error=0.03,
         samples_per_weight=25.0,
-        max_iter=2000,
+        n_steps=2000,
         batch_size=128,
         learning_rate_init=0.01,
         max_observations=None,
@@ -176,7 +176,7 @@ class ClusteredMLPRegressor(ObservationRegressor):
         self.n_neighbors = n_neighbors
         self.max_error = max_error
         self.samples_per_weight = samples_per_weight
-        self.max_iter = max_iter
+        self.n_steps = n_steps
         self.batch_size = batch_size
         self.learning_rate_init = learning_rate_init
         self.max_observations = max_observations
@@ -296,8 +296,8 @@ class ClusteredMLPRegressor(ObservationRegressor):
 
     def _count_steps(self, counts):
         if self.max_observations is None:
-            return self.max_iter
-        return max(1, min(self.max_iter, self.max_observations // (self.batch_size * sum(counts))))
+            return self.n_steps
+        return max(1, min(self.n_steps, self.max_observations // (self.batch_size * sum(counts))))
 
     def __sklearn_is_fitted__(self):
         # A fit that failed half-way has left other attributes behind.
