@@ -54,8 +54,8 @@ def read_mutations(name, n_files, folder, seed=0):
     model = MODELS[name].fit(lights, IMAGES)
     original = folder / "original.zip"
     save_model(model, original)
-    np.save(folder / "lights.npy", lights[:2] * 1.01)
-    np.save(folder / "predicted.npy", model.predict(lights[:2] * 1.01))
+    np.save(folder / "lights.npy", lights[:2] * 0.995)
+    np.save(folder / "predicted.npy", model.predict(lights[:2] * 0.995))
     rng = np.random.default_rng(seed)
     data, files = original.read_bytes(), folder / "files"
     files.mkdir()
