@@ -83,9 +83,10 @@ axis.legend()
 axis.set_title("how lights are chosen matters as much as how many", fontsize=10)
 
 # %%
-# A rough rendering of the same scene under all lamps, or a quick and small photograph of each, tells more than where
-# the lamps are. It is given as ``proxy``. Here each photograph is reduced to 6 x 8 pixels. Photographs of another
-# object do not help.
+# A rough rendering of the same scene under all lamps, or a quick and small photograph of each, may be given as ``proxy``.
+# Here each photograph is reduced to 6 x 8 pixels. In this scene, whose lamps stand on a grid and are equally bright,
+# that changes little. On real captures it lowers the error, most of all if a third or more of the lights are taken.
+# Photographs of another object do not help.
 rough = np.log1p(8 * dense.images.reshape(len(dense.images), 6, 8, 8, 8, 3).mean(axis=(2, 4)))
 for number in (6, 12, 24):
     blind, seeing = (error_with(choose_lights(dense.lights, number, proxy=proxy)) for proxy in (None, rough))
