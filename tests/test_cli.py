@@ -16,7 +16,7 @@ from sklrelight import load_model
 from sklrelight.cli import main
 from sklrelight.datasets import load_image, read_lp, save_image
 
-COMMANDS = ("info", "fit", "relight", "page", "video", "evaluate", "lights")
+COMMANDS = ("info", "fit", "relight", "page", "openlime", "video", "evaluate", "lights")
 LIGHTS = directions(8)
 
 

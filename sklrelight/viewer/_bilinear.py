@@ -205,8 +205,10 @@ def reduce_to_grid(relighter, surface, *, white, n_planes, resolution, psnr, n_l
     sample = images.reshape(len(images), -1, 3)[:, pixels].astype(np.float32).swapaxes(0, 1)
     measured = np.arange(len(points)) < len(points) // MEASURED
     n_planes, resolution, reached = _choose(sample, surface, points, measured, n_planes, resolution, psnr, most_planes)
-    basis, ranges = _make_basis(*_axes(sample, n_planes), surface, nodes, resolution)
-    coefficients = _coefficients(images, *_solve(basis, ranges, nodes))
+    mean, axes = _axes(sample, n_planes)
+    basis, ranges = _make_basis(mean, axes, surface, nodes, resolution)
+    constant, design = _design(basis, ranges, nodes)
+    coefficients = _coefficients(images, np.linalg.pinv(design), constant)
     planes, steps, zeros = to_bytes(coefficients)
     return BilinearTextureMap(
         planes, 255 * steps, zeros / 255, basis, ranges, surface.to_lights(surface.points), reached
@@ -225,6 +227,7 @@ def _predict(relighter, surface, white, n_lights, progress):
     points = pick_lights(surface, candidates, min(n_lights, len(candidates)))
     progress(len(points))
     shape = (len(points), height, width, 3)
+    images: np.ndarray
     if 2 * np.prod(shape) > _BYTES_IN_MEMORY:
         with tempfile.TemporaryFile() as file:
             images = np.memmap(file, np.float16, "w+", shape=shape)
@@ -273,12 +276,6 @@ def _make_basis(mean, axes, surface, nodes, resolution):
     basis = np.round(127 + values * np.concatenate([[0.0], ranges]))
     basis[..., 0] = np.round(255 * values[..., 0])
     return basis.clip(0, 255).astype(np.uint8).transpose(2, 0, 1), ranges
-
-
-def _solve(basis, ranges, nodes):
-    """Compute the matrix from the values of a pixel to its coefficients, and the constants to subtract before."""
-    constant, design = _design(basis, ranges, nodes)
-    return np.linalg.pinv(design), constant
 
 
 def _design(basis, ranges, nodes):

@@ -181,14 +181,18 @@ def export_openlime(
 def _check(n_planes, resolution, psnr, white, n_lights, normals):
     """Check parameters; return the most planes."""
     most = 48 if normals is None else 45
-    if n_planes is not None and not (isinstance(n_planes, Integral) and 3 <= n_planes <= most and n_planes % 3 == 0):
+    if n_planes is not None and not (
+        isinstance(n_planes, Integral) and 3 <= int(n_planes) <= most and n_planes % 3 == 0
+    ):
         raise ValueError(f"n_planes={n_planes!r}, wanted a multiple of 3 from 3 to {most}, what OpenLIME shows")
-    if resolution is not None and not (isinstance(resolution, Integral) and 2 <= resolution <= _LARGEST_RESOLUTION):
+    if resolution is not None and not (
+        isinstance(resolution, Integral) and 2 <= int(resolution) <= _LARGEST_RESOLUTION
+    ):
         raise ValueError(f"resolution={resolution!r}, wanted an integer from 2 to {_LARGEST_RESOLUTION}")
-    if not (isinstance(psnr, Real) and 0 < psnr < 100):
+    if not (isinstance(psnr, Real) and 0 < float(psnr) < 100):
         raise ValueError(f"psnr={psnr!r}, wanted decibels between 0 and 100")
-    if not (white is None or white == "auto" or (isinstance(white, Real) and 0 < white < np.inf)):
+    if not (white is None or white == "auto" or (isinstance(white, Real) and 0 < float(white) < np.inf)):
         raise ValueError(f"white={white!r}, wanted a finite radiance above 0, None or 'auto'")
-    if n_lights is not None and not (isinstance(n_lights, Integral) and n_lights >= _FEWEST_LIGHTS):
+    if n_lights is not None and not (isinstance(n_lights, Integral) and int(n_lights) >= _FEWEST_LIGHTS):
         raise ValueError(f"n_lights={n_lights!r}, wanted an integer of at least {_FEWEST_LIGHTS}")
     return most

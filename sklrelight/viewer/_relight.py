@@ -234,10 +234,10 @@ def load_relight(folder):
 def _load(folder, info):
     if not isinstance(info, dict):
         raise FormatError(f"damaged: holds a {type(info).__name__}, wanted a description")
-    kind, colours = info.get("type"), info.get("colorspace")
+    kind, colours = str(info.get("type")), str(info.get("colorspace"))
     if f"{kind} {colours}" not in ("bilinear mrgb", "ptm rgb", "ptm lrgb", "hsh rgb", "hsh lrgb"):
         raise FormatError(
-            f"is of type {str(kind)[:20]!r} and colour space {str(colours)[:20]!r}, wanted ptm or hsh with rgb or lrgb,"
+            f"is of type {kind[:20]!r} and colour space {colours[:20]!r}, wanted ptm or hsh with rgb or lrgb,"
             " or bilinear with mrgb"
         )
     materials = info.get("materials")
