@@ -9,6 +9,7 @@ ORDER = [
     "plot_which_model",
     "plot_which_lights",
     "plot_environment",
+    "plot_daylight",
     "plot_normals",
     "plot_two_scenes",
     "plot_network_structure",
