@@ -83,7 +83,7 @@ axis.legend()
 axis.set_title("how lights are chosen matters as much as how many", fontsize=10)
 
 # %%
-# A rough rendering of the same scene under all lamps, or a quick and small photograph of each, may be given as ``proxy``.
+# A rough rendering of the scene under all lamps, or a quick and small photograph of each, may be given as ``proxy``.
 # Here each photograph is reduced to 6 x 8 pixels. In this scene, whose lamps stand on a grid and are equally bright,
 # that changes little. On real captures it lowers the error, most of all if a third or more of the lights are taken.
 # Photographs of another object do not help.
