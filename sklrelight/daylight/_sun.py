@@ -2,7 +2,6 @@
 
 import numpy as np
 from sklearn.cluster import KMeans
-from sklearn.metrics import pairwise_distances_argmin
 from sklearn.preprocessing import StandardScaler
 
 from ..utils import check_numbers, import_extra
@@ -118,8 +117,11 @@ def choose_hours(lights, n_hours, *, random_state=None):
     n_different = len(np.unique(table, axis=0))
     if not isinstance(n_hours, int | np.integer) or not 1 <= n_hours <= n_different:
         raise ValueError(f"n_hours={n_hours!r}, wanted 1 to {n_different}, the number of lights that differ")
-    centers = KMeans(int(n_hours), n_init=1, random_state=random_state).fit(table).cluster_centers_
-    return np.unique(pairwise_distances_argmin(centers, table))
+    means = KMeans(int(n_hours), n_init=1, random_state=random_state)
+    distances = means.fit_transform(table)
+    # The hour of each cluster that is nearest to its centre.
+    by_distance = np.argsort(distances[np.arange(len(table)), means.labels_], kind="stable")
+    return np.sort(by_distance[np.unique(means.labels_[by_distance], return_index=True)[1]])
 
 
 def check_hours(lights):
