@@ -401,7 +401,8 @@ def observe(entry, kind):
     if error is not None:
         return _told(entry, kind, error)
     if noise:
-        return f"warnings: {', '.join(noise)}", False
+        # The library's own warnings are UserWarning; NumPy's, which nobody asked for, are not.
+        return f"warnings: {', '.join(noise)}", noise == ["UserWarning"]
     if (entry, kind) in PARTICULAR:
         return PARTICULAR[entry, kind], True
     if plain is not None and not np.isfinite(np.asarray(result)).all():

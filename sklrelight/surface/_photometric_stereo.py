@@ -10,7 +10,7 @@ from sklearn.utils import gen_batches
 from ..interpolation import choose_lights
 from ..interpolation._base import LightRegressor
 from ..stacks import as_stack, in_memory, predict_to_stack
-from ..utils import check_lights, check_numbers, check_pixel_weight, split_target_shape
+from ..utils import check_lights, check_numbers, check_pixel_weight, naming, split_target_shape
 from ..utils._lights import are_directions, normalize
 from ..utils._sklearn_compat import Interval, StrOptions, fit_context, validate_params
 
@@ -192,7 +192,8 @@ class PhotometricStereo(LightRegressor):
         stack = as_stack(y)
         lights, images = self._check_training(X, in_memory(y) if stack is None else np.zeros(len(stack)))
         images = images if stack is None else stack
-        image_shape, n_channels = split_target_shape(images.shape)
+        with naming("y"):
+            image_shape, n_channels = split_target_shape(images.shape)
         if self.points is not None:
             # Positions whose distance from the origin is 1 by chance are not to be changed.
             lights, self.unit_lights_ = np.asarray(X, np.float64), False
