@@ -1,6 +1,7 @@
 """Pages on which the light of a fitted model can be moved, and the files of other viewers.
 
-Our own page in any browser: :func:`export_html`, :func:`show`. OpenLIME, RelightLab and RTI viewers:
+Our own page in any browser: :func:`export_html`, :func:`show`, and for large images :func:`export_page`. OpenLIME,
+RelightLab and RTI viewers:
 :func:`export_openlime`, and a ``save_`` and a ``load_`` for each format.
 """
 
@@ -13,6 +14,7 @@ from ._page import NotebookPage, export_html, show
 from ._ptm import load_ptm, save_ptm
 from ._relight import load_relight, save_relight
 from ._surface import LightSurface
+from ._zoom import export_page
 
 __all__ = [
     "BilinearTextureMap",
@@ -22,6 +24,7 @@ __all__ = [
     "distill",
     "export_html",
     "export_openlime",
+    "export_page",
     "load_hsh",
     "load_ptm",
     "load_relight",

@@ -13,7 +13,7 @@ from ..utils import import_extra
 from ._decoder import Decoder, interpolate, interpolation_weights
 from ._surface import LightSurface, farthest_points
 
-__all__ = ["MEASURED", "distill", "pick_lights", "predict_images", "sample_pixels", "training_lights"]
+__all__ = ["MEASURED", "distill", "pick_lights", "predict_images", "sample_pixels", "training_lights", "with_channels"]
 
 # Most pixels that the fitted model predicts for the decoder. Three networks of the default recipe take about 40 s for
 # them on two cores.
@@ -168,14 +168,19 @@ def _check_parameters(white, psnr, n_lights, max_size):
 
 def predict_images(relighter, lights, max_size):
     """Predict images of shape (m, h, w, C), reduced to at most `max_size`."""
-    images = np.asarray(relighter.predict(lights))
+    return resize(with_channels(relighter.predict(lights)), max_size)
+
+
+def with_channels(images):
+    """Check that predictions are images, and give them an axis of channels."""
+    images = np.asarray(images)
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or images.shape[3] not in (1, 3):
         raise ValueError(
             f"predictions of shape {images.shape[1:]}: a page shows images of shape (H, W, 3), (H, W, 1) or (H, W)"
         )
-    return resize(images, max_size)
+    return images
 
 
 def resize(images, max_size):

@@ -17,10 +17,10 @@ from ._distillation import distill, resize
 from ._planes import encode_jpeg
 from ._surface import farthest_points
 
-__all__ = ["NotebookPage", "export_html", "show"]
+__all__ = ["NotebookPage", "describe_scene", "export_html", "fill_page", "first_point", "read_part", "show"]
 
-# In the order in which they need each other.
-_SCRIPTS = ("data.js", "surface.js", "renderer.js", "dome.js", "view.js", "stage.js", "main.js")
+# In the order in which they need each other, after the one that has the codes.
+_SCRIPTS = ("data.js", "surface.js", "renderer.js", "dome.js", "view.js", "tools.js", "stage.js", "main.js")
 _MOST_PHOTOGRAPHS = 64
 # Most bytes of all photographs together, for images of up to 400 x 400 pixels, and the qualities of JPEG to try for it.
 _PHOTOGRAPHS_BYTES, _PIXELS = 2_250_000, 160_000
@@ -156,7 +156,8 @@ class NotebookPage:
     def _repr_html_(self):
         # Scripts run in the frame, and cannot reach the notebook.
         return (
-            f'<iframe sandbox="allow-scripts" title="{html.escape(self.title)}" width="100%" height="{self.height}"'
+            f'<iframe sandbox="allow-scripts allow-downloads" allow="fullscreen" title="{html.escape(self.title)}"'
+            f' width="100%" height="{self.height}"'
             f' style="border: 0" srcdoc="{html.escape(self.page)}"></iframe>'
         )
 
@@ -172,17 +173,28 @@ def _make(relighter, lights, images, normals, title, distillation):
     known = lights if images is None or not hasattr(relighter, "lights_") else None
     import_extra("cv2", "images", "To put images into a page")
     decoder = distill(relighter, lights=known, **distillation)
-    surface = decoder.surface
-    start = _start(surface)
     planes, differences = pack_codes(decoder.codes)
-    height, width = decoder.image_shape
+    scene = describe_scene(
+        decoder,
+        decoder.image_shape,
+        differences=differences,
+        photographs=_photographs(decoder, lights, images),
+        normals=None if normals is None else _normals(decoder, normals),
+    )
+    codes = f'<script type="text/plain" id="codes">{_base64(planes)}</script>'
+    return decoder, fill_page(title, decoder, scene, "whole.js", codes=codes)
+
+
+def describe_scene(decoder, image_shape, **more):
+    """List what the page needs to know of a decoder for images of a height and width."""
+    surface = decoder.surface
     scene = {
-        "width": width,
-        "height": height,
+        "width": image_shape[1],
+        "height": image_shape[0],
+        "layers": -(-len(decoder.codes) // 4),
         "channels": decoder.weights.shape[2],
         "gamma": decoder.gamma,
-        "start": start.tolist(),
-        "differences": differences,
+        "start": first_point(surface).tolist(),
         "surface": {
             "kind": surface.kind,
             "center": surface.center.tolist(),
@@ -193,23 +205,29 @@ def _make(relighter, lights, images, normals, title, distillation):
         },
         "nodes": _base64(decoder.nodes.astype("<f4").tobytes()),
         "weights": _base64(decoder.weights.astype("<f4").tobytes()),
-        "photographs": _photographs(decoder, lights, images),
-        "normals": None if normals is None else _normals(decoder, normals),
-        "shaders": {"vertex": _read("image.vert"), "fragment": _read("image.frag")},
+        "photographs": [],
+        "shaders": {"vertex": read_part("image.vert"), "fragment": read_part("image.frag")},
         "about": _about(decoder),
     }
-    still = decoder.render(surface.to_lights(start[None]))
+    return scene | more
+
+
+def fill_page(title, decoder, scene, source, *, codes="", sources="", generator="sklrelight"):
+    """Write the page as HTML, whose codes come by the script `source`; it may load scripts from `sources`."""
+    still = decoder.render(decoder.surface.to_lights(first_point(decoder.surface)[None]))
     parts = {
         "title": html.escape(title),
-        "css": _read("page.css"),
+        "generator": generator,
+        "sources": sources,
+        "css": read_part("page.css"),
         "still": _jpeg(still, 85),
         # A script would end at the first "</script" in it. JSON may write any character by its number.
         "scene": json.dumps(scene).replace("<", "\\u003c"),
-        "codes": _base64(planes),
-        "scripts": "\n".join(_read(name) for name in _SCRIPTS),
+        "codes": codes,
+        "scripts": "\n".join(map(read_part, (source, *_SCRIPTS))),
     }
     # In one pass: a part may hold what looks like a mark of the template.
-    return decoder, re.sub(r"{{(\w+)}}", lambda mark: parts[mark[1]], _read("page.html"))
+    return re.sub(r"{{(\w+)}}", lambda mark: parts[mark[1]], read_part("page.html"))
 
 
 def pack_codes(codes):
@@ -300,7 +318,7 @@ def _spread(surface, points, most):
     return points[rows], rows
 
 
-def _start(surface):
+def first_point(surface):
     """Choose the first light: from the upper left, as in drawings, well within the lights of the capture."""
     if surface.kind == "dome":
         reach = min(1.0, np.linalg.norm(surface.hull, axis=1).max())
@@ -328,5 +346,5 @@ def _base64(data):
     return base64.b64encode(data).decode("ascii")
 
 
-def _read(name):
+def read_part(name):
     return files(__package__).joinpath("page", name).read_text(encoding="utf-8").strip("\n")

@@ -129,7 +129,7 @@ class Surface {
   }
 
   fromSliders(first, second) {
-    return this.within(this.isDome ? this.fromAngles(first, second) : [first, second]);
+    return this.isDome ? this.fromAngles(first, second) : [first, second];
   }
 
   describeDistance(a, b) {
