@@ -38,6 +38,7 @@ def small(recipe):
 MODELS = {
     "default": small("default"),
     "colburn2019": small("colburn2019").set_params(regressor__mlp__normalization="batch"),
+    "ren2015": make_relighter("ren2015", random_state=0).set_params(regressor__mlp__n_steps=10),
     "nearest": Relighter(NearestPhotograph()),
     "rbf": Relighter(RBFInterpolation()),
     "quintic": Relighter(RBFInterpolation("quintic", smoothing=0.1)),

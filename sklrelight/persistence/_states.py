@@ -299,6 +299,7 @@ declare(
 def _finish_clustered(regressor, n):
     expected = n.width + n.n_pixel_features
     check(n.n_features == expected, f"there are {n.n_features} features, and lights and pixels have {expected}")
+    check(n.n_neighbors > 0, "no pixel has a network")
 
 
 def _hidden(*shape):
