@@ -125,7 +125,7 @@ def _choose(gains, fixed, n_free, n_candidates, n_passes):
     """Choose candidates one by one, exchange them, and list them by what they are worth."""
 
     def take_best(allowed):
-        taken = []
+        taken: list[int] = []
         for _ in range(n_free):
             some = np.flatnonzero(allowed & ~np.isin(np.arange(n_candidates), fixed + taken))
             taken.append(int(some[_first_largest(gains(fixed + taken)[some])]))

@@ -225,7 +225,8 @@ class ClusteredMLPRegressor(ObservationRegressor):
         left = np.arange(n_pixels) if pixel_weight is None else np.flatnonzero(pixel_weight)
         counts = self._count_clusters(features, targets, len(left))
         n_neighbors = min(self.n_neighbors, counts[0])
-        self.n_networks_, self.n_observations_ = [], 0
+        self.n_networks_: list[int] = []
+        self.n_observations_ = 0
         networks = np.zeros((n_pixels, n_neighbors), np.int32)
         random = check_random_state(self.random_state)
         n_iter, ensemble = self._count_steps(counts), membership()

@@ -92,8 +92,8 @@ def demultiplex(images, intensities):
         for pixels in gen_batches(columns.shape[1], max(1, _BLOCK_VALUES // max(images.shape[0], n_lights))):
             values = columns[:, pixels, channel].astype(np.float64)
             single[:, pixels, channel] = _solve(mixtures, inverse, values)
-    gains = gains[0] if intensities.ndim == 2 else np.stack(gains, axis=1)
-    return single.reshape(n_lights, *images.shape[1:]), gains
+    gain = gains[0] if intensities.ndim == 2 else np.stack(gains, axis=1)
+    return single.reshape(n_lights, *images.shape[1:]), gain
 
 
 def _solve(mixtures, inverse, values):
