@@ -30,7 +30,7 @@ def export_openlime(
     lights=None,
     white="auto",
     n_lights=None,
-    quality=95,
+    quality=98,
     title="Relighting",
     openlime_url="openlime.min.js",
     verbose=0,
@@ -78,7 +78,7 @@ def export_openlime(
         Number of images that the model predicts for it, at least 24. None: as many as have 25 million pixels together,
         at least 64 and at most 256.
 
-    quality : int, default=95
+    quality : int, default=98
         Quality of the JPEG files, 1 to 100.
 
     title : str, default="Relighting"

@@ -39,7 +39,7 @@ def save_relight(
     white=1.0,
     layout="image",
     normals=None,
-    quality=95,
+    quality=98,
     title="Relighting",
     openlime_url="openlime.min.js",
 ):
@@ -64,7 +64,7 @@ def save_relight(
         Normals of the surface: unit vectors with x to the right, y up, and z to the camera. The viewer can then show
         them, and diffuse and specular shading.
 
-    quality : int, default=95
+    quality : int, default=98
         Quality of the JPEG files, 1 to 100.
 
     title : str, default="Relighting"
@@ -124,7 +124,7 @@ def save_relight(
         (temporary / "index.html").write_text(page, encoding="utf-8")
 
 
-def check_folder(folder, n_planes, shape, layout, normals, quality=95):
+def check_folder(folder, n_planes, shape, layout, normals, quality=98):
     """Check what can be before any work is done; return normals as levels of shape (H, W, 3), or None."""
     folder = Path(folder)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
