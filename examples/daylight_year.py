@@ -66,10 +66,10 @@ def measure(images, n_jobs):
 
 def print_row(name, truth, predicted, true_measures, measures):
     """Print the errors of one way to predict the held-out hours."""
-    error = f"{relative_error(truth, predicted):.4f}" if predicted is not None else "-"
     (illuminance, glare), (true_illuminance, true_glare) = measures, true_measures
     rmse = np.sqrt(np.mean((illuminance - true_illuminance) ** 2)) / true_illuminance.mean()
-    print(f"{name:34} {error:>8} {100 * rmse:10.2f} % {np.abs(glare - true_glare).mean():10.4f}")
+    error = relative_error(truth, predicted)
+    print(f"{name:34} {error:8.4f} {100 * rmse:10.2f} % {np.abs(glare - true_glare).mean():10.4f}")
 
 
 def main(output, height, share, n_held_out, n_jobs):
@@ -115,6 +115,7 @@ def main(output, height, share, n_held_out, n_jobs):
     for name, predicted in [
         ("nearest hour", nearest.predict(asked)),
         ("regression on the weather alone", regression.predict(asked)),
+        ("direct light alone", known_of_asked),
         ("sklrelight, images alone", plain.predict(asked)),
         ("sklrelight with direct light", model.predict(asked, baseline=known_of_asked)),
     ]:
