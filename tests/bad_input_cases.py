@@ -22,6 +22,7 @@ from sklrelight import (
     Relighter,
     RelightingMLPRegressor,
     datasets,
+    demultiplex,
     load_model,
     make_relighter,
     metrics,
@@ -34,6 +35,7 @@ from sklrelight.interpolation import (
     PolynomialTextureMap,
     RBFInterpolation,
     StackedRBFInterpolation,
+    choose_lights,
 )
 from sklrelight.surface import PhotometricStereo, integrate_normals
 
@@ -46,6 +48,7 @@ RNG = np.random.default_rng(0)
 LIGHTS = RNG.normal(size=(8, 3)) * [1, 1, 0.2] + [0, 0, 1]
 LIGHTS /= np.linalg.norm(LIGHTS, axis=1, keepdims=True)
 IMAGES = RNG.random((8, 7, 7, 3))
+MIXTURES = 1 - np.eye(8)
 NEW = np.array([[0.1, 0.2, 0.97], [-0.3, 0.1, 0.95]])
 
 
@@ -279,6 +282,13 @@ ENTRIES = {
     "`encode_display`, `images`": (lambda value, kind: metrics.encode_display(value, 1.0), IMAGES),
     "`display_white`, `images`": (lambda value, kind: metrics.display_white(value), IMAGES),
     "`environment_to_lights`, `image`": (lambda value, kind: datasets.environment_to_lights(value, 2)[0], IMAGES[0]),
+    "`choose_lights`, `candidates`": (lambda value, kind: choose_lights(value, 1), LIGHTS),
+    "`choose_lights`, `proxy`": (lambda value, kind: choose_lights(LIGHTS, 3, proxy=value), IMAGES),
+    "`demultiplex`, `images`": (
+        lambda value, kind: demultiplex(value, MIXTURES[: len(np.atleast_1d(value)), :1])[0],
+        IMAGES,
+    ),
+    "`demultiplex`, `intensities`": (lambda value, kind: demultiplex(IMAGES, value)[0], MIXTURES),
     "`integrate_normals`, `normals`": (lambda value, kind: integrate_normals(value), IMAGES[0]),
     "`save_image`, `image`": (_saves_image, IMAGES[0]),
     "`save_stack`, `images`": (_saves_stack, IMAGES[:, :4, :4]),

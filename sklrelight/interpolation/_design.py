@@ -99,7 +99,7 @@ def choose_lights(candidates, k, *, method="error", keep=None, proxy=None):
     >>> choose_lights(hours, 3, method="farthest", keep=[0])
     array([ 0, 10,  5])
     """
-    with naming("candidates"):
+    with naming("candidates", candidates):
         candidates = check_array(candidates, dtype=np.float64, input_name="candidates")
     check_magnitude(candidates, "candidates")
     kept = _check_keep(keep, k, len(candidates))
@@ -239,7 +239,7 @@ def _check_proxy(proxy, method, candidates):
         return None
     if method not in ("error", "d_optimal"):
         raise ValueError(f'proxy is given, but method={method!r} has no use for it: use "error" or "d_optimal"')
-    with naming("proxy"):
+    with naming("proxy", proxy):
         proxy = check_array(proxy, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name="proxy")
     check_magnitude(proxy, "proxy")
     if len(proxy) != len(candidates):
