@@ -213,7 +213,7 @@ class TestInterruption:
 
 def test_verbose_shows_loss_rate_and_batch_size(capture, capfd):
     features, images = capture
-    RelightingMLPRegressor(**SMALL, verbose=1).fit(features, images)
+    RelightingMLPRegressor(**SMALL, verbose=2).fit(features, images)
     shown = capfd.readouterr().err
     assert "100%" in shown
     for name in ("loss=", "learning_rate=", "batch_size="):
