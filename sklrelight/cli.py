@@ -342,15 +342,25 @@ def relight(
 
 @main.command()
 @_model
-@_output("The page to write, such as coin.html.", required=True)
+@_output("The page to write, such as coin.html; with --zoom, a folder.", required=True)
 @click.option("--title", help="Heading of the page; by default the name of the model.")
-def page(model, output, overwrite, title):
+@click.option("--zoom", is_flag=True, help="Write a folder with all pixels of a large image, loaded as they are seen.")
+@click.option("--pixel-size", type=float, metavar="MM", help="Side of a pixel on the object; with --zoom.")
+def page(model, output, overwrite, title, zoom, pixel_size):
     """Write a page on which the light can be moved.
 
-    It is a single file that any browser opens, without a network. It can be sent by mail or put on a web site.
+    It is a single file that any browser opens, without a network. It can be sent by mail or put on a web site. With
+    --zoom it is a folder, whose index.html is opened.
     """
+    if pixel_size is not None and not zoom:
+        raise click.UsageError("--pixel-size is for a page with --zoom.")
     _check_output(output, overwrite)
     relighter = sklrelight.load_model(model)
+    if zoom:
+        sklrelight.viewer.export_page(relighter, output, title=title or model.stem, pixel_size=pixel_size, verbose=1)
+        _tell_written(output)
+        click.echo(f"Open {output / 'index.html'} in a browser, and drag the light over the image.")
+        return
     decoder = sklrelight.viewer.export_html(relighter, output, title=title or model.stem, verbose=1)
     difference = 10 ** (-decoder.psnr / 20)
     _tell_written(output, f"{output.stat().st_size / 1e6:.1f} MB, differs from the model by {difference:.1%}")

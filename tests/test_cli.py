@@ -273,6 +273,14 @@ class TestPageAndVideo:
         assert json.loads((tmp_path / "web" / "info.json").read_text())["type"] == "bilinear"
         assert "differs from the model by" in shown
 
+    def test_page_that_zooms(self, model, tmp_path):
+        shown = run("page", model, "--zoom", "--pixel-size", 0.1, "-o", tmp_path / "web")
+        assert "index.html in a browser" in shown
+        assert (tmp_path / "web" / "tiles" / "0" / "0_0.js").exists()
+        result = CliRunner().invoke(main, ["page", str(model), "--pixel-size", "1", "-o", str(tmp_path / "x.html")])
+        assert result.exit_code == 2
+        assert "--zoom" in result.output
+
     def test_frames_go_round(self, model, tmp_path):
         run("video", model, "-o", tmp_path / "frames", "--frames", 4, "--elevation", 50)
         frames = sorted((tmp_path / "frames").iterdir())
