@@ -1,6 +1,7 @@
 """Codes of the pixels of large images, from what a model predicts under few lights: :func:`make_coder`."""
 
 import inspect
+import io
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,19 +9,20 @@ from sklearn.utils import gen_batches
 
 from ..datasets._formats.codecs import decode_image
 from ..metrics import display_white, encode_display
+from ..utils import import_extra
 from ._decoder import Decoder, interpolate, interpolation_weights
 from ._distillation import MEASURED, pick_lights, with_channels
-from ._planes import encode_jpeg
 from ._surface import LightSurface
 
-__all__ = ["Coder", "Parts", "make_coder"]
+__all__ = ["Coder", "Parts", "encode_codes", "make_coder"]
 
 # Lights and pixels of the sample from which it is learnt how the pixels vary with the light.
 _SAMPLE_LIGHTS, _SAMPLE_PIXELS = 128, 2**15
 # Numbers of lights to try. Every pixel is predicted under as many as are chosen.
 _N_LIGHTS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 96)
 _LAYER, _MOST_CODES = 4, 64
-_QUALITIES = (20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 98, 100)
+# What the coefficients of JPEG can be rounded to.
+_ROUNDINGS = (64, 48, 32, 24, 20, 16, 14, 12, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1)
 # Parts of the image on which the loss by JPEG is measured, along each axis, and their largest side.
 _N_PARTS, _PART_SIZE = 3, 256
 # What more lights or codes have to gain if the error asked for is out of reach: 0.2 decibels.
@@ -86,8 +88,8 @@ class Coder:
     low, step : ndarray of shape (n_codes,)
         Component whose code is 0, and what a code adds.
 
-    qualities : list of int
-        Quality of the JPEG in which each code is stored.
+    roundings : list of int
+        What the coefficients of the JPEG file of each code are rounded to.
     """
 
     decoder: Decoder
@@ -96,7 +98,7 @@ class Coder:
     axes: np.ndarray
     low: np.ndarray
     step: np.ndarray
-    qualities: list
+    roundings: list
 
     def components(self, images):
         """Compute components of shape (h, w, n_codes) of images under `lights`, of shape (m, h, w, C)."""
@@ -175,9 +177,9 @@ def make_coder(parts, lights, *, white, psnr, n_lights):
     coder = Coder(decoder, few_lights, *(array.astype(np.float32) for array in (mean[few], axes, low, step)), [])
     # The norm of each row of factors is 1, so that an error of a component is spread over all values.
     most = max(wanted - reached, wanted / 4) * len(mean) / n_codes
-    qualities, losses = _choose_qualities(parts, coder, most)
+    roundings, losses = _choose_roundings(parts, coder, most)
     reached = float(-10 * np.log10(max(reached + sum(losses) / len(mean), 1e-12))) if n_measured else np.inf
-    return replace(coder, decoder=replace(decoder, psnr=reached), qualities=qualities)
+    return replace(coder, decoder=replace(decoder, psnr=reached), roundings=roundings)
 
 
 def _components(values, few, of, n_codes):
@@ -216,8 +218,8 @@ def _errors(values, mean, nodes, n_measured, n_lights, n_channels):
     return np.array(errors)
 
 
-def _choose_qualities(parts, coder, most):
-    """Choose the lowest quality of each code whose mean squared error is at most `most`; return the errors, too."""
+def _choose_roundings(parts, coder, most):
+    """Choose the coarsest rounding of each code whose mean squared error is at most `most`; return the errors, too."""
     height, width = parts.image_shape
     shape = min(height, _PART_SIZE), min(width, _PART_SIZE)
     corners = [
@@ -228,24 +230,31 @@ def _choose_qualities(parts, coder, most):
     for top in corners[0]:
         for left in corners[1]:
             blocks.append(coder.components(parts.predict(coder.lights, (int(top), int(left), *shape))))
-    qualities, losses = [], []
+    roundings, losses = [], []
     for code, (low, step) in enumerate(zip(coder.low, coder.step, strict=True)):
         planes = [block[..., code] for block in blocks]
         levels = [np.clip(np.rint((plane - low) / step), 0, 255).astype(np.uint8) for plane in planes]
-        for quality in _QUALITIES:
+        for rounding in _ROUNDINGS:
             loss = np.mean(
                 [
-                    np.square(
-                        decode_image(encode_jpeg(level[..., None], quality), "a tile") * step + low - plane
-                    ).mean()
+                    np.square(decode_image(encode_codes(level, rounding), "a tile") * step + low - plane).mean()
                     for level, plane in zip(levels, planes, strict=True)
                 ]
             )
             if loss <= most:
                 break
-        qualities.append(quality)
+        roundings.append(rounding)
         losses.append(loss)
-    return qualities, losses
+    return roundings, losses
+
+
+def encode_codes(levels, rounding):
+    """Encode levels of shape (h, w), uint8, as a JPEG file, of which all coefficients are rounded alike."""
+    file = io.BytesIO()
+    image = import_extra("PIL.Image", "images", "To write tiles").fromarray(levels)
+    # Tables meant for eyes would round high frequencies more, at more bytes for the same error.
+    image.save(file, "JPEG", qtables=[[rounding] * 64], optimize=True)
+    return file.getvalue()
 
 
 def _columns(images, white, center=0):

@@ -14,10 +14,9 @@ import numpy as np
 from tqdm import tqdm
 
 from ..utils import import_extra, replacing
-from ._coder import Parts, make_coder
+from ._coder import Parts, encode_codes, make_coder
 from ._distillation import training_lights
 from ._page import describe_scene, fill_page, read_part
-from ._planes import encode_jpeg
 
 __all__ = ["check_page_folder", "export_page"]
 
@@ -89,7 +88,7 @@ def export_page(
         If the folder holds anything else than such a page. It stays as it was.
 
     ImportError
-        If OpenCV is missing: ``pip install 'sklrelight[images]'``.
+        If OpenCV or Pillow is missing: ``pip install 'sklrelight[images]'``.
 
     OSError
         If the folder cannot be written. An existing page then stays as it was.
@@ -107,8 +106,8 @@ def export_page(
     The codes of a pixel are a linear function of what the model predicts for it under a few lights. The function is
     found by regression of reduced rank on a sample of pixels under 128 lights. Beyond that, each tile is predicted
     once, and memory does not grow with the image. One light in eight is left out at first, to measure the error.
-    Each code is stored as JPEG files, of a quality at which the losses of all codes are about the same and `psnr` is
-    kept. Reduced images are means of four codes.
+    Each code is stored as JPEG files, rounded so that the losses of all codes are about the same and `psnr` is kept.
+    Reduced images are means of four codes.
 
     Examples
     --------
@@ -208,8 +207,8 @@ class _Pyramid:
         if level == self.overview_level:
             self.overview[:, top : top + height, left : left + width] = codes.transpose(2, 0, 1)
         name = f"{level}/{row}_{column}"
-        planes = zip(np.moveaxis(codes, 2, 0), self.coder.qualities, strict=True)
-        stored = [b64encode(encode_jpeg(np.ascontiguousarray(plane)[..., None], q)).decode() for plane, q in planes]
+        planes = zip(np.moveaxis(codes, 2, 0), self.coder.roundings, strict=True)
+        stored = [b64encode(encode_codes(plane, rounding)).decode() for plane, rounding in planes]
         path = self.folder / f"{name}.js"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"relightTile({json.dumps(name)},{json.dumps(stored, separators=(',', ':'))})\n")
