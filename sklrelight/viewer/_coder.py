@@ -3,6 +3,7 @@
 import inspect
 import io
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from sklearn.utils import gen_batches
@@ -52,7 +53,8 @@ class Parts:
     def __init__(self, relighter, light):
         self.relighter = relighter
         self.by_region = "region" in inspect.signature(relighter.predict).parameters
-        self._lights, self._images = None, None
+        self._lights: Any = None
+        self._images: Any = None
         known = getattr(relighter, "_target_shape", None) if self.by_region else None
         self.image_shape = self.predict(light).shape[1:3] if known is None or len(known) < 2 else known[:2]
 
@@ -174,7 +176,8 @@ def make_coder(parts, lights, *, white, psnr, n_lights):
     weights = interpolation_weights(nodes.astype(np.float32).astype(np.float64), table).astype(np.float32)
     decoder = Decoder(surface, np.empty((n_codes, 0, 0), np.uint8), nodes.astype(np.float32), weights, white, np.inf)
     few_lights = lights[n_measured : n_measured + n_lights]
-    coder = Coder(decoder, few_lights, *(array.astype(np.float32) for array in (mean[few], axes, low, step)), [])
+    center, axes, low, step = (array.astype(np.float32) for array in (mean[few], axes, low, step))
+    coder = Coder(decoder, few_lights, center, axes, low, step, [])
     # The norm of each row of factors is 1, so that an error of a component is spread over all values.
     most = max(wanted - reached, wanted / 4) * len(mean) / n_codes
     roundings, losses = _choose_roundings(parts, coder, most)

@@ -238,9 +238,9 @@ def _check(white, psnr, n_lights, pixel_size, tile_size):
         raise ValueError(f"white={white!r}, wanted a finite radiance above 0, None or 'auto'")
     if not (isinstance(psnr, Real) and 0 < float(psnr) < 100):
         raise ValueError(f"psnr={psnr!r}, wanted decibels between 0 and 100")
-    if not (n_lights is None or (isinstance(n_lights, Integral) and n_lights >= 1)):
+    if not (n_lights is None or (isinstance(n_lights, Integral) and int(n_lights) >= 1)):
         raise ValueError(f"n_lights={n_lights!r}, wanted an integer of at least 1, or None")
     if not (pixel_size is None or (isinstance(pixel_size, Real) and 0 < float(pixel_size) < np.inf)):
         raise ValueError(f"pixel_size={pixel_size!r}, wanted millimetres above 0, or None")
-    if not (isinstance(tile_size, Integral) and 16 <= tile_size <= 2048):
+    if not (isinstance(tile_size, Integral) and 16 <= int(tile_size) <= 2048):
         raise ValueError(f"tile_size={tile_size!r}, wanted an integer from 16 to 2048")
