@@ -74,7 +74,7 @@ class BaselineRelighter(DocumentedEstimator, VersionedState, RegressorMixin, Bas
     >>> model = BaselineRelighter(Relighter(RBFInterpolation(kernel="linear")))
     >>> model = model.fit(lights, images, baseline=direct)
     >>> model.predict([[0.5]], baseline=[[[[4.0]]]]).round(3)
-    array([[[[5.5]]]], dtype=float32)
+    array([[[[5.5]]]])
     """
 
     _parameter_constraints = {

@@ -659,7 +659,7 @@ class TestInterpolation:
     def test_photographs_on_disk_are_weighted_like_those_in_memory(self, capture, interpolation, tmp_path):
         lights, images = capture
         np.save(tmp_path / "stack.npy", images)
-        regressor = BlendedRegressor(Ridge(), interpolation, random_state=0)
+        regressor = BlendedRegressor(Ridge(), interpolation, random_state=0, storage="exact")
         memory = clone(regressor).fit(lights, images)
         disk = clone(regressor).fit(lights, ImageStack(tmp_path / "stack.npy"))
         np.testing.assert_allclose(disk.predict(lights + 0.01), memory.predict(lights + 0.01), rtol=1e-3, atol=1e-4)

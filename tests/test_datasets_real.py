@@ -30,7 +30,7 @@ RTI = [
 
 @pytest.mark.parametrize(("name", "shape", "values", "direction"), RTI, ids=[row[0] for row in RTI])
 def test_rti(data_dir, name, shape, values, direction):
-    capture = load_rti(data_dir / name)
+    capture = load_rti(data_dir / name, decode="linear")
     assert capture.images.shape == (*shape, 3)
     assert capture.bit_depth == 8
     assert 0 <= capture.images.min() < capture.images.max() <= 1

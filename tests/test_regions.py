@@ -74,7 +74,8 @@ def test_are_read_from_disk(scene, tmp_path, monkeypatch):
     relighter.fit(scene.lights, ImageStack(tmp_path / "stack.npy"))
     whole = relighter.predict(scene.lights[:2])
     part = relighter.predict(scene.lights[:2], region=(5, 6, 12, 20))
-    np.testing.assert_allclose(part, cut(whole, (5, 6, 12, 20), 1), rtol=1e-6, atol=1e-7)
+    # Photographs are computed from codes by products of matrices, whose rounding depends on the number of pixels.
+    np.testing.assert_allclose(part, cut(whole, (5, 6, 12, 20), 1), rtol=1e-4)
 
 
 def test_pixels_without_weight_stay_black(scene):

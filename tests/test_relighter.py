@@ -302,7 +302,7 @@ class TestRecipes:
         assert member["mlp"].n_observations_ == 17 * 9 * 12 * len(history)
 
     def test_unknown_ones_are_refused(self):
-        with pytest.raises(ValueError, match=r"recipe='fast' is not known; there are \['colburn2019', 'default'\]"):
+        with pytest.raises(ValueError, match=r"recipe='fast' is not known; there are \['colburn2019', 'default', 'ren2015'\]"):
             make_relighter("fast")
 
 
@@ -437,7 +437,7 @@ from sklrelight import make_relighter
 from sklrelight.datasets import make_scene
 
 scene = make_scene(n_lights=9, image_shape=(12, 16), shadow_samples=1)
-relighter = make_relighter(max_observations=10**9, random_state=0, verbose=1)
+relighter = make_relighter(max_observations=10**9, random_state=0, verbose=2)
 relighter.set_params(regressor__mlp__compile=False)
 print("starting", flush=True)
 try:
@@ -458,8 +458,9 @@ def test_ctrl_c_leaves_a_model_that_predicts():
     assert process.stdout.readline() == "starting\n"
     # The bar's first words with a loss tell that training is under way.
     shown = ""
-    while "loss=" not in shown:
-        shown += process.stderr.read(1)
+    while "loss " not in shown:
+        shown += (read := process.stderr.read(1))
+        assert read, shown
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)

@@ -219,7 +219,7 @@ def panorama_solid_angles(height):
     Examples
     --------
     >>> from sklrelight.daylight import panorama_solid_angles
-    >>> round(panorama_solid_angles(32).sum(), 4)
+    >>> float(round(panorama_solid_angles(32).sum(), 4))
     12.5664
     """
     edges = np.cos(np.pi * np.arange(height + 1) / height)

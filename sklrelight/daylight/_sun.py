@@ -51,8 +51,8 @@ def sun_lights(times, latitude, longitude, *, weather=None):
     >>> from sklrelight.daylight import sun_lights
     >>> times = pd.date_range("2024-03-20", periods=24, freq="h", tz="Etc/GMT+5")
     >>> weather = {"dni": [400.0] * 24, "dhi": [100.0] * 24}
-    >>> sun_lights(times, 36.1, -79.95, weather=weather).round(2).iloc[5]
-                              east  north    up  direct  diffuse
+    >>> sun_lights(times, 36.1, -79.95, weather=weather).round(2).iloc[5].to_dict()
+    {'east': 0.12, 'north': -0.58, 'up': 0.8, 'direct': 0.4, 'diffuse': 0.1}
     """
     pvlib = import_extra("pvlib", "daylight", "To compute the position of the sun")
     pandas = import_extra("pandas", "daylight", "To compute the position of the sun")
