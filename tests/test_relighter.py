@@ -302,7 +302,9 @@ class TestRecipes:
         assert member["mlp"].n_observations_ == 17 * 9 * 12 * len(history)
 
     def test_unknown_ones_are_refused(self):
-        with pytest.raises(ValueError, match=r"recipe='fast' is not known; there are \['colburn2019', 'default', 'ren2015'\]"):
+        with pytest.raises(
+            ValueError, match=r"recipe='fast' is not known; there are \['colburn2019', 'default', 'ren2015'\]"
+        ):
             make_relighter("fast")
 
 
