@@ -1,7 +1,7 @@
 """Photographs as codes: a few numbers of 8 bits for each pixel, from which all photographs are computed."""
 
 import numpy as np
-from sklearn.utils import gen_batches
+from sklearn.utils import check_random_state, gen_batches
 
 __all__ = ["CodedStack"]
 
@@ -87,8 +87,7 @@ class CodedStack:
         """
         inside = np.arange(stack.n_pixels) if pixel_weight is None else np.flatnonzero(pixel_weight)
         least, greatest = stack.within(None if pixel_weight is None else pixel_weight > 0).extent()
-        rng = np.random.RandomState(random_state) if isinstance(random_state, int) else random_state
-        sample = np.sort(rng.permutation(inside)[: _SAMPLE_PIXELS * 3 // 2])
+        sample = np.sort(check_random_state(random_state).permutation(inside)[: _SAMPLE_PIXELS * 3 // 2])
         table = _rows(stack.columns(sample)).astype(np.float64)
         measured = np.arange(len(table)) % 3 == 2 if len(table) > 2 else np.ones(len(table), bool)
         center, axes = _principal_axes(table[~measured] if len(table) > 2 else table)

@@ -140,7 +140,7 @@ def _linked(h5py, file, name):
 class MatlabArray:
     """A dataset of a MATLAB file with the axes that MATLAB shows, read lazily.
 
-    Of four axes the photographs may also be the last, as MATLAB's functions for images have them: (H, W, C, n).
+    The photographs may also be the last of four axes, as MATLAB's functions for images have them: (H, W, C, n).
 
     Parameters
     ----------

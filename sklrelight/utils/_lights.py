@@ -44,9 +44,7 @@ def are_directions(lights):
     >>> are_directions(np.array([[0.0, 0.6, 0.8], [0.5, 0.0, 0.7]])), are_directions(np.array([[0.0, 0.0, 2.0]]))
     (True, False)
     """
-    if lights.shape[1] != 3:
-        return False
-    return bool((np.abs(np.linalg.norm(lights, axis=1) - 1) <= _LENGTH_TOLERANCE).all())
+    return _are_of_length_1(lights, _LENGTH_TOLERANCE)
 
 
 def are_in_disc(lights):
@@ -145,7 +143,11 @@ def are_unit_vectors(lights):
     >>> are_unit_vectors(np.array([[0.0, 0.6, 0.8]])), are_unit_vectors(np.array([[0.5, 0.0, 0.7]]))
     (True, False)
     """
-    return lights.shape[1] == 3 and bool((np.abs(np.linalg.norm(lights, axis=1) - 1) <= _UNIT_TOLERANCE).all())
+    return _are_of_length_1(lights, _UNIT_TOLERANCE)
+
+
+def _are_of_length_1(lights, tolerance):
+    return lights.shape[1] == 3 and bool((np.abs(np.linalg.norm(lights, axis=1) - 1) <= tolerance).all())
 
 
 def make_unit_vectors(lights):
@@ -192,7 +194,7 @@ def make_unit_vectors(lights):
     return normalize(lights)
 
 
-def warn_of_outer_lights(lights, fitted, names=None):
+def warn_of_outer_lights(lights, fitted):
     """Warn where lights lie outside of those that a model was fitted to by more than these are apart.
 
     Parameters
@@ -203,9 +205,6 @@ def warn_of_outer_lights(lights, fitted, names=None):
     fitted : ndarray of shape (n, d)
         Lights that the model was fitted to. They are apart by the distance of the light that has the farthest nearest
         neighbour.
-
-    names : sequence of str or None, default=None
-        Names of the lights, for the message. None: their numbers.
 
     Warns
     -----
@@ -228,7 +227,7 @@ def warn_of_outer_lights(lights, fitted, names=None):
     outside = np.flatnonzero(beyond > spacing)
     if len(outside):
         worst = int(beyond.argmax())
-        named = ", ".join(str(names[index] if names is not None else index) for index in outside[:5])
+        named = ", ".join(map(str, outside[:5]))
         warnings.warn(
             f"{len(outside)} of {len(lights)} lights X lie outside of the lights that the model was fitted to, by more"
             f" than these are apart: {named}{', ...' if len(outside) > 5 else ''}. The farthest is"
