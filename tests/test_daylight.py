@@ -212,5 +212,7 @@ def test_an_hour_is_predicted_better_with_its_direct_light(radiance, room, tmp_p
     assert relative_error(images[-2:], predicted) < 0.5 * relative_error(images[-2:], plain.predict(lights[-2:]))
     for image, true in zip(predicted, images[-2:], strict=True):
         assert vertical_illuminance(image, SOUTH) == pytest.approx(vertical_illuminance(true, SOUTH), rel=0.05)
-        glare = [daylight_glare_probability(each, SOUTH, size=64) for each in (image, true)]
-        assert glare[0] == pytest.approx(glare[1], abs=0.02)
+        # In a tenth of the light, as the probability of all of it is cut off at 1.
+        glare = [daylight_glare_probability(0.1 * each, SOUTH, size=64) for each in (image, true)]
+        assert 0.1 < glare[1] < 0.9
+        assert glare[0] == pytest.approx(glare[1], abs=0.01)
