@@ -59,22 +59,16 @@ def curves(value_range):
 
 def mixed(model, lights, images, asked, kept=slice(None)):
     """Fit every candidate anew to what is kept, and mix the predictions."""
-    predicted = np.zeros((len(asked), *images.shape[1:]))
-    for (bend, unbend), of_curve in zip(
-        curves(model.value_range_), model.stacking_weights_.swapaxes(0, 1), strict=True
-    ):
-        shares = of_curve.sum(axis=1)
-        mean = np.zeros(predicted.shape)
-        for index, candidate in enumerate(model.candidates_):
-            if of_curve[:, index].any():
-                weights = (of_curve[:, index] / np.where(shares > 0, shares, 1))[model.clusters_]
-                interpolation, scaled = single(candidate, lights, images)
-                interpolation.fit(scaled[kept], bend(images[kept]))
-                own = interpolation.predict(candidate["epsilon"] * asked[:, : candidate["n_dimensions"]])
-                mean += weights.reshape(weights.shape + (1,) * (images.ndim - 1 - weights.ndim)) * own
-        shares = shares[model.clusters_]
-        predicted += shares.reshape(shares.shape + (1,) * (images.ndim - 1 - shares.ndim)) * unbend(mean)
-    return predicted
+    bend, unbend = curves(model.value_range_)[model.curve_]
+    mean = np.zeros((len(asked), *images.shape[1:]))
+    for index, candidate in enumerate(model.candidates_):
+        if model.stacking_weights_[:, index].any():
+            weights = model.stacking_weights_[:, index][model.clusters_]
+            interpolation, scaled = single(candidate, lights, images)
+            interpolation.fit(scaled[kept], bend(images[kept]))
+            own = interpolation.predict(candidate["epsilon"] * asked[:, : candidate["n_dimensions"]])
+            mean += weights.reshape(weights.shape + (1,) * (images.ndim - 1 - weights.ndim)) * own
+    return unbend(mean)
 
 
 def nudged(lights):
@@ -102,9 +96,9 @@ def test_a_prediction_is_the_mean_of_single_interpolations(rng, where):
     lights = some_lights(where, rng)
     images = smooth_images(lights / np.abs(lights).max()) + 0.1 * rng.random((30, 8, 10, 3))
     model = StackedRBFInterpolation(4, random_state=0).fit(lights, images)
-    assert model.stacking_weights_.shape == (4, 5, len(model.candidates_))
+    assert model.stacking_weights_.shape == (4, len(model.candidates_))
     assert model.stacking_weights_.min() >= 0
-    np.testing.assert_allclose(model.stacking_weights_.sum(axis=(1, 2)), 1)
+    np.testing.assert_allclose(model.stacking_weights_.sum(axis=1), 1)
     assert len(np.unique(model.clusters_)) == 4
     assert {candidate["n_dimensions"] for candidate in model.candidates_} == ({2} if where == "plane" else {2, 3})
     asked = some_lights(where, rng)[:6]
@@ -137,7 +131,7 @@ def test_no_single_candidate_has_a_less_leave_one_out_error(rng, where):
         kept = np.linalg.norm(lights - light, axis=1) > 1e-9
         stacked.append(mixed(model, lights, images, lights[[row]], kept)[0])
     stacked = errors(np.array(stacked)) @ weights
-    # The curves' errors weigh the lights a little otherwise.
+    # The bent values weigh the errors a little otherwise.
     assert stacked <= (np.array(singles) @ weights).min() * 1.01
     if where in ("sphere", "mirrored"):
         assert (model.stacking_weights_ > 0).sum() > 1
@@ -157,6 +151,23 @@ def test_smooth_photographs_are_predicted_well_and_training_ones_reproduced(rng)
     assert relative_error(smooth_images(lights), model.predict(lights)) < 1e-4
 
 
+@pytest.mark.parametrize("number", range(5))
+def test_the_curve_is_found_on_which_the_photographs_are_smooth(rng, number):
+    lights, asked = rng.random((40, 2)), rng.random((20, 2))
+    least_and_greatest = 0.2, 3.0
+    bend, unbend = curves(least_and_greatest)[number]
+    ends = bend(np.array(least_and_greatest))
+
+    def images(lights):
+        # Smooth between the ends, and bent back.
+        smooth = np.sin(np.tensordot(lights, np.random.default_rng(1).normal(size=(2, 60)), 1))
+        return unbend(ends[0] + (ends[1] - ends[0]) * (smooth + 1) / 2)
+
+    model = StackedRBFInterpolation(2, random_state=0).fit(lights, images(lights), value_range=least_and_greatest)
+    assert model.curve_ == number
+    assert relative_error(images(asked), model.predict(asked)) < 0.01
+
+
 def test_clusters_of_pixels_get_weights_of_their_own(rng):
     lights, asked = rng.random((50, 2)), rng.random((50, 2))
     kinks = rng.random((5, 12, 2))
@@ -169,7 +180,7 @@ def test_clusters_of_pixels_get_weights_of_their_own(rng):
     smooth, rough = several.clusters_[0, 0], several.clusters_[-1, 0]
     assert smooth != rough
     smoothing = np.array([candidate["smoothing"] for candidate in several.candidates_])
-    expected = several.stacking_weights_.sum(axis=1) @ smoothing
+    expected = several.stacking_weights_ @ smoothing
     assert expected[smooth] < 0.1 < expected[rough]
     clean = smooth_images(asked, (5, 12))
     assert relative_error(clean, several.predict(asked)[:, :5]) < relative_error(clean, one.predict(asked)[:, :5]) / 2
@@ -207,7 +218,7 @@ def test_large_clusters_are_predicted_piece_by_piece(rng, monkeypatch, n):
     lights, images = directions(rng, 20), rng.random((20, 30, 40, 3))
     model = StackedRBFInterpolation(4, random_state=0).fit(lights, images)
     whole = model.predict(nudged(lights))
-    monkeypatch.setattr(_stacked, "_PIECE_VALUES", 20 * n)
+    monkeypatch.setattr(_stacked, "_SUMMED_VALUES", 60 * n)
     np.testing.assert_allclose(model.predict(nudged(lights)), whole, atol=1e-12)
 
 
@@ -277,7 +288,7 @@ def test_an_interrupted_fit_leaves_no_model(rng, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_stacked, "_stack", interrupt)
+    monkeypatch.setattr(_stacked, "_compare_curves", interrupt)
     model = StackedRBFInterpolation()
     with pytest.raises(KeyboardInterrupt):
         model.fit(rng.random((6, 2)), rng.random((6, 4, 5)))

@@ -327,7 +327,7 @@ def test_other_formats_are_refused_by_name(relighter, path, found, way_out):
 
     changed(path, change)
     here = library_versions()["sklrelight"]
-    message = f"written by sklrelight 9.1 in format {found}, and sklrelight {here} reads format 4: {way_out}"
+    message = f"written by sklrelight 9.1 in format {found}, and sklrelight {here} reads format 5: {way_out}"
     with pytest.raises(ValueError, match=message):
         load_model(path)
 

@@ -15,7 +15,7 @@ from ..utils._sklearn_compat import Interval, fit_context
 from ._base import LightRegressor, as_pixels
 from ._equations import Equations, Points, inner_products, leave_one_out_matrix
 
-__all__ = ["CURVES", "StackedRBFInterpolation", "mix"]
+__all__ = ["CURVES", "STRAIGHT", "StackedRBFInterpolation", "mix"]
 
 # The candidates: kernels with factors of epsilon, and values of smoothing where neighbouring lights are 1 apart.
 _KERNELS = (
@@ -35,28 +35,26 @@ _CLUSTERED_VALUES = 256
 _N_COMPONENTS = 16
 _PIXELS_PER_CLUSTER = 4
 
-# Leave-one-out errors are measured on at most so many values of each cluster and at so many lights. The curves are
-# compared on half of these values.
+# Leave-one-out errors are measured on at most so many values of each cluster and at so many lights.
 _MEASURED_VALUES = 6 * 2**10
-_COMPARED_VALUES = 3 * 2**10
 _MEASURED_LIGHTS = 128
 
 # Largest number of candidates in a mean, and the weight below which a candidate is dropped from it.
 _N_BEST = 12
 _LEAST_WEIGHT = 1e-3
 
-# Number of values that are gathered at a time.
+# Number of values that are read at a time to find the clusters, and that are summed at a time, which the cache holds.
 _BLOCK_VALUES = 2**22
-# About the number of values of a channel that are bent and summed at a time.
-_PIECE_VALUES = 2**16
+_SUMMED_VALUES = 2**20
 
 
 class StackedRBFInterpolation(LightRegressor):
     r"""Interpolate each cluster of pixels by its own weighted mean of radial basis function interpolations.
 
     Pixels that change alike with the light, such as matt, shiny or shadowed ones, form a cluster. The interpolations in
-    a mean differ in their kernel, in their smoothing and in the curve that bends the values before they are
-    interpolated. Their weights minimise the leave-one-out error of the mean in the cluster.
+    a mean differ in their kernel and in their smoothing. Their weights minimise the leave-one-out error of the mean in
+    the cluster. Values are bent by a curve before they are interpolated; the one with the least leave-one-out error is
+    chosen for all pixels.
 
     Parameters
     ----------
@@ -78,12 +76,15 @@ class StackedRBFInterpolation(LightRegressor):
         as ``RBFInterpolation(kernel, epsilon=1, smoothing=smoothing)`` on the lights
         ``epsilon * X[:, :n_dimensions]``.
 
-    stacking_weights_ : ndarray of shape (n_clusters, 5, n_candidates)
-        Weight of each candidate on each curve in the mean of each cluster. No weight is negative, and the weights of a
-        cluster add up to 1.
+    stacking_weights_ : ndarray of shape (n_clusters, n_candidates)
+        Weight of each candidate in the mean of each cluster. No weight is negative, and the weights of a cluster add up
+        to 1.
+
+    curve_ : int
+        Number of the curve that bends the values, in the order of the notes, from 0 on.
 
     value_range_ : tuple of float
-        The least and the greatest value of the weighted pixels, between which the curves bend the values.
+        The least and the greatest value of the weighted pixels, between which the curve bends the values.
 
     images_ : ndarray of shape (n_lights, ...)
         The training photographs.
@@ -110,8 +111,8 @@ class StackedRBFInterpolation(LightRegressor):
     whose equations are singular in float64 are left out.
 
     For a candidate c, a matrix :math:`R_c` takes the photographs to their leave-one-out errors, and depends on the
-    lights alone [1]_. With :math:`G` the inner products of the photographs over the pixels of a cluster, the weights of
-    the candidates on one curve are [2]_ [3]_
+    lights alone [1]_. With :math:`G` the inner products of the bent photographs over the pixels of a cluster, the
+    weights of the candidates are [2]_ [3]_
 
     .. math:: \arg\min_{a \ge 0, \sum a = 1} \sum_{cd} a_c a_d \sum_i w_i (R_c G R_d^T)_{ii}.
 
@@ -121,11 +122,11 @@ class StackedRBFInterpolation(LightRegressor):
     do not determine the polynomial of a candidate, the candidate counts as if it predicted the mean of the other
     photographs. A cluster without a weighted pixel gets weights that are fitted to all weighted pixels.
 
-    The values are interpolated on five curves, because a value that changes smoothly with the light in one encoding has
-    a kink in another, and which encoding is smooth differs by material. With :math:`u` the value scaled to [0, 1] over
-    the range of the photographs, the curves are :math:`\sqrt u`, :math:`u`, and :math:`(e^{ku} - 1) / (e^k - 1)` for
-    k = 1.25, 2.5 and 4. The five means are bent back to :math:`u`, and weighted in the same way by their leave-one-out
-    errors. Only the second curve predicts values below the least value of the photographs.
+    A value that changes smoothly with the light in one encoding has a kink in another. With :math:`u` the value scaled
+    to [0, 1] over the range of the photographs, there are five curves: :math:`\sqrt u`, :math:`u`, and
+    :math:`(e^{ku} - 1) / (e^k - 1)` for k = 1.25, 2.5 and 4. The means of each are bent back to :math:`u`, and compared
+    with the photographs that were left out, weighted in the same way and over the pixels of all clusters. Only the
+    second curve predicts values below the least value of the photographs.
 
     References
     ----------
@@ -211,14 +212,18 @@ class StackedRBFInterpolation(LightRegressor):
         residuals = np.stack(
             [leave_one_out_matrix(equations, smoothing, rows, same) for equations, smoothing in candidates]
         )
-        stacking_weights = []
+        stacking_weights, errors = [], np.zeros((len(CURVES), len(rows)))
         for cluster in range(labels.max() + 1):
             own = weighted & (labels == cluster)
-            some = random.permutation(np.flatnonzero(own if own.any() else weighted))
-            some = some[: max(1, _MEASURED_VALUES // columns.shape[2])]
+            own = np.flatnonzero(own if own.any() else weighted)
+            some = random.permutation(own)[: max(1, _MEASURED_VALUES // columns.shape[2])]
             values = _normalize(columns[:, some].reshape(len(y), -1).astype(_float_type(y)), value_range)
             value_weight = None if weight is None else np.repeat(weight[some], columns.shape[2])
-            stacking_weights.append(_stack(residuals, rows, values, value_weight))
+            of_curves, of_rows = _compare_curves(residuals, rows, values, value_weight)
+            stacking_weights.append(of_curves)
+            # The sample stands for all pixels of the cluster.
+            errors += of_rows * (len(own) if weight is None else weight[own].sum()) / len(some)
+        curve = int(np.argmin(errors @ _light_weights(errors)))
 
         self.clusters_ = labels.reshape(y.shape[1:3])
         self.candidates_ = [
@@ -230,12 +235,13 @@ class StackedRBFInterpolation(LightRegressor):
             }
             for equations, smoothing in candidates
         ]
-        self.stacking_weights_ = np.stack(stacking_weights)
+        self.stacking_weights_ = np.stack([of_curves[curve] for of_curves in stacking_weights])
+        self.curve_ = curve
         self.value_range_ = value_range
         # Equations, each with the candidates that solve them for some smoothing. Those of candidates without weight
         # would only make the model larger.
         used: dict[int, tuple[Equations, list[int]]] = {}
-        for index in np.flatnonzero(self.stacking_weights_.any(axis=(0, 1))).tolist():
+        for index in np.flatnonzero(self.stacking_weights_.any(axis=0)).tolist():
             equations = candidates[index][0]
             used.setdefault(id(equations), (equations, []))[1].append(index)
         self._equations = list(used.values())
@@ -282,18 +288,18 @@ class StackedRBFInterpolation(LightRegressor):
         return self._predict(X, pixels)
 
     def _predict(self, X, pixels):
-        weights, shares = self.weights_by_cluster(X), self.stacking_weights_.sum(axis=2)
+        weights, curve = self.weights_by_cluster(X), CURVES[self.curve_]
         columns, labels, dtype = as_pixels(self.images_), self.clusters_.ravel(), _float_type(self.images_)
         n_pixels = len(labels) if pixels is None else len(pixels)
-        images = np.empty((weights.shape[2], n_pixels, columns.shape[2]), dtype)
-        for block in gen_batches(n_pixels, max(1, _BLOCK_VALUES // (max(len(columns), len(images)) * images.shape[2]))):
+        images = np.empty((weights.shape[1], n_pixels, columns.shape[2]), dtype)
+        for block in gen_batches(n_pixels, max(1, _SUMMED_VALUES // (max(len(columns), len(images)) * images.shape[2]))):
             some = block if pixels is None else pixels[block]
             parts = [(slice(None), columns[:, some])]
-            images[:, block] = mix(parts, labels[some], weights, shares, self.value_range_, dtype)
+            images[:, block] = mix(parts, labels[some], weights, curve, self.value_range_, dtype)
         return images
 
     def weights_by_cluster(self, X):
-        """Compute the weights of the training photographs in predicted ones, for each cluster and curve.
+        """Compute the weights of the training photographs in predicted ones, for each cluster.
 
         Parameters
         ----------
@@ -302,25 +308,25 @@ class StackedRBFInterpolation(LightRegressor):
 
         Returns
         -------
-        weights : ndarray of shape (n_clusters, n_curves, m, n_lights)
+        weights : ndarray of shape (n_clusters, m, n_lights)
             Weights of the photographs, with values bent by the curve, for the pixels of the cluster. Some are negative.
-            For each light they add up to the share of the curve, which is the sum of its `stacking_weights_`.
+            For each light they add up to 1.
         """
         X = check_lights(self, X)
-        weights = np.zeros((*self.stacking_weights_.shape[:2], len(X), len(self.images_)))
+        weights = np.zeros((len(self.stacking_weights_), len(X), len(self.images_)))
         for equations, used in self._equations:
             merged = equations.points.merged
             smoothings = [self.candidates_[index]["smoothing"] for index in used]
             for index, own in zip(used, equations.weights(X, smoothings), strict=True):
                 # This is the product with `merged.averaging`, a matrix that is large for many lights.
                 own_of_all = (own * (1 / merged.counts))[:, merged.groups]
-                for cluster, curve in np.argwhere(self.stacking_weights_[:, :, index]):
-                    weights[cluster, curve] += self.stacking_weights_[cluster, curve, index] * own_of_all
+                for cluster in np.flatnonzero(self.stacking_weights_[:, index]):
+                    weights[cluster] += self.stacking_weights_[cluster, index] * own_of_all
         return weights
 
 
-def mix(parts, labels, weights, shares, value_range, dtype):
-    """Predict some pixels: sum photographs on each curve, bend the sums back and average them over the curves.
+def mix(parts, labels, weights, curve, value_range, dtype):
+    """Predict some pixels: bend the photographs by a curve, sum them, and bend the sums back.
 
     Parameters
     ----------
@@ -330,14 +336,14 @@ def mix(parts, labels, weights, shares, value_range, dtype):
     labels : ndarray of shape (n_pixels,), int
         The cluster of each pixel.
 
-    weights : ndarray of shape (n_clusters, n_curves, m, n_lights)
-        Weights of the photographs, for each cluster and curve.
+    weights : ndarray of shape (n_clusters, m, n_lights)
+        Weights of the photographs, for each cluster. They add up to 1.
 
-    shares : ndarray of shape (n_clusters, n_curves)
-        Weights of the curves, for each cluster. The weights of the photographs add up to them.
+    curve : Curve
+        The curve.
 
     value_range : tuple of float
-        The least and the greatest value, between which the curves bend.
+        The least and the greatest value, between which the curve bends.
 
     dtype : type
         Type of the computation.
@@ -352,34 +358,22 @@ def mix(parts, labels, weights, shares, value_range, dtype):
     ValueError
         If a prediction overflows.
     """
-    # Clusters are divided into pieces, so small that what is computed of one stays in the cache of the processor.
-    n_pixels = max(1, _PIECE_VALUES // weights.shape[3])
-    pieces = [
-        (cluster, pixels[some], np.flatnonzero(shares[cluster]).tolist())
-        for cluster in np.unique(labels)
-        for pixels in [np.flatnonzero(labels == cluster)]
-        for some in gen_batches(len(pixels), n_pixels)
-    ]
-    sums: dict[tuple[int, int], np.ndarray] = {}
+    clusters = {cluster: np.flatnonzero(labels == cluster) for cluster in np.unique(labels).tolist()}
+    images = None
     with np.errstate(over="ignore", invalid="ignore"):
-        weights = (weights / np.where(shares > 0, shares, 1)[:, :, None, None]).astype(dtype)
+        weights = weights.astype(dtype)
         for rows, columns in parts:
-            values = _normalize(columns.astype(dtype, order="C"), value_range)
+            values = np.ascontiguousarray(columns)
             n_channels = values.shape[2]
+            if images is None:
+                images = np.zeros((weights.shape[1], len(labels), n_channels), dtype)
             # NumPy gathers whole pixels several times as fast as if it knew that they have channels.
             whole = values.view(np.dtype((np.void, values.itemsize * n_channels)))[:, :, 0]
-            for number, (cluster, pixels, curves) in enumerate(pieces):
-                own = whole.take(pixels, axis=1).view(dtype)
-                for curve in curves:
-                    summed = weights[cluster, curve][:, rows] @ CURVES[curve].bend(own)
-                    sums[number, curve] = sums[number, curve] + summed if (number, curve) in sums else summed
-        images = np.empty((weights.shape[2], len(labels), n_channels), dtype)
-        least, greatest = value_range
-        for number, (cluster, pixels, curves) in enumerate(pieces):
-            mean = sum(dtype(shares[cluster, c]) * CURVES[c].unbend(sums.pop((number, c))) for c in curves)
-            mean *= dtype((greatest - least) or 1.0)
-            mean += dtype(least)
-            images[:, pixels] = mean.reshape(len(mean), -1, n_channels)
+            for cluster, pixels in clusters.items():
+                own = whole.take(pixels, axis=1).view(values.dtype).astype(dtype, copy=False)
+                summed = weights[cluster][:, rows] @ curve.bend(own, value_range)
+                images[:, pixels] += summed.reshape(len(summed), -1, n_channels)
+        images = curve.unbend(images, value_range)
     check_finite(images)
     return images
 
@@ -387,34 +381,43 @@ def mix(parts, labels, weights, shares, value_range, dtype):
 class Curve(NamedTuple):
     """A curve that bends values on which photographs are interpolated, up to a factor and a constant.
 
-    Neither changes an interpolation, because the weights of the photographs add up to 1. Values are scaled so that the
-    darkest weighted one is 0 and the brightest is 1.
+    Neither changes an interpolation, because the weights of the photographs add up to 1. Within the range of the
+    values, the least one is bent as 0 and the greatest as 1.
     """
 
     name: str
     exponent: float
 
-    def bend(self, values):
+    def bend(self, values, value_range=(0.0, 1.0)):
         """Bend values."""
-        if self.name == "exponential":
-            bent = values * values.dtype.type(self.exponent)
-            return np.exp(bent, out=bent)
-        return values if self.exponent == 1 else values ** values.dtype.type(self.exponent)
+        if self is STRAIGHT:
+            return values
+        bent = _normalize(values.copy(), value_range)
+        if self.name == "power":
+            return bent**self.exponent
+        bent *= values.dtype.type(self.exponent)
+        return np.exp(bent, out=bent)
 
-    def unbend(self, values):
+    def unbend(self, values, value_range=(0.0, 1.0)):
         """Undo `bend`. Negative values become 0, except on the straight curve."""
-        if self.name == "exponential":
-            unbent = np.maximum(values, 1)
-            np.log(unbent, out=unbent)
+        if self is STRAIGHT:
+            return values
+        least, greatest = value_range
+        if self.name == "power":
+            unbent = np.maximum(values, 0) ** (1 / self.exponent)
+        else:
+            unbent = np.log(np.maximum(values, 1))
             unbent /= values.dtype.type(self.exponent)
-            return unbent
-        return values if self.exponent == 1 else np.maximum(values, 0) ** values.dtype.type(1 / self.exponent)
+        unbent *= values.dtype.type((greatest - least) or 1.0)
+        unbent += values.dtype.type(least)
+        return unbent
 
 
+STRAIGHT = Curve("power", 1.0)
 # The square root emphasises shadows, the exponentials emphasise highlights, as they undo a logarithmic encoding.
 CURVES = (
     Curve("power", 0.5),
-    Curve("power", 1.0),
+    STRAIGHT,
     Curve("exponential", 1.25),
     Curve("exponential", 2.5),
     Curve("exponential", 4.0),
@@ -485,8 +488,8 @@ def _cluster_pixels(columns, weighted, n_clusters, random):
     return labels
 
 
-def _stack(residuals, rows, columns, value_weight):
-    """Compute the weights of the candidates on each curve and of the curves, as one product.
+def _compare_curves(residuals, rows, values, value_weight):
+    """Compute the weights of the candidates on each curve, and the leave-one-out errors of their means.
 
     Parameters
     ----------
@@ -496,7 +499,7 @@ def _stack(residuals, rows, columns, value_weight):
     rows : ndarray of int
         Indices of the lights of these errors.
 
-    columns : ndarray of shape (n_lights, n_values), float
+    values : ndarray of shape (n_lights, n_values), float
         Photographs, scaled so that the darkest value is 0 and the brightest is 1.
 
     value_weight : ndarray of shape (n_values,) or None
@@ -504,24 +507,21 @@ def _stack(residuals, rows, columns, value_weight):
 
     Returns
     -------
-    ndarray of shape (n_curves, n_candidates)
-        The weights. None is negative, and they add up to 1.
+    weights : ndarray of shape (n_curves, n_candidates)
+        The weights of the candidates. None is negative, and those of a curve add up to 1.
+
+    errors : ndarray of shape (n_curves, len(rows))
+        Sums of the squared errors over the values.
     """
-    weights, errors = np.zeros((len(CURVES), len(residuals))), []
-    some = columns[:, :_COMPARED_VALUES]
-    for own, curve in zip(weights, CURVES, strict=True):
-        bent = curve.bend(columns)
+    weights, errors = np.zeros((len(CURVES), len(residuals))), np.zeros((len(CURVES), len(rows)))
+    for own, own_errors, curve in zip(weights, errors, CURVES, strict=True):
+        bent = curve.bend(values)
         own[:] = _stack_candidates(residuals, inner_products(bent, value_weight))
         used = np.flatnonzero(own)
-        bent = bent[:, :_COMPARED_VALUES]
-        errors.append(curve.unbend(bent[rows] - np.tensordot(own[used], residuals[used], 1) @ bent) - some[rows])
-    if value_weight is not None:
-        errors = [error * np.sqrt(value_weight[:_COMPARED_VALUES]) for error in errors]
-    stacked = np.stack(errors)
-    light_weight = _light_weights(np.einsum("cij,cij->ci", stacked, stacked))
-    stacked *= np.sqrt(light_weight)[:, None]
-    flat = stacked.reshape(len(stacked), -1)
-    return _least_mean(flat @ flat.T)[:, None] * weights
+        error = curve.unbend(bent[rows] - np.tensordot(own[used], residuals[used], 1) @ bent) - values[rows]
+        squares = np.square(error, dtype=np.float64)
+        own_errors[:] = squares.sum(axis=1) if value_weight is None else squares @ value_weight
+    return weights, errors
 
 
 def _stack_candidates(residuals, gram):

@@ -4,7 +4,8 @@ import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import gen_batches
 
-from ._stacked import mix
+from ..stacks import CodedStack
+from ._stacked import CURVES, STRAIGHT, mix
 
 __all__ = ["StreamedInterpolation", "sample_pixels"]
 
@@ -112,9 +113,11 @@ class StreamedInterpolation:
             Encoded pixels.
         """
         width = max(1, _BLOCK_VALUES // (len(self.stack) * self.stack.n_channels))
+        # Of codes, photographs are computed only if they are asked for.
         blocks = (
-            (some, pixels[some], [(slice(None), self.stack.columns(pixels[some]))])
+            (some, own, ((slice(None), self.stack.columns(numbers)) for numbers in [own]))
             for some in gen_batches(len(pixels), width)
+            for own in [pixels[some]]
         )
         return self._predict(lights, blocks, len(pixels))
 
@@ -143,18 +146,24 @@ class StreamedInterpolation:
             yield pixels, pixels, ((rows, stack.read(rows, pixels)) for rows in gen_batches(len(stack), n_photographs))
 
     def _predict(self, lights, blocks, n_pixels):
-        model, has_clusters = self.model, hasattr(self, "clusters_")
-        images = np.empty((len(lights), n_pixels, self.stack.n_channels), np.float32)
+        model, stack, has_clusters = self.model, self.stack, hasattr(self, "clusters_")
+        images = np.empty((len(lights), n_pixels, stack.n_channels), np.float32)
         if has_clusters:
-            weights, shares = model.weights_by_cluster(lights), model.stacking_weights_.sum(axis=2)
-            labels = self.clusters_.ravel()
+            weights, labels, curve = model.weights_by_cluster(lights), self.clusters_.ravel(), CURVES[model.curve_]
         else:
-            weights = model.weights(lights).astype(np.float32)
+            weights, labels, curve = model.weights(lights)[None], np.zeros(stack.n_pixels, np.uint8), STRAIGHT
+        if curve is STRAIGHT and isinstance(stack, CodedStack):
+            # Sums of photographs that are not bent are computed from the codes at once.
+            sums = [stack.mixed(own) for own in weights]
+            for place, pixels, _ in blocks:
+                for cluster in np.unique(labels[pixels]).tolist():
+                    own = np.flatnonzero(labels[pixels] == cluster)
+                    numbers = own + pixels.start if isinstance(pixels, slice) else pixels[own]
+                    images[:, place.start + own] = sums[cluster].read(slice(None), numbers)
+            return images
         for place, pixels, parts in blocks:
-            if has_clusters:
-                images[:, place] = mix(parts, labels[pixels], weights, shares, model.value_range_, np.float32)
-            else:
-                images[:, place] = sum(np.tensordot(weights[:, rows], values, 1) for rows, values in parts)
+            value_range = model.value_range_ if has_clusters else (0.0, 1.0)
+            images[:, place] = mix(parts, labels[pixels], weights, curve, value_range, np.float32)
         return images
 
     def _find_clusters(self, random_state):

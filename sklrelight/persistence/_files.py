@@ -12,7 +12,7 @@ from ._states import RELIGHTER
 __all__ = ["load_model", "save_model"]
 
 # Number of the description's format: raised with every change of a declaration.
-_FORMAT = 4
+_FORMAT = 5
 
 
 def save_model(relighter, path):

@@ -208,7 +208,7 @@ def _check_stacked(model, n):
     n_pixels = getattr(n, "n_labelled", model.clusters_.size)
     check(0 < n.n_clusters <= max(1, n_pixels), f"there are {n.n_clusters} clusters")
     used = [index for _, indices in model._equations for index in indices]
-    unused = np.delete(model.stacking_weights_, used, axis=2)
+    unused = np.delete(model.stacking_weights_, used, axis=1)
     single = not unused.any() and len(set(used)) == len(used)
     check(single, "there is weight on a candidate without equations, or with several")
 
@@ -222,7 +222,8 @@ declare(
     _check_stacked,
     **_LIGHTS,
     images_=_IMAGES,
-    stacking_weights_=Array(("n_clusters", len(CURVES), "n_candidates")),
+    stacking_weights_=Array(("n_clusters", "n_candidates")),
+    curve_=Integer(0, len(CURVES) - 1),
     clusters_=Array((lambda n: n.target[:2],), INDICES, least=0, most=lambda n: n.n_clusters - 1),
     value_range_=TupleOf(Number(-FLOAT64_SAFE, FLOAT64_SAFE, size="value_min"), Number("value_min", FLOAT64_SAFE)),
     candidates_=ListOf(Made(_CANDIDATE, take=lambda own: SimpleNamespace(**own), make=vars), size="n_candidates"),

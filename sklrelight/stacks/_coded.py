@@ -157,6 +157,23 @@ class CodedStack:
         np.clip(values, *self.value_range, out=values)
         return values.reshape(len(codes), *center.shape).swapaxes(0, 1)
 
+    def mixed(self, weights):
+        """Add photographs up, without computing them.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (m, n_lights)
+            Weights of the photographs in each of m sums.
+
+        Returns
+        -------
+        CodedStack
+            The sums, with the codes of this one. They are not clipped.
+        """
+        basis = np.tensordot(weights, self.basis, (1, 1)).swapaxes(0, 1).astype(np.float32, order="C")
+        center = (weights @ self.center).astype(np.float32)
+        return CodedStack(self.codes, basis, center, self.image_shape, (-np.inf, np.inf))
+
     def columns(self, pixels):
         """Compute some pixels of all photographs; see `read`."""
         return self.read(slice(None), pixels)
