@@ -292,7 +292,9 @@ class StackedRBFInterpolation(LightRegressor):
         columns, labels, dtype = as_pixels(self.images_), self.clusters_.ravel(), _float_type(self.images_)
         n_pixels = len(labels) if pixels is None else len(pixels)
         images = np.empty((weights.shape[1], n_pixels, columns.shape[2]), dtype)
-        for block in gen_batches(n_pixels, max(1, _SUMMED_VALUES // (max(len(columns), len(images)) * images.shape[2]))):
+        for block in gen_batches(
+            n_pixels, max(1, _SUMMED_VALUES // (max(len(columns), len(images)) * images.shape[2]))
+        ):
             some = block if pixels is None else pixels[block]
             parts = [(slice(None), columns[:, some])]
             images[:, block] = mix(parts, labels[some], weights, curve, self.value_range_, dtype)

@@ -8,8 +8,9 @@ from sklearn.utils import check_array, gen_batches
 
 from ..metrics import display_white, encode_display
 from ..utils._lights import are_directions, normalize
+from ._coder import Parts
 from ._decoder import interpolate, interpolation_weights
-from ._distillation import MEASURED, pick_lights, predict_images, sample_pixels
+from ._distillation import MEASURED, pick_lights, sample_pixels
 from ._legacy import to_bytes
 
 __all__ = ["BilinearTextureMap", "grid_directions", "grid_weights", "reduce_to_grid"]
@@ -18,6 +19,8 @@ RESOLUTIONS = (8, 12, 16, 24, 32)
 # Most pixels that a model predicts for an export, and the bounds to the number of images.
 _PREDICTED_PIXELS = 25_000_000
 _FEWEST_LIGHTS, _MOST_LIGHTS = 64, 256
+# Number of coarse images from which the basis is made, and about their number of pixels.
+_COARSE_LIGHTS, _COARSE_PIXELS = 256, 2**14
 # Values computed at a time, and bytes of predicted images that are kept in memory.
 _BLOCK_VALUES = 2**24
 _BYTES_IN_MEMORY = 2**30
@@ -199,15 +202,36 @@ def reduce_to_grid(relighter, surface, *, white, n_planes, resolution, psnr, n_l
     -------
     BilinearTextureMap
     """
-    images, points = _predict(relighter, surface, white, n_lights, progress)
-    nodes = surface.to_nodes(points)
-    pixels = sample_pixels(images.shape[1] * images.shape[2])
-    sample = images.reshape(len(images), -1, 3)[:, pixels].astype(np.float32).swapaxes(0, 1)
-    measured = np.arange(len(points)) < len(points) // MEASURED
-    n_planes, resolution, reached = _choose(sample, surface, points, measured, n_planes, resolution, psnr, most_planes)
+    candidates = surface.spread_points()
+    parts = Parts(relighter, surface.to_lights(candidates[:1]))
+    height, width = parts.image_shape
+    if n_lights is None:
+        n_lights = int(np.clip(_PREDICTED_PIXELS // (height * width), _FEWEST_LIGHTS, _MOST_LIGHTS))
+    # Coarse images cost little: many of them tell how values change with the light. Then a few whole ones will do.
+    n_points = max(n_lights, _COARSE_LIGHTS) if parts.by_region else n_lights
+    points = pick_lights(surface, candidates, min(n_points, len(candidates)))
+    nodes, lights = surface.to_nodes(points), surface.to_lights(points)
+    n_measured = len(points) // MEASURED
+    fitted = np.arange(n_measured, len(points))[: n_lights if parts.by_region else None]
+    whole = fitted if parts.by_region else np.arange(len(points))
+    step = int(np.ceil(np.sqrt(height * width / _COARSE_PIXELS)))
+    if white == "auto":
+        # The first lights are spread over all of the dome.
+        white = display_white(parts.predict(lights[: max(1, n_measured)], step=step)) or 1.0
+    progress(len(whole))
+    images = _predict(parts, lights[whole], white, progress)
+    if parts.by_region:
+        coarse = [_encode(parts.predict(lights[block], step=step), white) for block in gen_batches(len(points), 16)]
+        sample = np.concatenate(coarse).reshape(len(points), -1, 3).swapaxes(0, 1)
+    else:
+        pixels = sample_pixels(height * width)
+        sample = images.reshape(len(images), -1, 3)[:, pixels].astype(np.float32).swapaxes(0, 1)
+    n_planes, resolution, reached = _choose(
+        sample, surface, nodes, n_measured, fitted, n_planes, resolution, psnr, most_planes
+    )
     mean, axes = _axes(sample, n_planes)
     basis, ranges = _make_basis(mean, axes, surface, nodes, resolution)
-    constant, design = _design(basis, ranges, nodes)
+    constant, design = _design(basis, ranges, nodes[whole])
     coefficients = _coefficients(images, np.linalg.pinv(design), constant)
     planes, steps, zeros = to_bytes(coefficients)
     return BilinearTextureMap(
@@ -215,37 +239,27 @@ def reduce_to_grid(relighter, surface, *, white, n_planes, resolution, psnr, n_l
     )
 
 
-def _predict(relighter, surface, white, n_lights, progress):
-    """Predict images under lights that are spread over the dome, encoded, of shape (m, H, W, 3)."""
-    candidates = surface.spread_points()
-    _, rows = np.unique(surface.to_nodes(candidates).round(6), axis=0, return_index=True)
-    candidates = candidates[np.sort(rows)]
-    first = predict_images(relighter, surface.to_lights(candidates[:1]), np.inf)
-    height, width = first.shape[1:3]
-    if n_lights is None:
-        n_lights = int(np.clip(_PREDICTED_PIXELS // (height * width), _FEWEST_LIGHTS, _MOST_LIGHTS))
-    points = pick_lights(surface, candidates, min(n_lights, len(candidates)))
-    progress(len(points))
-    shape = (len(points), height, width, 3)
+def _predict(parts, lights, white, progress):
+    """Predict encoded images of shape (m, H, W, 3), float16, some in memory and more in a temporary file."""
+    shape = (len(lights), *parts.image_shape, 3)
     images: np.ndarray
     if 2 * np.prod(shape) > _BYTES_IN_MEMORY:
         with tempfile.TemporaryFile() as file:
             images = np.memmap(file, np.float16, "w+", shape=shape)
     else:
         images = np.empty(shape, np.float16)
-    blocks = [slice(0, max(1, len(points) // MEASURED))]
-    blocks += [slice(start, start + 1) for start in range(blocks[0].stop, len(points))]
-    for block in blocks:
-        predicted = predict_images(relighter, surface.to_lights(points[block]), np.inf)
-        if white == "auto":
-            # The first block is spread over all of the dome.
-            white = display_white(predicted) or 1.0
-        if white is not None:
-            predicted = encode_display(predicted, white)
-        images[block] = np.clip(predicted, 0, 1)
-        for _ in range(len(predicted)):
+    n_together = max(1, _BLOCK_VALUES // int(np.prod(shape[1:])))
+    for block in gen_batches(len(lights), n_together):
+        images[block] = _encode(parts.predict(lights[block]), white)
+        for _ in range(len(images[block])):
             progress()
-    return images, points
+    return images
+
+
+def _encode(images, white):
+    """Encode linear radiance for display, with three channels."""
+    encoded = images if white is None else encode_display(images, white)
+    return np.broadcast_to(encoded.clip(0, 1).astype(np.float32), (*images.shape[:3], 3))
 
 
 def _axes(sample, n_planes):
@@ -297,7 +311,7 @@ def _coefficients(images, matrix, constant):
     return coefficients
 
 
-def _choose(sample, surface, points, measured, n_planes, resolution, psnr, most_planes):
+def _choose(sample, surface, nodes, n_measured, fitted, n_planes, resolution, psnr, most_planes):
     """Choose the number of planes and the grid by the error under lights that are left out.
 
     Returns
@@ -308,18 +322,17 @@ def _choose(sample, surface, points, measured, n_planes, resolution, psnr, most_
     reached : float or None
         Decibels.
     """
-    numbers = [n_planes] if n_planes else range(3, min(most_planes, 3 * int((~measured).sum())) + 1, 3)
+    numbers = [n_planes] if n_planes else range(3, min(most_planes, 3 * len(fitted)) + 1, 3)
     resolutions = [resolution] if resolution else RESOLUTIONS
-    if not measured.any():
+    if not n_measured:
         return numbers[-1], resolutions[-1], None
-    nodes = surface.to_nodes(points)
-    mean, axes = _axes(sample[:, ~measured], max(numbers))
-    known, held_out = sample[:, ~measured].reshape(len(sample), -1), sample[:, measured].reshape(len(sample), -1)
+    mean, axes = _axes(sample[:, n_measured:], max(numbers))
+    known, held_out = (sample[:, rows].reshape(len(sample), -1) for rows in (fitted, slice(n_measured)))
     reached = np.empty((len(numbers), len(resolutions)))
     for column, size in enumerate(resolutions):
-        basis, ranges = _make_basis(mean, axes, surface, nodes[~measured], size)
-        constant, design = _design(basis, ranges, nodes[~measured])
-        expected, factors = _design(basis, ranges, nodes[measured])
+        basis, ranges = _make_basis(mean, axes, surface, nodes[n_measured:], size)
+        constant, design = _design(basis, ranges, nodes[fitted])
+        expected, factors = _design(basis, ranges, nodes[:n_measured])
         for row, number in enumerate(numbers):
             coefficients = (known - constant) @ np.linalg.pinv(design[:, :number]).T
             shown = np.clip(coefficients @ factors[:, :number].T + expected, 0, 1)

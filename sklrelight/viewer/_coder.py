@@ -132,8 +132,6 @@ def make_coder(parts, lights, *, white, psnr, n_lights):
     """
     surface = LightSurface.of(lights)
     candidates = surface.spread_points()
-    _, rows = np.unique(surface.to_nodes(candidates).round(6), axis=0, return_index=True)
-    candidates = candidates[np.sort(rows)]
     points = pick_lights(surface, candidates, min(_SAMPLE_LIGHTS, len(candidates)))
     nodes, lights = surface.to_nodes(points), surface.to_lights(points)
     height, width = parts.image_shape

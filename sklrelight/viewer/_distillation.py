@@ -108,8 +108,6 @@ def distill(relighter, *, lights=None, white="auto", psnr=42.0, n_lights=None, m
     surface = LightSurface.of(training_lights(relighter, lights))
     _check_parameters(white, psnr, n_lights, max_size)
     candidates = surface.spread_points()
-    _, rows = np.unique(surface.to_nodes(candidates).round(6), axis=0, return_index=True)
-    candidates = candidates[np.sort(rows)]
     blocks: list[np.ndarray] = []
     with tqdm(desc="Predicting", unit="image", disable=not verbose) as progress:
         first = predict_images(relighter, surface.to_lights(candidates[:1]), max_size)

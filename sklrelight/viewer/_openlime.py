@@ -75,8 +75,9 @@ def export_openlime(
         :func:`~sklrelight.metrics.display_white` of predictions.
 
     n_lights : int or None, default=None
-        Number of images that the model predicts for it, at least 24. None: as many as have 25 million pixels together,
-        at least 64 and at most 256.
+        Number of whole images that the model predicts for it, at least 24. None: as many as have 25 million pixels
+        together, at least 64 and at most 256. A :class:`~sklrelight.Relighter` also predicts coarse images, which cost
+        little, for at least 256 lights.
 
     quality : int, default=98
         Quality of the JPEG files, 1 to 100.
@@ -118,8 +119,7 @@ def export_openlime(
     The format is that of RelightLab [1]_, type ``bilinear``, colour space ``mrgb``: see :class:`BilinearTextureMap`.
     The planes are principal components of the pixels, described by the values that they take under the predicted
     lights. The basis is interpolated to the grid by a thin plate spline and rounded to bytes, and then the coefficients
-    are fitted anew to the rounded basis. Models of large images are predicted one light at a time, into a temporary
-    file.
+    are fitted anew to the rounded basis. Large images are predicted some lights at a time, into a temporary file.
 
     The page has to come from a web server, such as ``python -m http.server``: browsers do not read `info.json` from a
     file. OpenLIME draws in linear light with 8 bits, so that encoded values below 0.06 are shown in two steps.

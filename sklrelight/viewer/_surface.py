@@ -220,16 +220,18 @@ class LightSurface:
         Returns
         -------
         ndarray of shape (m, 2)
-            Coordinates, the same in each call.
+            Coordinates of distinct lights, the same in each call.
         """
         corners = np.vstack([self.hull, self.hull[:1]])
         steps = np.linspace(0, 1, 65)[:-1, None]
         border = np.concatenate([a + steps * (b - a) for a, b in pairwise(corners)])
-        if len(self.hull) < 3:
-            return border
-        low, high = self.hull.min(axis=0), self.hull.max(axis=0)
-        points = low + (high - low) * qmc.Halton(2, scramble=False).random(_N_CANDIDATES)
-        return np.vstack([points[Delaunay(self.hull).find_simplex(points) >= 0], border])
+        points = border
+        if len(self.hull) >= 3:
+            low, high = self.hull.min(axis=0), self.hull.max(axis=0)
+            points = low + (high - low) * qmc.Halton(2, scramble=False).random(_N_CANDIDATES)
+            points = np.vstack([points[Delaunay(self.hull).find_simplex(points) >= 0], border])
+        _, rows = np.unique(self.to_nodes(points).round(6), axis=0, return_index=True)
+        return points[np.sort(rows)]
 
 
 def farthest_points(nodes, n_points):
