@@ -149,7 +149,7 @@ class Observations(Dataset):
         y : Tensor of shape (n_observations, n_channels) or (n_lights, n_pixels, n_channels), or a pair of such tensors
             Encoded colours, or encoded colours and the weights of their values.
         """
-        X = {"lights": self.lights[light], "pixels": self.pixels[pixel]}
+        X = {"lights": self.lights[light], "pixels": self.pixels[pixel].float()}
         y = self.colours(light, pixel) if y is None else y
         if self.pixel_weight is None and self.saturation is None:
             return X, y

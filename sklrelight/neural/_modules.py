@@ -14,7 +14,7 @@ _WIDE = 4096
 # Features of a light that are multiplied one by one.
 _FEW_FEATURES = 16
 
-__all__ = ["ACTIVATIONS", "NORMALIZATIONS", "Dropout", "RelightingMLP", "as_tensor"]
+__all__ = ["ACTIVATIONS", "NORMALIZATIONS", "Dropout", "RelightingMLP", "as_tensor", "pixels_as_tensor"]
 
 ACTIVATIONS = {
     "identity": nn.Identity,
@@ -274,7 +274,7 @@ class RelightingMLP(nn.Module):
             Features of the lights.
 
         pixels : Tensor of shape (n_pixels, n_pixel_features)
-            Features of the pixels.
+            Features of the pixels, float32 or float16.
 
         Returns
         -------
@@ -293,7 +293,7 @@ class RelightingMLP(nn.Module):
         # Within one such context, the weights are cast once for all blocks.
         with self._autocast(lights):
             for pixel in range(0, len(pixels), n_pixels):
-                pixel_part = self._pixel_part(pixels[pixel : pixel + n_pixels])
+                pixel_part = self._pixel_part(pixels[pixel : pixel + n_pixels].float())
                 for light in range(0, len(lights), n_lights):
                     values = self._observe(light_part[light : light + n_lights], pixel_part)
                     encoded[light : light + n_lights, pixel : pixel + n_pixels] = values.cpu().numpy()
@@ -331,7 +331,7 @@ def _activation(name):
     return nn.PReLU(dtype=torch.float32) if name == "prelu" else ACTIVATIONS[name]()
 
 
-def as_tensor(table, device):
+def as_tensor(table, device, dtype=np.float32):
     """Turn a table into a tensor, without a copy if possible.
 
     Parameters
@@ -342,10 +342,18 @@ def as_tensor(table, device):
     device : torch.device
         Device of the tensor.
 
+    dtype : type, default=numpy.float32
+        Type of the tensor.
+
     Returns
     -------
-    Tensor of the shape of table, float32
+    Tensor of the shape of table
         On the CPU it shares the memory of `table`. Read-only arrays, such as memory-mapped ones, are copied, because
         tensors are always writable.
     """
-    return torch.from_numpy(np.require(table, np.float32, ["C", "W"])).to(device)
+    return torch.from_numpy(np.require(table, dtype, ["C", "W"])).to(device)
+
+
+def pixels_as_tensor(pixels, device):
+    """Turn a table of pixels into a tensor in float32, or in float16 if it is that already."""
+    return as_tensor(pixels, device, np.float16 if pixels.dtype == np.float16 else np.float32)

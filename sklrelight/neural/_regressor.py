@@ -22,7 +22,7 @@ from ._callbacks import BatchSizeStages, named_callbacks
 from ._checkpoint import EpochCheckpoint, FitCheckpoint, fit_fingerprint
 from ._config import TrainingConfig, resolve_device
 from ._disk_batches import StackObservations
-from ._modules import ACTIVATIONS, NORMALIZATIONS, as_tensor
+from ._modules import ACTIVATIONS, NORMALIZATIONS, as_tensor, pixels_as_tensor
 from ._net import Clock, RelightingNet
 from ._training import freed_memory_kept, make_net, membership, split_lights
 
@@ -498,7 +498,9 @@ class RelightingMLPRegressor(ObservationRegressor):
         features = self._check_features(X, reset=False)
         module = self.net_.module_.eval()
         device = next(module.parameters()).device
-        encoded = module.predict_product(as_tensor(features.lights, device), as_tensor(features.pixels, device))
+        encoded = module.predict_product(
+            as_tensor(features.lights, device), pixels_as_tensor(features.pixels, device)
+        )
         if self.target_range_ is not None:
             np.clip(encoded, *self.target_range_, out=encoded)
         return self._reshape(encoded, features)
@@ -576,7 +578,7 @@ def _make_observations(features, targets, rows, pixel_weight, saturation, device
     n_pixels = len(features.pixels)
     return (StackObservations if on_disk else Observations)(
         lights=as_tensor(features.lights, device),
-        pixels=as_tensor(features.pixels, device),
+        pixels=pixels_as_tensor(features.pixels, device),
         targets=targets if on_disk else as_tensor(targets.reshape(len(targets), n_pixels, -1), device),
         image_shape=features.image_shape,
         rows=None if rows is None else torch.from_numpy(rows).to(device),

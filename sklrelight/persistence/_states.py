@@ -269,7 +269,7 @@ declare(
     n_components_=Integer(size="n_components"),
     brightness_powers_=Array(("n_powers",)),
     blur_widths_=Array(("n_widths",)),
-    pixel_table_=Packed((_n_pixels, "n_pixel_features"), FLOAT32, alike=(-1,)),
+    pixel_table_=Packed((_n_pixels, "n_pixel_features"), (np.float16, np.float32), alike=(-1,)),
     light_scaler_=Optional(Fitted("StandardScaler", "MinMaxScaler")),
 )
 

@@ -176,9 +176,10 @@ class PixelLightFeaturizer(
 
     Attributes
     ----------
-    pixel_table_ : ndarray of shape (n_pixels, n_pixel_features), float32
+    pixel_table_ : ndarray of shape (n_pixels, n_pixel_features), float32 or float16
         The features that depend on the pixel alone: its coordinates, the mean image, the components and the mean
-        lights, and after them a blurred copy of the latter three for each width.
+        lights, and after them a blurred copy of the latter three for each width. It is float16 for photographs on disk
+        if features have variance 1, so that it takes half the memory.
 
     image_shape_ : tuple of int
         (H, W), or () for targets without pixels.
@@ -331,11 +332,13 @@ class PixelLightFeaturizer(
                 bright_lights.add(slice(None), block, values[:, block][rows])
         bright = bright_lights.means()
         self.n_components_ = components.shape[1]
-        if self.scaling == "standard":
-            mean = StandardScaler().fit(mean[inside]).transform(mean)
-            bright = StandardScaler().fit(bright[inside]).transform(bright) if bright.size else bright
+        standard = self.scaling == "standard"
+        if standard:
+            mean = _standardize(mean, inside)
+            bright = _standardize(bright, inside) if bright.size else bright
         columns = [self._pixel_coordinates(), mean, components, bright]
-        self.pixel_table_ = self._with_blurred(columns, inside)
+        del mean, components, bright
+        self.pixel_table_ = self._with_blurred(columns, inside, np.float16 if standard and on_disk else np.float32)
         self._n_channels = n_channels
         return self
 
@@ -428,25 +431,33 @@ class PixelLightFeaturizer(
         half = max(height, width) / 2
         return np.column_stack([(columns + 0.5 - width / 2) / half, (height / 2 - rows - 0.5) / half])
 
-    def _with_blurred(self, columns, inside):
+    def _with_blurred(self, columns, inside, dtype):
         """Join columns of the pixels, and append a blurred copy of all but the first, the coordinates, for each width.
 
         Parameters
         ----------
         columns : list of ndarray of shape (n_pixels, n)
-            Columns of the pixels, the coordinates first.
+            Columns of the pixels, the coordinates first. The list is emptied, to save memory.
 
         inside : ndarray of int
             Pixels that have weight.
 
+        dtype : type
+            Type of the table.
+
         Returns
         -------
-        ndarray of shape (n_pixels, n_pixel_features), float32
+        ndarray of shape (n_pixels, n_pixel_features)
             The pixel table.
         """
         first, end = columns[0].shape[1], sum(part.shape[1] for part in columns)
-        table = np.empty((len(columns[0]), end + len(self.blur_widths_) * (end - first)), np.float32)
-        np.concatenate(columns, axis=1, out=table[:, :end], casting="same_kind")
+        table = np.empty((len(columns[0]), end + len(self.blur_widths_) * (end - first)), dtype)
+        target, largest = 0, np.finfo(dtype).max
+        while columns:
+            part = columns.pop(0)
+            # What is outside may be too large for the type.
+            table[:, target : target + part.shape[1]] = np.clip(part, -largest, largest)
+            target += part.shape[1]
         mask = np.zeros(len(table), bool)
         mask[inside] = True
         target = end
@@ -454,8 +465,8 @@ class PixelLightFeaturizer(
             share = self._blur(mask, width)
             share[share == 0] = 1
             for column in range(first, end):
-                # Not multiplied by the mask: what is outside could be infinite in float32.
-                blurred = self._blur(np.where(mask, table[:, column], 0), width) / share
+                blurred = self._blur(np.where(mask, table[:, column], np.float32(0)), width)
+                blurred /= share
                 if self.scaling == "standard":
                     blurred -= blurred[inside].mean(dtype=np.float64)
                     deviation = blurred[inside].std(dtype=np.float64)
@@ -504,7 +515,7 @@ class PixelLightFeaturizer(
             return coefficients
         for block in gen_batches(n_pixels, _PCA_PIXELS):
             coefficients[block] = (table(block) - mean) @ axes.T
-        return StandardScaler().fit(coefficients[inside]).transform(coefficients)
+        return _standardize(coefficients, inside)
 
     def _salient_images(self, stack, inside, bright_lights):
         """Compute the mean image and the coefficients in one pass over photographs on disk.
@@ -547,8 +558,7 @@ class PixelLightFeaturizer(
         if len(axes) == 0:
             return mean, coefficients
         coefficients -= center @ axes.T
-        some = coefficients if len(inside) == n_pixels else coefficients[inside]
-        return mean, StandardScaler(copy=False).fit(some).transform(coefficients)
+        return mean, _standardize(coefficients, inside)
 
     def _principal_axes(self, rows, inside, n_values):
         """Compute the mean and the principal axes, of shape (n_components_, n_values), of the values of pixels.
@@ -588,6 +598,12 @@ class PixelLightFeaturizer(
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _standardize(columns, inside):
+    """Scale columns in place, so that the pixels `inside` have mean 0 and variance 1."""
+    scaler = StandardScaler(copy=False).fit(columns if len(inside) == len(columns) else columns[inside])
+    return scaler.transform(columns)
 
 
 def _extent(photographs, inside):
