@@ -23,7 +23,7 @@ from sklrelight.neural._config import _LIGHTS_PER_PIXEL as LIGHTS_PER_PIXEL
 from sklrelight.neural._config import has_bfloat16_units, resolve_device
 
 # Layers of the pixel, hidden layers, batch size and optimiser of the published network and of the default one.
-CASES = {"5 x 600": ((), (600,) * 5, 20_000, "adam"), "default": ((128, 128), (128, 64, 64), 4096, "muon")}
+CASES = {"5 x 600": ((), (600,) * 5, 20_000, "adam"), "default": ((128, 64), (128, 64, 64), 4096, "muon")}
 N_LIGHT_FEATURES, N_PIXEL_FEATURES, N_CHANNELS = 3, 17, 3
 
 

@@ -21,7 +21,7 @@ from sklrelight.neural._config import has_bfloat16_units, resolve_device
 
 # Layers of the pixel, layers of the observation and batch size: the default network, and networks without the former.
 NETWORKS = {
-    "default": ((128, 128), (128, 64, 64), 4096),
+    "default": ((128, 64), (128, 64, 64), 4096),
     "3 x 256": ((), (256,) * 3, 5000),
     "5 x 600": ((), (600,) * 5, 20_000),
 }

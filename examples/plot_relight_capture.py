@@ -33,7 +33,7 @@ test_lights, test_images = capture.lights[held_out], capture.images[held_out]
 
 # %%
 # The fit. ``max_observations`` bounds its length, where an observation is one pixel under one light. The default is
-# 16 million. More of them give a lower error.
+# 20 million. More of them give a lower error.
 relighter = make_relighter(max_observations=1_000_000, random_state=0)
 relighter.fit(train_lights, train_images)
 

@@ -33,7 +33,7 @@ OBSERVATIONS = 540_000
 # %%
 # The space of the search. All parts of a model are open to it, under the names that ``get_params`` lists.
 SETTINGS = {
-    "regressor__mlp__pixel_layer_sizes": [(), (64, 64), (128, 128)],
+    "regressor__mlp__pixel_layer_sizes": [(), (64, 32), (128, 64)],
     "regressor__mlp__hidden_layer_sizes": [(32, 32), (64, 32, 32), (128, 64, 64)],
     "regressor__mlp__luminance_weight": [0.0, 1.0],
     "regressor__mlp__relative_weight": [0.0, 0.01, 0.1],

@@ -303,7 +303,7 @@ class TestFittingByBlocks:
         ]
         # Half the memory for photographs on disk, to three digits.
         assert [table.dtype for table in tables] == [np.float32, np.float16]
-        np.testing.assert_allclose(tables[0], tables[1], atol=1e-3, rtol=1e-3)
+        np.testing.assert_allclose(tables[0], tables[1], atol=3e-3, rtol=1e-3)
 
     def test_brightness_is_measured_over_pixels_that_have_weight(self, tmp_path, images, small_blocks):
         mask = np.ones(SHAPE[1:3], bool)

@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 # Trained on in about a minute of one core without units for bfloat16.
-OBSERVATIONS = 16_000_000
+OBSERVATIONS = 20_000_000
 # Small captures and tables are learnt after so many epochs.
 _MOST_EPOCHS = 100
 # Smaller batches take more time for the steps of the optimiser than for the network, larger ones make too few steps.

@@ -40,7 +40,7 @@ class RelightingMLPRegressor(ObservationRegressor):
     hidden_layer_sizes : tuple of int, default=(128, 64, 64)
         Width of each hidden layer of an observation. The first one joins light and pixel.
 
-    pixel_layer_sizes : tuple of int, default=(128, 128)
+    pixel_layer_sizes : tuple of int, default=(128, 64)
         Width of each hidden layer of a pixel. What these layers make of a pixel does not depend on the light, and is
         computed once for all lights. A plain table does not tell light from pixel, and has no such layers. An empty
         tuple gives a plain multilayer perceptron.
@@ -85,7 +85,7 @@ class RelightingMLPRegressor(ObservationRegressor):
 
     max_observations : int, "auto" or None, default="auto"
         Number of observations after which training ends. It limits the time of a fit whatever the size of the capture,
-        and gives the same result on every run, which `max_time` does not. ``"auto"``: 16 million, but at most 100 times
+        and gives the same result on every run, which `max_time` does not. ``"auto"``: 20 million, but at most 100 times
         each observation. None: no limit,
         for a fit that `max_time` or one of the `callbacks` ends. The members of an ensemble share the number.
 
@@ -242,7 +242,7 @@ class RelightingMLPRegressor(ObservationRegressor):
         self,
         hidden_layer_sizes=(128, 64, 64),
         *,
-        pixel_layer_sizes=(128, 128),
+        pixel_layer_sizes=(128, 64),
         activation="relu",
         output_activation="identity",
         light_pixel_products=True,
