@@ -148,7 +148,7 @@ def run_in_threads(work, n_images, n_jobs, description, progress):
 def _fitting(image, dtype, index):
     """Convert an image to `dtype`, if it holds the values."""
     if dtype == np.float16:
-        largest = float(np.max(np.abs(image)))
+        largest = max(float(image.max()), -float(image.min()))
         if largest > float(np.finfo(np.float16).max):
             raise ValueError(
                 f"Image {index} reaches {largest:g}, more than float16 holds (65504); load with dtype='float32'"

@@ -117,8 +117,8 @@ def decode_image(data, path):
     if values.dtype.kind not in "uf":
         raise ValueError(f"{path}: values of type {values.dtype}, wanted unsigned integers or floats")
     if values.ndim == 3:
-        # From BGR or BGRA, without alpha.
-        values = np.ascontiguousarray(values[..., 2::-1])
+        # Without alpha.
+        values = cv2.cvtColor(values, cv2.COLOR_BGR2RGB if values.shape[2] == 3 else cv2.COLOR_BGRA2RGB)
         if data.startswith(_PNG) and data[_PNG_COLOUR_TYPE] == _PNG_GREY_WITH_ALPHA:
             # OpenCV makes three equal channels of it.
             values = np.ascontiguousarray(values[..., 0])
