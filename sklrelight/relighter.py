@@ -279,7 +279,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             self.transformer_ = self._get_transformer(get_clone=True).fit(inside)
         # Where there is a mask it is a copy.
         del inside
-        self._warn_of_no_inverse(y)
+        self._warn_of_no_inverse(self._inside(y[:: max(1, len(y) // 10)]))
         encoded = self.transformer_.transform(y)
         return encoded.reshape(len(y)) if self._training_dim == 1 else encoded
 
@@ -287,8 +287,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         inside = stack.within(None if self.pixel_weight_ is None else self.pixel_weight_ > 0)
         self._check_saturation(inside.extent()[0])
         self.transformer_ = fit_to_stack(self._get_transformer(get_clone=True), inside)
-        for row in range(0, len(stack), max(1, len(stack) // 10)):
-            self._warn_of_no_inverse(np.asarray(stack[row : row + 1]))
+        self._warn_of_no_inverse(inside.summary().sample.reshape(1, -1, *[1] * (stack.ndim - 2)))
         # A function of single values that has an inverse rises or falls throughout.
         ends = np.array(inside.extent(), np.float64).reshape(2, *[1] * (stack.ndim - 1))
         extent = tuple(np.sort(np.asarray(self.transformer_.transform(ends), np.float32).ravel()))
@@ -308,10 +307,9 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         # A hair less, so that rounding cannot lift a saturated value over it.
         return least - 1e-6 * abs(least)
 
-    def _warn_of_no_inverse(self, y):
+    def _warn_of_no_inverse(self, some):
         if not self.check_inverse:
             return
-        some = self._inside(y[:: max(1, len(y) // 10)])
         if not np.allclose(some, self.transformer_.inverse_transform(self.transformer_.transform(some))):
             warnings.warn(
                 f"{self.transformer_} does not return to the photographs that it encoded; set check_inverse=False if"

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 from sklearn.utils import gen_batches
 
+from ..utils import look_up
 from ._schema import Array, check
 
 __all__ = ["Packed"]
@@ -58,11 +59,7 @@ class Packed(Array):
         for axis in self.alike:
             places = np.add.accumulate(places, axis=axis, dtype=dtype)
         check(not places.size or places.max() < len(values), f"{where} has places beyond its {len(values)} values")
-        places = np.moveaxis(places, 0, -1).copy()
-        array = np.empty(places.shape, values.dtype)
-        for block in gen_batches(array.size, _BLOCK_VALUES):
-            array.reshape(-1)[block] = values[places.reshape(-1)[block]]
-        return array
+        return look_up(values, np.moveaxis(places, 0, -1))
 
 
 def _find_values(flat):

@@ -330,14 +330,13 @@ class PixelLightFeaturizer(
             components = self._principal_components(values, rows, inside)
             for block in gen_batches(n_pixels, max(1, _BRIGHTNESS_VALUES // len(y))):
                 bright_lights.add(slice(None), block, values[:, block][rows])
-        bright = bright_lights.means()
+        columns = [self._pixel_coordinates(), mean, components, bright_lights.means()]
         self.n_components_ = components.shape[1]
+        del mean, components, bright_lights
         standard = self.scaling == "standard"
-        if standard:
-            mean = _standardize(mean, inside)
-            bright = _standardize(bright, inside) if bright.size else bright
-        columns = [self._pixel_coordinates(), mean, components, bright]
-        del mean, components, bright
+        for number in (1, 3) if standard else ():
+            if columns[number].size:
+                columns[number] = _standardize(columns[number], inside).astype(np.float32)
         self.pixel_table_ = self._with_blurred(columns, inside, np.float16 if standard and on_disk else np.float32)
         self._n_channels = n_channels
         return self
@@ -424,12 +423,16 @@ class PixelLightFeaturizer(
 
     def _pixel_coordinates(self):
         height, width = self.image_shape_ or (1, 1)
-        rows, columns = (axis.ravel() for axis in np.mgrid[:height, :width])
+        rows, columns = np.arange(height)[:, None], np.arange(width)
+        coordinates = np.empty((height, width, 2), np.float32)
         if self.scaling == "unit":
-            return np.column_stack([rows / height, columns / width])
-        # Coordinates of pixel centres: the borders of the image are at -1 and 1 over the longer side.
-        half = max(height, width) / 2
-        return np.column_stack([(columns + 0.5 - width / 2) / half, (height / 2 - rows - 0.5) / half])
+            coordinates[..., 0], coordinates[..., 1] = rows / height, columns / width
+        else:
+            # Coordinates of pixel centres: the borders of the image are at -1 and 1 over the longer side.
+            half = max(height, width) / 2
+            coordinates[..., 0] = (columns + 0.5 - width / 2) / half
+            coordinates[..., 1] = (height / 2 - rows - 0.5) / half
+        return coordinates.reshape(-1, 2)
 
     def _with_blurred(self, columns, inside, dtype):
         """Join columns of the pixels, and append a blurred copy of all but the first, the coordinates, for each width.
@@ -662,7 +665,10 @@ class _BrightLights:
         """
         if not len(self._powers):
             return
-        brightness = (values.mean(axis=2, dtype=np.float32) - self._darkest) / self._range
+        # Channel by channel, which is several times as fast as a mean over so short an axis.
+        brightness = sum(np.float32(1 / values.shape[2]) * channel for channel in np.moveaxis(values, 2, 0))
+        brightness -= self._darkest
+        brightness /= self._range
         np.maximum(brightness, 0, out=brightness)
         for power, totals, sums in zip(self._powers, self._totals, self._sums, strict=True):
             # In float64, or high powers of what is dark would be 0.
@@ -671,7 +677,7 @@ class _BrightLights:
             sums[pixels] += weights.T @ self._lights[rows]
 
     def means(self):
-        """Compute the means. For a pixel that is dark under every light, it is the mean of all lights.
+        """Compute the means, once. For a pixel that is dark under every light, it is the mean of all lights.
 
         Returns
         -------
@@ -679,6 +685,8 @@ class _BrightLights:
             Means, power by power.
         """
         lit = self._totals > np.finfo(float).tiny
-        means = np.where(lit[:, :, None], self._sums / np.where(lit, self._totals, 1)[:, :, None], self._lights.mean(0))
+        # In place, as there is a sum for each pixel.
+        means = np.divide(self._sums, self._totals[:, :, None], out=self._sums, where=lit[:, :, None])
+        means[~lit] = self._lights.mean(0)
         n_powers, n_pixels, n_light_features = means.shape
         return means.swapaxes(0, 1).reshape(n_pixels, n_powers * n_light_features)

@@ -97,19 +97,21 @@ class CodedStack:
         wanted = 10 ** (-psnr / 10) * (np.percentile(table, _WHITE) - least) ** 2 * table.shape[1]
         n_codes = int(np.searchsorted(-left, -wanted)) + 1
         axes = axes[: min(n_codes, _MOST_CODES)]
+        # In float32, which is twice as fast for all pixels.
+        factors, zeros = axes.T.astype(np.float32), (center @ axes.T).astype(np.float32)
 
         blocks = list(gen_batches(stack.n_pixels, max(1, _BLOCK_VALUES // table.shape[1])))
         low, high = np.full(len(axes), np.inf), np.full(len(axes), -np.inf)
         mask = np.zeros(stack.n_pixels, bool)
         mask[inside] = True
         for block in blocks:
-            components = (_rows(stack.read(slice(None), block)[:, mask[block]]) - center) @ axes.T
+            components = (_rows(stack.read(slice(None), block)) @ factors - zeros)[mask[block]]
             if len(components):
                 low, high = np.minimum(low, components.min(axis=0)), np.maximum(high, components.max(axis=0))
         step = np.where(high > low, high - low, 1) / _LEVELS
         codes = np.empty((stack.n_pixels, len(axes)), np.uint8)
         for block in blocks:
-            components = (_rows(stack.read(slice(None), block)) - center) @ axes.T
+            components = _rows(stack.read(slice(None), block)) @ factors - zeros
             codes[block] = np.rint(((components - low) / step).clip(0, _LEVELS))
         n_lights, n_channels = len(stack), stack.n_channels
         basis = (axes * step[:, None]).reshape(len(axes), n_lights, n_channels).astype(np.float32)

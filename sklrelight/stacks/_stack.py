@@ -1,5 +1,6 @@
 """Photographs that stay on disk: :class:`ImageStack`."""
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +9,7 @@ import joblib
 import numpy as np
 from sklearn.utils import gen_batches
 
+from ..utils import look_up
 from ._sources import DAMAGE, StackSource
 
 __all__ = ["ImageStack", "Summary"]
@@ -15,6 +17,9 @@ __all__ = ["ImageStack", "Summary"]
 # Most values in a block, 8 MB in float32, and fewest photographs that it is taken from.
 _BLOCK_VALUES = 2**21
 _BLOCK_PHOTOGRAPHS = 16
+# Values of these types are places in a table of what they are encoded as, if there are at least so many of them.
+_PLACES = {np.dtype(np.uint8): np.uint8, np.dtype(np.uint16): np.uint16, np.dtype(np.float16): np.uint16}
+_TABLE_PAYS = 2**20
 
 
 class ImageStack:
@@ -367,22 +372,52 @@ class ImageStack:
         return values[first - top * width : last - top * width]
 
     def _encode(self, values):
-        # Arithmetic in the file's own type would overflow in float16, and truncate in integers.
-        values = values.astype(np.float64 if values.dtype == np.float64 else np.float32)
-        if self._transformer is not None and values.size:
-            flat = values.reshape(1, -1, 1, self.n_channels)
-            values = np.asarray(self._transformer.transform(flat), np.float32).reshape(values.shape)
+        places = None if self._table is None else values.view(_PLACES[values.dtype])
+        # Others are negative or not finite, and are the transformer's to refuse.
+        if places is not None and (not places.size or places.max() < len(self._table)):
+            values = look_up(self._table, places)
+        else:
+            # Arithmetic in the file's own type would overflow in float16, and truncate in integers.
+            values = values.astype(np.float64 if values.dtype == np.float64 else np.float32)
+            values = self._transform(values) if values.size else values
         return values if self._ceiling is None else np.minimum(values, self._ceiling, out=values)
+
+    def _transform(self, values):
+        if self._transformer is None:
+            return values
+        flat = values.reshape(1, -1, 1, self.n_channels)
+        return np.asarray(self._transformer.transform(flat), np.float32).reshape(values.shape)
+
+    @cached_property
+    def _table(self):
+        """What each value of 8 or 16 bits is encoded as, or None where that does not pay or differs by channel."""
+        if self._transformer is None or self.dtype not in _PLACES or self.size < _TABLE_PAYS:
+            return None
+        kinds = np.arange(2 ** (8 * self.dtype.itemsize), dtype=_PLACES[self.dtype]).view(self.dtype)
+        if self.dtype == np.float16:
+            # Finite values that are not negative come first.
+            kinds = kinds[: np.flatnonzero(kinds == np.inf)[0]]
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                table = self._transform(np.repeat(kinds[:, None].astype(np.float32), self.n_channels, axis=1))
+        except ValueError:
+            # There are values that the transformer refuses, which need not be in the file.
+            return None
+        return table[:, 0].copy() if (table == table[:, :1]).all() else None
 
     def _with(self, **changed):
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other.__dict__.update(changed, _summary=None)
+        if "_transformer" in changed:
+            other.__dict__.pop("_table", None)
         return other
 
     def __getstate__(self):
         state = self.__dict__.copy()
         state.pop("_flat", None)
+        state.pop("_table", None)
         state["_summary"] = None
         if self._source is not None:
             state["_opened"] = None

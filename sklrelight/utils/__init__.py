@@ -9,6 +9,7 @@ from ._estimators import (
 )
 from ._extras import import_extra
 from ._files import check_claim, check_file, check_stack_dtype, replacing
+from ._look_up import look_up
 from ._validation import (
     FLOAT32_SAFE,
     FLOAT64_SAFE,
@@ -41,6 +42,7 @@ __all__ = [
     "import_extra",
     "is_of",
     "library_versions",
+    "look_up",
     "naming",
     "replacing",
     "safe_unit",

@@ -5,9 +5,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from sklearn.utils import gen_batches
 
-from ...utils import check_numbers, replacing
+from ...utils import check_numbers, look_up, replacing
 from .codecs import encode_jpeg, encode_png, read_file
 from .colour import decode_values, encode_radiance, make_profile
 from .exr import write_exr
@@ -31,8 +30,6 @@ __all__ = [
     "write_image",
 ]
 
-# Number of values that are decoded at a time.
-_BLOCK_VALUES = 2**18
 # Bits of a value that each format can have, the default first.
 _BIT_DEPTHS = {
     ".png": (8, 16),
@@ -236,19 +233,10 @@ def to_radiance(values, decode, source):
         largest = np.iinfo(values.dtype).max
         if values.dtype.itemsize > 2:
             return decode_values(values / float(largest), decode).astype(np.float32)
-        return _look_up(_decoding_table(largest, decode), values)
+        return look_up(_decoding_table(largest, decode), values)
     radiance = values.astype(np.float32, copy=False)
     check_values(np.isfinite(radiance), source, "not finite")
     return radiance
-
-
-def _look_up(table, values):
-    """Look up integers in a table, some at a time: NumPy makes 8 bytes of each."""
-    found, flat = np.empty(values.size, table.dtype), np.ravel(values)
-    for block in gen_batches(len(flat), _BLOCK_VALUES):
-        # The table has all values, so that nothing is clipped; NumPy is quicker without looking.
-        np.take(table, flat[block], out=found[block], mode="clip")
-    return found.reshape(values.shape)
 
 
 @lru_cache(maxsize=8)
