@@ -498,9 +498,7 @@ class RelightingMLPRegressor(ObservationRegressor):
         features = self._check_features(X, reset=False)
         module = self.net_.module_.eval()
         device = next(module.parameters()).device
-        encoded = module.predict_product(
-            as_tensor(features.lights, device), pixels_as_tensor(features.pixels, device)
-        )
+        encoded = module.predict_product(as_tensor(features.lights, device), pixels_as_tensor(features.pixels, device))
         if self.target_range_ is not None:
             np.clip(encoded, *self.target_range_, out=encoded)
         return self._reshape(encoded, features)

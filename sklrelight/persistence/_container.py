@@ -19,7 +19,9 @@ __all__ = ["Arrays", "open_container", "write_container"]
 _DESCRIPTION = "model.json"
 # A description holds no arrays but the history. Parsing JSON takes some 25 times its size in memory.
 _LONGEST_DESCRIPTION = 2**24
-_DTYPES = {name: np.dtype(name) for name in ("bool", "uint8", "uint16", "int32", "int64", "float16", "float32", "float64")}
+_DTYPES = {
+    name: np.dtype(name) for name in ("bool", "uint8", "uint16", "int32", "int64", "float16", "float32", "float64")
+}
 # The coding gives frequent bytes fewer bits, and at least one. It looks for no repeats, of which photographs have none.
 _MOST_EXPANSION = 8
 # What reading an archive that is cut, damaged or made up may raise.
@@ -188,7 +190,8 @@ def _compress(array):
     array = np.require(array, array.dtype.newbyteorder("<"), "C")
     planes = array.reshape(-1).view(np.uint8).reshape(-1, array.itemsize).T
     stream = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_HUFFMAN_ONLY)
-    return stream.compress(planes.tobytes()) + stream.flush()
+    # One at a time, because a copy of all may be large.
+    return b"".join([*(stream.compress(np.ascontiguousarray(plane)) for plane in planes), stream.flush()])
 
 
 def _decompress(data, name, dtype, shape):

@@ -64,6 +64,10 @@ class Packed(Array):
 
 def _find_values(flat):
     """Find the values that occur, in ascending order, or None if they are more than a table takes."""
+    if flat.dtype == np.float16:
+        occurs = np.zeros(_MOST_VALUES, bool)
+        occurs[flat.view(np.uint16)] = True
+        return np.unique(np.flatnonzero(occurs).astype(np.uint16).view(np.float16))
     values = flat[:0]
     for block in gen_batches(len(flat), _BLOCK_VALUES):
         values = np.union1d(values, flat[block])
@@ -74,7 +78,11 @@ def _find_values(flat):
 
 def _find_places(flat, values, evenly):
     """Find the places of values among all that there are, or evenly spaced between two."""
-    places = np.empty(len(flat), np.uint8 if len(values) <= 2**8 and not evenly else np.uint16)
+    dtype = np.uint8 if len(values) <= 2**8 and not evenly else np.uint16
+    if flat.dtype == np.float16:
+        kinds = np.arange(_MOST_VALUES, dtype=np.uint16).view(np.float16)
+        return look_up(np.searchsorted(values, kinds).astype(dtype), flat.view(np.uint16))
+    places = np.empty(len(flat), dtype)
     for block in gen_batches(len(flat), _BLOCK_VALUES):
         if evenly:
             scaled = (flat[block] - values[0]) * ((_MOST_VALUES - 1) / np.float64(values[1] - values[0]))

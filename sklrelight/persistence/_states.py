@@ -256,20 +256,30 @@ def _n_pixels(n):
 
 def _finish_featurizer(featurizer, n):
     featurizer.image_shape_, featurizer._n_channels = split_target_shape((1, *n.target))
-    # Two coordinates, and then the mean image, the components and the mean lights, sharp and blurred.
-    sharp = featurizer._n_channels + n.n_components + n.n_powers * n.width
-    expected = 2 + (1 + n.n_widths) * sharp
-    check(n.n_pixel_features == expected, f"pixels have {n.n_pixel_features} features, not {expected}")
+    # The mean image, the components and the mean lights. Coordinates and blurred copies follow from them.
+    expected = featurizer._n_channels + n.n_components + n.n_powers * n.width
+    check(n.n_sharp == expected, f"pixels have {n.n_sharp} features, not {expected}")
+    widths, inside = featurizer.blur_widths_, featurizer.inside_
+    check(len(widths) <= _MOST_WIDTHS, f"there are {len(widths)} widths")
+    check(
+        not len(widths) or (featurizer.image_shape_ and widths.min() > 0), "pixels are blurred that have no neighbours"
+    )
+    check(inside is None or inside.any(), "no pixel has weight")
+    featurizer.pixel_table_ = featurizer._make_table([vars(featurizer).pop("_sharp")])
+    n.n_pixel_features = featurizer.pixel_table_.shape[1]
 
 
+# Wider blurs, and more of them, would make a small file take much time and memory.
+_LARGEST_WIDTH, _MOST_WIDTHS = 1000, 16
 declare(
     PixelLightFeaturizer,
     _finish_featurizer,
     **_WIDTH,
     n_components_=Integer(size="n_components"),
     brightness_powers_=Array(("n_powers",)),
-    blur_widths_=Array(("n_widths",)),
-    pixel_table_=Packed((_n_pixels, "n_pixel_features"), (np.float16, np.float32), alike=(-1,)),
+    blur_widths_=Array(("n_widths",), most=_LARGEST_WIDTH),
+    inside_=Optional(Array((_n_pixels,), (bool,))),
+    _sharp=Packed((_n_pixels, "n_sharp"), (np.float16, np.float32), alike=(-1,)),
     light_scaler_=Optional(Fitted("StandardScaler", "MinMaxScaler")),
 )
 
@@ -362,11 +372,11 @@ def _check_coded(interpolation, n):
     check(n_clusters > 0 or hasattr(model, "weights"), "the model predicts from no photographs")
 
 
-# Neighbouring pixels have similar codes, so that their differences compress better.
+# One code of all pixels after another, because they compress better than those of one pixel together.
 _CODES = Made(
     Array(("n_codes", _n_pixels), (np.uint8,)),
-    take=lambda codes: np.diff(codes.T, axis=1, prepend=np.uint8(0)),
-    make=lambda differences: np.ascontiguousarray(np.add.accumulate(differences, axis=1, dtype=np.uint8).T),
+    take=lambda codes: np.ascontiguousarray(codes.T),
+    make=lambda codes: np.ascontiguousarray(codes.T),
 )
 _CODED_STACK = Record(
     CodedStack,

@@ -29,6 +29,8 @@ __all__ = ["PixelLightFeatures", "PixelLightFeaturizer"]
 _PCA_PIXELS = 4096
 # Brightnesses that are raised to a power at a time.
 _BRIGHTNESS_VALUES = 2**17
+# Steps of a feature that is rounded, by its standard deviation, and the largest number of them.
+_STEPS, _LARGEST = 64, 2**20
 
 
 class PixelLightFeatures:
@@ -178,8 +180,11 @@ class PixelLightFeaturizer(
     ----------
     pixel_table_ : ndarray of shape (n_pixels, n_pixel_features), float32 or float16
         The features that depend on the pixel alone: its coordinates, the mean image, the components and the mean
-        lights, and after them a blurred copy of the latter three for each width. It is float16 for photographs on disk
-        if features have variance 1, so that it takes half the memory.
+        lights, and after them a blurred copy of the latter three for each width. For photographs on disk, if features
+        have variance 1, it is float16, and what is not blurred is rounded to 1/64, which saves memory and space.
+
+    inside_ : ndarray of shape (n_pixels,), bool, or None
+        Which pixels have weight. None: all of them.
 
     image_shape_ : tuple of int
         (H, W), or () for targets without pixels.
@@ -313,6 +318,7 @@ class PixelLightFeaturizer(
 
         n_pixels = int(np.prod(self.image_shape_))
         weight = None if pixel_weight is None else check_pixel_weight(pixel_weight, self.image_shape_)
+        self.inside_ = None if weight is None else weight.ravel() > 0
         inside = np.arange(n_pixels) if weight is None else np.flatnonzero(weight)
         lights = self._scale(X)
         if on_disk:
@@ -330,15 +336,20 @@ class PixelLightFeaturizer(
             components = self._principal_components(values, rows, inside)
             for block in gen_batches(n_pixels, max(1, _BRIGHTNESS_VALUES // len(y))):
                 bright_lights.add(slice(None), block, values[:, block][rows])
-        columns = [self._pixel_coordinates(), mean, components, bright_lights.means()]
+        columns = [mean, components, bright_lights.means()]
         self.n_components_ = components.shape[1]
         del mean, components, bright_lights
         standard = self.scaling == "standard"
-        for number in (1, 3) if standard else ():
+        for number in (0, 2) if standard else ():
             if columns[number].size:
                 columns[number] = _standardize(columns[number], inside).astype(np.float32)
-        self.pixel_table_ = self._with_blurred(columns, inside, np.float16 if standard and on_disk else np.float32)
+        if standard and on_disk:
+            for number, column in enumerate(columns):
+                # What is outside may be too large for the type.
+                rounded = np.rint(column * _STEPS).clip(-_LARGEST, _LARGEST) / _STEPS
+                columns[number] = rounded.astype(np.float16)
         self._n_channels = n_channels
+        self.pixel_table_ = self._make_table(columns)
         return self
 
     def transform(self, X):
@@ -434,25 +445,21 @@ class PixelLightFeaturizer(
             coordinates[..., 1] = (height / 2 - rows - 0.5) / half
         return coordinates.reshape(-1, 2)
 
-    def _with_blurred(self, columns, inside, dtype):
-        """Join columns of the pixels, and append a blurred copy of all but the first, the coordinates, for each width.
+    def _make_table(self, columns):
+        """Join the coordinates of the pixels, other columns, and a blurred copy of these for each width.
 
         Parameters
         ----------
         columns : list of ndarray of shape (n_pixels, n)
-            Columns of the pixels, the coordinates first. The list is emptied, to save memory.
-
-        inside : ndarray of int
-            Pixels that have weight.
-
-        dtype : type
-            Type of the table.
+            Columns of the pixels. The list is emptied, to save memory.
 
         Returns
         -------
-        ndarray of shape (n_pixels, n_pixel_features)
+        ndarray of shape (n_pixels, n_pixel_features), float32, or float16 if the columns are
             The pixel table.
         """
+        dtype = np.float16 if columns[-1].dtype == np.float16 else np.float32
+        columns.insert(0, self._pixel_coordinates())
         first, end = columns[0].shape[1], sum(part.shape[1] for part in columns)
         table = np.empty((len(columns[0]), end + len(self.blur_widths_) * (end - first)), dtype)
         target, largest = 0, np.finfo(dtype).max
@@ -461,23 +468,28 @@ class PixelLightFeaturizer(
             # What is outside may be too large for the type.
             table[:, target : target + part.shape[1]] = np.clip(part, -largest, largest)
             target += part.shape[1]
-        mask = np.zeros(len(table), bool)
-        mask[inside] = True
-        target = end
+        inside = np.ones(len(table), bool) if self.inside_ is None else self.inside_
         for width in self.blur_widths_.tolist():
-            share = self._blur(mask, width)
+            share = self._blur(inside, width)
             share[share == 0] = 1
             for column in range(first, end):
-                blurred = self._blur(np.where(mask, table[:, column], np.float32(0)), width)
+                blurred = self._blur(np.where(inside, table[:, column], np.float32(0)), width)
                 blurred /= share
                 if self.scaling == "standard":
-                    blurred -= blurred[inside].mean(dtype=np.float64)
-                    deviation = blurred[inside].std(dtype=np.float64)
+                    counted = blurred if self.inside_ is None else blurred[inside]
+                    blurred -= counted.mean(dtype=np.float64)
+                    counted = blurred if self.inside_ is None else blurred[inside]
+                    deviation = counted.std(dtype=np.float64)
                     # Columns have variance 1 before. What is left below the rounding of float32 is noise.
                     blurred /= deviation if deviation > 1e-5 else 1
                 table[:, target] = blurred
                 target += 1
         return table
+
+    @property
+    def _sharp(self):
+        """Columns of the pixel table between the coordinates and the blurred copies, which follow from them."""
+        return self.pixel_table_[:, 2 : (self.pixel_table_.shape[1] - 2) // (1 + len(self.blur_widths_)) + 2]
 
     def _blur(self, column, width):
         # Beyond the image there are zeros, and there is nothing to look for.
@@ -606,7 +618,8 @@ class PixelLightFeaturizer(
 def _standardize(columns, inside):
     """Scale columns in place, so that the pixels `inside` have mean 0 and variance 1."""
     scaler = StandardScaler(copy=False).fit(columns if len(inside) == len(columns) else columns[inside])
-    return scaler.transform(columns)
+    # A data frame, where all transformers are told to give those.
+    return np.asarray(scaler.transform(columns))
 
 
 def _extent(photographs, inside):

@@ -11,6 +11,8 @@ _MOST_CODES = 64
 # Percentile that is shown as white, as in `metrics.display_white`.
 _WHITE = 99.95
 _LEVELS = 255
+# Part of the squared error that is left to the rounding of the codes.
+_ROUNDING = 0.25
 # Number of values that are computed at a time.
 _BLOCK_VALUES = 2**22
 
@@ -95,7 +97,7 @@ class CodedStack:
         rest = table[measured] - center
         left = np.square(rest).sum(axis=1).mean() - np.square(rest @ axes.T).mean(axis=0).cumsum()
         wanted = 10 ** (-psnr / 10) * (np.percentile(table, _WHITE) - least) ** 2 * table.shape[1]
-        n_codes = int(np.searchsorted(-left, -wanted)) + 1
+        n_codes = int(np.searchsorted(-left, -wanted * (1 - _ROUNDING))) + 1
         axes = axes[: min(n_codes, _MOST_CODES)]
         # In float32, which is twice as fast for all pixels.
         factors, zeros = axes.T.astype(np.float32), (center @ axes.T).astype(np.float32)
@@ -108,7 +110,11 @@ class CodedStack:
             components = (_rows(stack.read(slice(None), block)) @ factors - zeros)[mask[block]]
             if len(components):
                 low, high = np.minimum(low, components.min(axis=0)), np.maximum(high, components.max(axis=0))
-        step = np.where(high > low, high - low, 1) / _LEVELS
+        # Finer steps would only take space.
+        finest = np.sqrt(12 * _ROUNDING * max(wanted, left[len(axes) - 1]) / len(axes))
+        step = (
+            np.maximum((high - low) / _LEVELS, finest) if finest > 0 else np.where(high > low, high - low, 1) / _LEVELS
+        )
         codes = np.empty((stack.n_pixels, len(axes)), np.uint8)
         for block in blocks:
             components = _rows(stack.read(slice(None), block)) @ factors - zeros
