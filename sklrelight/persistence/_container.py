@@ -191,7 +191,7 @@ def _compress(array):
     planes = array.reshape(-1).view(np.uint8).reshape(-1, array.itemsize).T
     stream = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_HUFFMAN_ONLY)
     # One at a time, because a copy of all may be large.
-    return b"".join([*(stream.compress(np.ascontiguousarray(plane)) for plane in planes), stream.flush()])
+    return b"".join([*(stream.compress(np.ascontiguousarray(plane).data) for plane in planes), stream.flush()])
 
 
 def _decompress(data, name, dtype, shape):
