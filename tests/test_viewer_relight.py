@@ -324,3 +324,51 @@ def test_mutated_files_give_a_result_or_an_error(web, tmp_path, n_files):
 def test_an_encoded_relighter_cannot_be_saved_as_harmonics(tmp_path):
     with pytest.raises(ValueError, match="Relighter, wanted a fitted"):
         save_hsh(tmp_path / "scene.rti", make_relighter())
+
+
+def to_tarzoom(folder, size=10):
+    """Put the planes of a folder into files of tiles, with one tile of a smaller resolution before the others."""
+    for path in folder.glob("plane_*.jpg"):
+        levels = cv2.imread(str(path))
+        height, width = levels.shape[:2]
+        tiles = [levels[::3, ::3]]
+        tiles += [levels[y : y + size, x : x + size] for y in range(0, height, size) for x in range(0, width, size)]
+        # PNG, so that nothing is lost.
+        data = [cv2.imencode(".png", np.ascontiguousarray(tile))[1].tobytes() for tile in tiles]
+        info = {"tilesize": size, "overlap": 0, "format": "jpg", "width": width, "height": height, "nlevels": 2}
+        info["offsets"] = np.cumsum([0, *map(len, data)]).tolist()
+        path.with_suffix(".tzb").write_bytes(b"".join(data))
+        path.with_suffix(".tzi").write_text(json.dumps(info))
+        path.unlink()
+
+
+def test_tiles_in_one_file_are_read(web, tmp_path):
+    shutil.copytree(web / "bilinear", tmp_path / "web")
+    expected = load_relight(tmp_path / "web")
+    to_tarzoom(tmp_path / "web")
+    np.testing.assert_array_equal(load_relight(tmp_path / "web").planes, expected.planes)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"width": 1000},
+        {"tilesize": 0},
+        {"offsets": [0, 5]},
+        {"offsets": [9, 3] * 4},
+        {"height": "20"},
+        {"width": 2**39, "height": 2**39},
+        {"offsets": None},
+    ],
+    ids=str,
+)
+def test_tiles_in_one_file_that_lie_are_refused(web, tmp_path, change):
+    shutil.copytree(web / "bilinear", tmp_path / "web")
+    to_tarzoom(tmp_path / "web")
+    path = tmp_path / "web" / "plane_1.tzi"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(ValueError, match=r"plane_1\.tzi: damaged"):
+        load_relight(tmp_path / "web")
+    (tmp_path / "web" / "plane_0.tzb").unlink()
+    with pytest.raises(FileNotFoundError):
+        load_relight(tmp_path / "web")

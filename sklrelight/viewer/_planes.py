@@ -1,5 +1,6 @@
 """Stored images as JPEG files, whole or in tiles, as the web format of RTI viewers has them."""
 
+import json
 import re
 from pathlib import Path
 
@@ -72,21 +73,26 @@ def read_plane(folder, name):
         If a file is damaged; FormatError without its name.
     """
     path = Path(folder, f"{name}.jpg")
-    description = Path(folder, f"{name}.dzi")
-    if not path.exists() and description.exists():
-        return _read_tiles(folder, name, description)
+    for suffix, read in ((".dzi", _read_deepzoom), (".tzi", _read_tarzoom)):
+        description = Path(folder, f"{name}{suffix}")
+        if not path.exists() and description.exists():
+            return read(folder, name, description)
     return _read_jpeg(path)
 
 
 def _read_jpeg(path):
     check_file(path)
-    levels = decode_image(path.read_bytes(), path)
+    return _decode(path.read_bytes(), path)
+
+
+def _decode(data, path):
+    levels = decode_image(data, path)
     if levels.ndim != 3 or levels.dtype != np.uint8:
         raise ValueError(f"{path}: an image of shape {levels.shape} and {levels.dtype}, wanted three channels of bytes")
     return levels
 
 
-def _read_tiles(folder, name, description):
+def _read_deepzoom(folder, name, description):
     check_file(description)
     text = description.read_bytes()[:4096].decode("utf-8", "replace")
     found = {
@@ -98,15 +104,47 @@ def _read_tiles(folder, name, description):
     if not (size and width and height):
         raise ValueError(f"{description}: damaged: {width} x {height} pixels in tiles of {size}")
     tiles = Path(folder, f"{name}_files", str(_n_levels(height, width, size) - 1))
+
+    def read_tile(row, column):
+        path = tiles / f"{column}_{row}.jpg"
+        return _read_jpeg(path)[overlap if row else 0 :, overlap if column else 0 :][:size, :size], path
+
+    return _join_tiles(height, width, size, read_tile)
+
+
+def _read_tarzoom(folder, name, description):
+    """Read tiles that are one after another in a file, row by row, those of the largest resolution last."""
+    check_file(description)
+    try:
+        info = json.loads(description.read_bytes())
+        height, width, size, *offsets = [info["height"], info["width"], info["tilesize"], *info["offsets"]]
+        good = all(type(value) is int and 0 <= value < 2**40 for value in (height, width, size, *offsets))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{description}: damaged: wanted height, width, tilesize and offsets") from error
+    n_columns = -(-width // max(size, 1)) if good else 0
+    first = len(offsets) - 1 - n_columns * -(-height // max(size, 1)) if good else -1
+    if not (good and size and width and height and first >= 0 and offsets == sorted(offsets)):
+        raise ValueError(f"{description}: damaged: the offsets are not those of {width} x {height} pixels")
+    path = Path(folder, f"{name}.tzb")
+    check_file(path)
+    data = memoryview(path.read_bytes())
+
+    def read_tile(row, column):
+        place = first + row * n_columns + column
+        return _decode(bytes(data[offsets[place] : offsets[place + 1]]), path), path
+
+    return _join_tiles(height, width, size, read_tile)
+
+
+def _join_tiles(height, width, size, read_tile):
+    """Join tiles to an image; `read_tile(row, column)` gives each with the path that messages name."""
     rows = []
-    for top in range(0, height, size):
-        row = []
-        for left in range(0, width, size):
-            path = tiles / f"{left // size}_{top // size}.jpg"
-            tile = _read_jpeg(path)
-            tile = tile[overlap if top else 0 :, overlap if left else 0 :][:size, :size]
-            if tile.shape[:2] != (min(size, height - top), min(size, width - left)):
+    for row in range(-(-height // size)):
+        tiles = []
+        for column in range(-(-width // size)):
+            tile, path = read_tile(row, column)
+            if tile.shape[:2] != (min(size, height - row * size), min(size, width - column * size)):
                 raise ValueError(f"{path}: {tile.shape[1]} x {tile.shape[0]} pixels beside its overlap, wanted others")
-            row.append(tile)
-        rows.append(np.hstack(row))
+            tiles.append(tile)
+        rows.append(np.hstack(tiles))
     return np.vstack(rows)

@@ -190,8 +190,8 @@ def load_relight(folder):
     Parameters
     ----------
     folder : path-like
-        The folder, with ``info.json`` and ``plane_0.jpg`` and so on, or with tiles in the layout deepzoom. Its type is
-        ``ptm`` or ``hsh`` with the colour space ``rgb`` or ``lrgb``, or ``bilinear`` with ``mrgb``.
+        The folder, with ``info.json`` and ``plane_0.jpg`` and so on, or with tiles in the layouts deepzoom or tarzoom.
+        Its type is ``ptm`` or ``hsh`` with the colour space ``rgb`` or ``lrgb``, or ``bilinear`` with ``mrgb``.
 
     Returns
     -------
