@@ -191,7 +191,7 @@ def test_neighbours_of_a_training_light_are_its_photograph(data):
 
 @pytest.mark.parametrize(
     ("settings", "n_observations"),
-    [(models.Settings(), "auto"), (models.Settings(budget=0.5), 8_000_000), (models.Settings(quick=True), 20_000)],
+    [(models.Settings(), "auto"), (models.Settings(budget=0.5), 10_000_000), (models.Settings(quick=True), 20_000)],
 )
 def test_recipes_have_their_budgets(settings, n_observations):
     split = sets.Split(np.zeros((50, 3)), *[None] * 3, white=None)
