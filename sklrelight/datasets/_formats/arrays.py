@@ -22,7 +22,7 @@ _MOST_MEMORY = 1 / 4
 _FOLDERS: list[tempfile.TemporaryDirectory] = []
 
 
-def fill_array(read, n_images, image_shape, *, dtype="float32", memmap=None, n_jobs=-1, progress=None):
+def fill_array(read, n_images, image_shape, *, dtype="float32", memmap=None, narrow=False, n_jobs=-1, progress=None):
     """Call ``read(i)`` for every image, in threads, and collect what it returns.
 
     Each thread holds one image at a time and puts it in its place, so that no more than `n_jobs` images are in memory
@@ -46,6 +46,10 @@ def fill_array(read, n_images, image_shape, *, dtype="float32", memmap=None, n_j
         A ``.npy`` file to fill instead of memory. It appears under its name when it is whole; one that exists is
         replaced. None: memory, or, for images that would take more than a quarter of the machine's, a file in the
         folder for temporary files, which is deleted when Python ends.
+
+    narrow : bool, default=False
+        Whether float16 holds the values as exactly as the files do. A file in the folder for temporary files is then
+        float16.
 
     n_jobs : int, default=-1
         Number of threads; -1 takes all cores.
@@ -74,7 +78,7 @@ def fill_array(read, n_images, image_shape, *, dtype="float32", memmap=None, n_j
     dtype = check_stack_dtype(dtype)
     shape = (n_images, *image_shape)
     if memmap is None:
-        memmap = _temporary_file(shape, dtype)
+        memmap, dtype = _temporary_file(shape, dtype, narrow)
     show = bool(memmap) if progress is None else progress
 
     def fill(put):
@@ -89,21 +93,21 @@ def fill_array(read, n_images, image_shape, *, dtype="float32", memmap=None, n_j
     return np.load(memmap, mmap_mode="r")
 
 
-def _temporary_file(shape, dtype):
-    """Name a file for images that are too large for memory, or return None."""
+def _temporary_file(shape, dtype, narrow):
+    """Name a file for images that are too large for memory, or None; and their type in it."""
     n_bytes, memory = int(np.prod(shape, dtype=float)) * dtype.itemsize, _physical_memory()
     if memory is None or n_bytes <= _MOST_MEMORY * memory:
-        return None
+        return None, dtype
     _FOLDERS.append(tempfile.TemporaryDirectory(prefix="sklrelight-", ignore_cleanup_errors=True))
     path = Path(_FOLDERS[-1].name, "photographs.npy")
     warnings.warn(
         f"{shape[0]} photographs take {n_bytes / 1e9:.1f} GB, more than a quarter of this machine's memory of"
         f" {memory / 1e9:.1f} GB. They are kept in {path}, which is deleted when Python ends; memmap= names another"
-        " file, which stays, and dtype='float16' halves its size",
+        f" file, which stays{'' if narrow else ', and float16 as dtype= halves its size'}",
         UserWarning,
         stacklevel=4,
     )
-    return path
+    return path, np.dtype(np.float16) if narrow else dtype
 
 
 def _physical_memory():

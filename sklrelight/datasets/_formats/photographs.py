@@ -244,7 +244,16 @@ def load_photographs(
             radiance = divide_by_intensity(radiance, intensities[index])
         return framing.average(radiance)
 
-    images = fill_array(read, len(paths), read(0).shape, dtype=dtype, memmap=memmap, n_jobs=n_jobs, progress=progress)
+    images = fill_array(
+        read,
+        len(paths),
+        read(0).shape,
+        dtype=dtype,
+        memmap=memmap,
+        narrow=first.dtype == np.uint8 and find_card is None and intensities is None,
+        n_jobs=n_jobs,
+        progress=progress,
+    )
     if sum(n_clipped.values()):
         n_files = np.count_nonzero(list(n_clipped.values()))
         warn_of_file(folder, f"{sum(n_clipped.values())} negative values in {n_files} photographs were set to 0")

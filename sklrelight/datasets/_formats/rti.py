@@ -113,7 +113,8 @@ def load_rti(
     memmap : path-like, optional
         A ``.npy`` file to fill image by image instead of memory, for captures larger than memory. It appears when it is
         whole; one that exists is replaced. By default, images that would take more than a quarter of the machine's
-        memory go to a temporary file, which a warning names.
+        memory go to a temporary file, which a warning names; it is float16 if the photographs have 8 bits and are not
+        divided by anything.
 
     n_jobs : int, default=-1
         Number of files read at a time; -1 takes all cores.
