@@ -117,8 +117,10 @@ def _read_tarzoom(folder, name, description):
     check_file(description)
     try:
         info = json.loads(description.read_bytes())
-        height, width, size, *offsets = [info["height"], info["width"], info["tilesize"], *info["offsets"]]
-        good = all(type(value) is int and 0 <= value < 2**40 for value in (height, width, size, *offsets))
+        height, width, size, offsets = (info[name] for name in ("height", "width", "tilesize", "offsets"))
+        good = isinstance(offsets, list) and all(
+            type(value) is int and 0 <= value < 2**40 for value in (height, width, size, *offsets)
+        )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{description}: damaged: wanted height, width, tilesize and offsets") from error
     n_columns = -(-width // max(size, 1)) if good else 0
