@@ -46,9 +46,17 @@ def page(model, tmp_path_factory):
 
 def read_tile(path):
     """Read codes of shape (n_codes, h, w) from a tile."""
-    name, codes = json.loads(f"[{re.fullmatch(r'relightTile[(](.*)[)]', path.read_text().strip())[1]}]")
+    text = path.read_text(encoding="utf-16").strip()
+    name, codes = json.loads(f"[{re.fullmatch(r'relightTile[(](.*)[)]', text)[1]}]")
     assert path.as_posix().endswith(f"{name}.js")
-    return np.stack([cv2.imdecode(np.frombuffer(base64.b64decode(code), np.uint8), -1) for code in codes])
+    return np.stack([cv2.imdecode(from_text(code), -1) for code in codes])
+
+
+def from_text(text):
+    """Read bytes from characters of 15 bits each, the highest first; the first character is U+3400."""
+    number = int("".join(f"{ord(character) - 0x3400:015b}" for character in text), 2)
+    n_bits = 15 * len(text)
+    return np.frombuffer((number >> n_bits % 8).to_bytes(n_bits // 8, "big"), np.uint8)
 
 
 def read_level(folder, level, shape, tile_size):

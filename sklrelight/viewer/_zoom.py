@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import shutil
-from base64 import b64encode
 from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral, Real
@@ -20,6 +19,8 @@ from ._page import describe_scene, fill_page, read_part
 
 __all__ = ["check_page_folder", "export_page"]
 
+# None of the 32,768 characters from here on has a meaning in a script. data.js has the same number.
+_FIRST_CHARACTER = 0x3400
 _GENERATOR = "sklrelight export_page"
 # Largest side of the image that is shown where light cannot be moved.
 _OVERVIEW = 1024
@@ -208,11 +209,23 @@ class _Pyramid:
             self.overview[:, top : top + height, left : left + width] = codes.transpose(2, 0, 1)
         name = f"{level}/{row}_{column}"
         planes = zip(np.moveaxis(codes, 2, 0), self.coder.roundings, strict=True)
-        stored = [b64encode(encode_codes(plane, rounding)).decode() for plane, rounding in planes]
+        stored = ",".join(f'"{_to_text(encode_codes(plane, rounding))}"' for plane, rounding in planes)
         path = self.folder / f"{name}.js"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"relightTile({json.dumps(name)},{json.dumps(stored, separators=(',', ':'))})\n")
+        # The first character tells browsers that the file is UTF-16.
+        path.write_text(f"\ufeffrelightTile({json.dumps(name)},[{stored}])\n", encoding="utf-16-le")
         return codes
+
+
+def _to_text(data):
+    """Write bytes as characters of 15 bits, from U+3400 on, which take 7 % more in UTF-16; Base64 takes 33 %.
+
+    At the end there may be some bits of 0 more.
+    """
+    bits = np.unpackbits(np.frombuffer(data, np.uint8))
+    bits = np.pad(bits, (0, -len(bits) % 15)).reshape(-1, 15)
+    characters = bits @ (1 << np.arange(14, -1, -1)) + _FIRST_CHARACTER
+    return characters.astype("<u2").tobytes().decode("utf-16-le")
 
 
 def _halve(codes):

@@ -103,7 +103,7 @@ class Pyramid {
   async receive(name, codes) {
     try {
       const images = await Promise.all(codes.map((code) =>
-        createImageBitmap(new Blob([bytesOf(code)], { type: "image/jpeg" }), { colorSpaceConversion: "none" })));
+        createImageBitmap(new Blob([bytesOfCharacters(code)], { type: "image/jpeg" }), { colorSpaceConversion: "none" })));
       this.tiles.set(name, this.upload(images));
       images.forEach((image) => image.close());
     } catch {
