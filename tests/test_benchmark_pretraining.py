@@ -1,0 +1,91 @@
+"""The programs of the pretrained interpolation, on small surfaces, and the weights beside them."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+FOLDER = Path(__file__).parents[1] / "benchmarks" / "pretraining"
+sys.path.insert(0, str(FOLDER))
+evaluate, generate, model, prepare, surfaces, tasks, train = (
+    importlib.import_module(name) for name in ("evaluate", "generate", "model", "prepare", "surfaces", "tasks", "train")
+)
+
+OPTIONS = {"n_neighbours": 12}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    captures, folder = tmp_path_factory.mktemp("captures"), tmp_path_factory.mktemp("tasks")
+    generate.generate(captures, [0, generate.VALIDATION], side=20)
+    assert prepare.prepare(captures, folder) == 2
+    return train.load_tasks(folder)
+
+
+@pytest.fixture(scope="module")
+def capture():
+    lights, images, is_display = surfaces.render_capture(3_000_002, side=32)
+    return lights, images.astype(np.float32) / (255 if images.dtype == np.uint8 else 1), is_display
+
+
+def train_for_some_steps(tasks):
+    torch.manual_seed(0)
+    training = train.Training(OPTIONS, rate=2e-3)
+    return training, [training.step(tasks, 0.0) for _ in range(3)]
+
+
+@pytest.fixture(scope="module")
+def trained(prepared):
+    return train_for_some_steps(prepared[0])
+
+
+def test_a_surface_is_the_same_whenever_it_is_rendered():
+    first, second = (surfaces.render_capture(7, side=8, n_lights=12) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+    clean = surfaces.render_capture(7, side=8, n_lights=12, clean=True)
+    np.testing.assert_array_equal(first[0], clean[0])
+    assert (first[1] != clean[1]).any()
+
+
+def test_the_model_is_the_interpolation_before_it_is_trained(prepared):
+    task = model.expand(prepared[1][0][0])
+    with torch.no_grad():
+        predicted = model.NeighbourModel(**OPTIONS)(task)
+    torch.testing.assert_close(predicted, task["predicted"])
+
+
+def test_training_repeats_from_its_seed_and_goes_on_from_a_checkpoint(prepared, trained, tmp_path):
+    tasks, validation = prepared
+    assert [len(tasks), *map(len, validation)] == [2, 1, 1, 1]
+    training, losses = trained
+    assert np.isfinite(losses).all()
+    assert losses == pytest.approx(train_for_some_steps(tasks)[1], rel=1e-4)
+    training.save(tmp_path / "model.pt")
+    later = train.Training(OPTIONS, rate=2e-3)
+    later.resume(tmp_path / "model.pt")
+    assert later.n_steps == 3
+    assert train.validate(later.average, validation) == train.validate(training.average, validation)
+
+
+def test_weights_are_the_same_in_half_precision(trained, tmp_path):
+    training, _ = trained
+    model.save_weights(training.average, tmp_path / "weights.npz")
+    loaded = model.load_weights(tmp_path / "weights.npz")
+    assert loaded.options == training.model.options
+    for name, value in training.average.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], value, atol=1e-6, rtol=1e-3)
+
+
+@pytest.mark.parametrize("n_lights", [12, 24, 48])
+def test_the_weights_beat_the_interpolation_on_a_new_surface(capture, n_lights):
+    lights, images, is_display = capture
+    order = np.random.default_rng(n_lights).permutation(len(lights))
+    given, targets = order[:n_lights], order[n_lights : n_lights + 12]
+    white = None if is_display else evaluate.display_white(images[given])
+    weights = model.load_weights(FOLDER / "weights.npz")
+    result = evaluate.compare(weights, lights, images, given, targets, white, 2.2 if is_display else 1.0)
+    assert result["encoded"] < 0.95
