@@ -199,7 +199,7 @@ def info(capture, sheet, overwrite, **options):
             "size": f"{width} x {height} pixels ({width * height / 1e6:.1f} megapixels)",
             "colour": "red, green, blue" if data.images.ndim == 4 else "grey",
             "values": _describe_values(data),
-            "lights": _describe_lights(data.lights),
+            "lights": _describe_lights(data.lights, data.get("light_norms")),
             "mask": None if data.get("mask") is None else f"the object covers {data.mask.mean():.0%} of the image",
         }
     )
@@ -318,7 +318,7 @@ def relight(
     if one_each and (environment is not None or intensities):
         raise click.UsageError("A folder gets an image for each light: --environment and --intensity need a file.")
     _check_output(output, overwrite)
-    relighter = sklrelight.load_model(model)
+    relighter = _load_model(model)
     white = _white_of(relighter)
     if environment is not None:
         (mixture,) = _mixtures(relighter, environment, n_lights, [rotation])
@@ -355,13 +355,22 @@ def page(model, output, overwrite, title, zoom, pixel_size):
     if pixel_size is not None and not zoom:
         raise click.UsageError("--pixel-size is for a page with --zoom.")
     _check_output(output, overwrite)
-    relighter = sklrelight.load_model(model)
+    relighter = _load_model(model)
     if zoom:
-        sklrelight.viewer.export_page(relighter, output, title=title or model.stem, pixel_size=pixel_size, verbose=1)
+        sklrelight.viewer.export_page(
+            relighter,
+            output,
+            title=title or model.stem,
+            white=_white_of(relighter) or "auto",
+            pixel_size=pixel_size,
+            verbose=1,
+        )
         _tell_written(output)
         click.echo(f"Open {output / 'index.html'} in a browser, and drag the light over the image.")
         return
-    decoder = sklrelight.viewer.export_html(relighter, output, title=title or model.stem, verbose=1)
+    decoder = sklrelight.viewer.export_html(
+        relighter, output, title=title or model.stem, white=_white_of(relighter) or "auto", verbose=1
+    )
     difference = 10 ** (-decoder.psnr / 20)
     _tell_written(output, f"{output.stat().st_size / 1e6:.1f} MB, differs from the model by {difference:.1%}")
     click.echo("Open it in a browser, and drag the light over the image.")
@@ -387,7 +396,7 @@ def openlime(model, output, layout, title):
     Put OpenLIME's file openlime.min.js into the folder, and the folder on a web site.
     """
     _check_output(output, overwrite=False)
-    relighter = sklrelight.load_model(model)
+    relighter = _load_model(model)
     shown = sklrelight.viewer.export_openlime(
         relighter, output, layout=layout, title=title or model.stem, white=_white_of(relighter), verbose=1
     )
@@ -427,7 +436,7 @@ def video(model, path, elevation, environment, n_lights, frames, fps, exposure, 
     ffmpeg = None
     if not _is_folder(output):
         ffmpeg = import_extra("imageio_ffmpeg", "video", "To write a video").get_ffmpeg_exe()
-    relighter = sklrelight.load_model(model)
+    relighter = _load_model(model)
     white = _white_of(relighter)
     turns = np.arange(frames) * (360 / frames)
     if environment is None:
@@ -625,17 +634,30 @@ def _describe_values(data):
     return f"{data.bit_depth} bits, {read.get(decode, f'read by the power {decode}')}"
 
 
-def _describe_lights(lights):
+def _describe_lights(lights, lengths=None):
     norms = np.linalg.norm(lights, axis=1)
     if lights.shape[1] == 3 and np.allclose(norms, 1, atol=1e-2):
         elevations = np.degrees(np.arcsin(np.clip(lights[:, 2] / norms, -1, 1)))
-        return f"directions, {elevations.min():.0f} to {elevations.max():.0f} degrees above the object"
+        text = f"directions, {elevations.min():.0f} to {elevations.max():.0f} degrees above the object"
+        if lengths is not None and not np.allclose(lengths, 1, atol=0.05):
+            text += f"; their file has lengths of {min(lengths):.3g} to {max(lengths):.3g}, which are not used"
+        return text
     return f"{lights.shape[1]} numbers for each light, from {lights.min():.3g} to {lights.max():.3g}"
 
 
 def _white(images):
     """Radiance to show as white: the largest value of integers, which loaders make 1, or that of float photographs."""
     return 1.0 if np.max(images) <= 1 else sklrelight.metrics.display_white(images)
+
+
+def _load_model(model):
+    """Load a model, and tell who brings a file of RTI software that the commands do not take."""
+    if model.suffix.lower() in (".ptm", ".rti", ".hsh"):
+        raise ValueError(
+            f"{model}: a file of RTI software, and this command takes a model that `sklrelight fit` wrote; in Python,"
+            " sklrelight.viewer.load_ptm and load_hsh read such files, and export_html makes a page of them"
+        )
+    return sklrelight.load_model(model)
 
 
 def _white_of(relighter):
@@ -736,7 +758,7 @@ def _encode_video(ffmpeg, folder, fps, path):
     command = [
         *(ffmpeg, "-loglevel", "error", "-framerate", f"{fps:g}", "-i", folder / f"frame_%0{digits}d.png"),
         # Players want even sizes, and take the colours of untagged videos for others.
-        *("-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2,scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"),
+        *("-vf", "crop=trunc(iw/2)*2:trunc(ih/2)*2,scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"),
         *("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "iec61966-2-1", "-color_range", "tv"),
         *("-c:v", "libx264", "-crf", "18", "-movflags", "+faststart", "-y", path),
     ]

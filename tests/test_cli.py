@@ -12,6 +12,7 @@ import pytest
 from capture_files import directions, write_capture, write_image
 from click.testing import CliRunner
 
+import sklrelight
 from sklrelight import load_model
 from sklrelight.cli import main
 from sklrelight.datasets import load_image, read_lp, save_image
@@ -436,3 +437,30 @@ def test_ctrl_c_leaves_no_file(coin, tmp_path):
     assert "Stopped. Nothing was written." in rest
     assert "Traceback" not in rest
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_is_as_bright_as_what_the_model_predicts(model, tmp_path, monkeypatch):
+    given = {}
+
+    def record(relighter, path, **options):
+        given.update(options)
+        raise OSError("enough")
+
+    monkeypatch.setattr(sklrelight.viewer, "export_html", record)
+    run("page", model, "-o", tmp_path / "coin.html", code=1)
+    # Photographs of 8 bits: white is 1, however dark the brightest pixel is.
+    assert given["white"] == 1
+
+
+def test_files_of_rti_software_are_no_models(tmp_path):
+    (tmp_path / "coin.ptm").write_bytes(b"PTM_1.2\n")
+    assert "load_ptm" in run("page", tmp_path / "coin.ptm", "-o", tmp_path / "coin.html", code=1)
+
+
+def test_lengths_of_lights_that_are_not_used_are_told(tmp_path):
+    folder = write_coin(tmp_path / "coin")
+    assert "not used" not in run("info", folder)
+    lines = [line.split() for line in next(folder.glob("*.lp")).read_text().splitlines()]
+    lines = [lines[0], *([name, *(str(40 * float(value)) for value in vector)] for name, *vector in lines[1:])]
+    next(folder.glob("*.lp")).write_text("\n".join(map(" ".join, lines)))
+    assert "lengths of 40 to 40, which are not used" in " ".join(run("info", folder).split())

@@ -95,7 +95,7 @@ def test_equal_lights_are_merged(rng):
     lights, images = rng.random((8, 2)), rng.random((8, 3, 3))
     lights[5] = lights[2]
     model = LinearInterpolation().fit(lights, images)
-    assert model.lights_.shape == (7, 2)
+    assert model.points_.shape == (7, 2)
     np.testing.assert_allclose(model.predict(lights[[2]])[0], images[[2, 5]].mean(axis=0))
     asked = rng.random((4, 2))
     np.testing.assert_allclose(np.tensordot(model.weights(asked), images, axes=1), model.predict(asked))

@@ -31,12 +31,12 @@ class LinearInterpolation(LightRegressor):
         The point, line, plane or space that the lights, or the x and y of directions, span. New lights are projected
         onto it.
 
-    lights_ : ndarray of shape (n_merged, rank)
+    points_ : ndarray of shape (n_merged, rank)
         The training lights, in coordinates of the subspace. Equal ones, up to 1e-5 of the lights' standard deviation,
         are merged.
 
     light_groups_ : ndarray of shape (n_lights,), int
-        Row in `lights_` of each training light.
+        Row in `points_` of each training light.
 
     images_ : ndarray of shape (n_merged, ...)
         The training photographs in their own type. Those of equal lights are averaged.
@@ -102,7 +102,7 @@ class LinearInterpolation(LightRegressor):
                 " because a triangulation takes seconds in 7 dimensions and minutes in 10: use RBFInterpolation"
             )
         self.directions_, self.subspace_ = directions, subspace
-        self.lights_, self.light_groups_ = merged.points, merged.groups
+        self.points_, self.light_groups_ = merged.points, merged.groups
         self.triangulation_ = self._triangulate(merged.points) if subspace.rank > 1 else None
         self.images_ = merged.average(y)
         return self
@@ -132,7 +132,7 @@ class LinearInterpolation(LightRegressor):
         else:
             corners, shares = np.zeros((len(points), 1), int), np.ones((len(points), 1))
         rows = np.arange(0, corners.size + 1, corners.shape[1])
-        return csr_array((shares.ravel(), corners.ravel(), rows), shape=(len(points), len(self.lights_)))
+        return csr_array((shares.ravel(), corners.ravel(), rows), shape=(len(points), len(self.points_)))
 
     @staticmethod
     def _triangulate(points):
@@ -158,14 +158,14 @@ class LinearInterpolation(LightRegressor):
         # A flat triangle has no finite weights.
         outside = (triangles < 0) | ~np.isfinite(shares).all(axis=1)
         if outside.any():
-            corners[outside, 0] = KDTree(self.lights_).query(points[outside])[1]
+            corners[outside, 0] = KDTree(self.points_).query(points[outside])[1]
             shares[outside] = np.eye(1, rank + 1)
         return corners, shares
 
     def _in_intervals(self, positions):
         """Find the ends of the interval around each position on a line, and their weights."""
-        order = self.lights_[:, 0].argsort()
-        ordered = self.lights_[order, 0]
+        order = self.points_[:, 0].argsort()
+        ordered = self.points_[order, 0]
         right = np.searchsorted(ordered, positions).clip(1, len(ordered) - 1)
         share = ((positions - ordered[right - 1]) / (ordered[right] - ordered[right - 1])).clip(0, 1)
         return np.column_stack([order[right - 1], order[right]]), np.column_stack([1 - share, share])

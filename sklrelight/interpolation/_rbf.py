@@ -53,12 +53,12 @@ class RBFInterpolation(LightRegressor):
         The point, line, plane or space that the lights span. Lights are projected onto it before distances are
         measured.
 
-    lights_ : ndarray of shape (n_merged, rank)
+    points_ : ndarray of shape (n_merged, rank)
         The training lights, in coordinates of the subspace. Equal ones, up to 1e-5 of the lights' standard deviation,
         are merged.
 
     light_groups_ : ndarray of shape (n_lights,), int
-        Row in `lights_` of each training light.
+        Row in `points_` of each training light.
 
     images_ : ndarray of shape (n_merged, ...)
         The training photographs in their own type. Those of equal lights are averaged.
@@ -239,7 +239,7 @@ class RBFInterpolation(LightRegressor):
         points = equations.points
         self._equations, self.kernel_, self.epsilon_ = equations, equations.kernel, equations.epsilon
         self.n_dimensions_, self.subspace_ = points.n_dimensions, points.subspace
-        self.lights_, self.light_groups_ = points.merged.points, points.merged.groups
+        self.points_, self.light_groups_ = points.merged.points, points.merged.groups
 
     def _weights(self, X):
         return self._equations.weights(X, [self.smoothing_])[0]

@@ -156,7 +156,7 @@ def _triangulate(model, n):
         if n.rank == 3:
             most = max(_POINTS_OF_SPACE, int((n.n_bytes * _SQUARED_POINTS_OF_BYTE) ** 0.5))
         check(n.n_merged <= most, f"{n.n_merged} lights to triangulate are more than the {most} that a file may have")
-        model.triangulation_ = model._triangulate(model.lights_)
+        model.triangulation_ = model._triangulate(model.points_)
 
 
 declare(
@@ -165,7 +165,7 @@ declare(
     **_LIGHTS,
     directions_=Flag(),
     subspace_=_SUBSPACE,
-    lights_=_POINTS,
+    points_=_POINTS,
     light_groups_=_GROUPS,
     images_=_MERGED_IMAGES,
 )

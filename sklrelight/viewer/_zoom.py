@@ -223,8 +223,8 @@ def _to_text(data):
     At the end there may be some bits of 0 more.
     """
     bits = np.unpackbits(np.frombuffer(data, np.uint8))
-    bits = np.pad(bits, (0, -len(bits) % 15)).reshape(-1, 15)
-    characters = bits @ (1 << np.arange(14, -1, -1)) + _FIRST_CHARACTER
+    groups = np.pad(bits, (0, -len(bits) % 15)).reshape(-1, 15)
+    characters = groups @ (1 << np.arange(14, -1, -1)) + _FIRST_CHARACTER
     return characters.astype("<u2").tobytes().decode("utf-16-le")
 
 
