@@ -21,8 +21,10 @@ def copy_pages(app):
         target = PAGES / page.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(_LINK.sub(partial(_relink, page=page, pages=pages), page.read_text()))
-    results = [page.relative_to(ROOT).with_suffix("") for page in pages if page.parent.name == "results"]
-    index = ["```{toctree}", ":maxdepth: 2", "", "benchmarks/README", *map(str, results), "```"]
+    first = ROOT / "benchmarks" / "README.md"
+    others = [page for page in pages if first.parent in page.parents and page != first]
+    names = [str(page.relative_to(ROOT).with_suffix("")) for page in (first, *others)]
+    index = ["```{toctree}", ":maxdepth: 2", "", *names, "```"]
     (PAGES / "benchmarks.md").write_text("# Benchmarks\n\n" + "\n".join(index) + "\n")
 
 
