@@ -356,21 +356,13 @@ def page(model, output, overwrite, title, zoom, pixel_size):
         raise click.UsageError("--pixel-size is for a page with --zoom.")
     _check_output(output, overwrite)
     relighter = _load_model(model)
+    options = {"title": title or model.stem, "white": _white_of(relighter), "verbose": 1}
     if zoom:
-        sklrelight.viewer.export_page(
-            relighter,
-            output,
-            title=title or model.stem,
-            white=_white_of(relighter) or "auto",
-            pixel_size=pixel_size,
-            verbose=1,
-        )
+        sklrelight.viewer.export_page(relighter, output, pixel_size=pixel_size, **options)
         _tell_written(output)
         click.echo(f"Open {output / 'index.html'} in a browser, and drag the light over the image.")
         return
-    decoder = sklrelight.viewer.export_html(
-        relighter, output, title=title or model.stem, white=_white_of(relighter) or "auto", verbose=1
-    )
+    decoder = sklrelight.viewer.export_html(relighter, output, **options)
     difference = 10 ** (-decoder.psnr / 20)
     _tell_written(output, f"{output.stat().st_size / 1e6:.1f} MB, differs from the model by {difference:.1%}")
     click.echo("Open it in a browser, and drag the light over the image.")

@@ -112,14 +112,7 @@ class StreamedInterpolation:
         ndarray of shape (m, n_pixels, n_channels), float32
             Encoded pixels.
         """
-        width = max(1, _BLOCK_VALUES // (len(self.stack) * self.stack.n_channels))
-        # Of codes, photographs are computed only if they are asked for.
-        blocks = (
-            (some, own, ((slice(None), self.stack.columns(numbers)) for numbers in [own]))
-            for some in gen_batches(len(pixels), width)
-            for own in [pixels[some]]
-        )
-        return self._predict(lights, blocks, len(pixels))
+        return self._predict(lights, self._picked(pixels), len(pixels))
 
     def predict(self, lights):
         """Interpolate photographs.
@@ -136,6 +129,15 @@ class StreamedInterpolation:
         """
         stack = self.stack
         return self._predict(lights, self._stretches(), stack.n_pixels).reshape(len(lights), *stack.shape[1:])
+
+    def _picked(self, pixels):
+        """Read some pixels: yield their places in `pixels`, the pixels, and the photographs, read on demand."""
+        width = max(1, _BLOCK_VALUES // (len(self.stack) * self.stack.n_channels))
+        for place in gen_batches(len(pixels), width):
+            yield place, pixels[place], map(self._read_all, [pixels[place]])
+
+    def _read_all(self, pixels):
+        return slice(None), self.stack.columns(pixels)
 
     def _stretches(self):
         """Read the photographs in stretches of pixels: yield the pixels, twice, and parts of the photographs."""
@@ -156,10 +158,10 @@ class StreamedInterpolation:
             # Sums of photographs that are not bent are computed from the codes at once.
             sums = [stack.mixed(own) for own in weights]
             for place, pixels, _ in blocks:
-                for cluster in np.unique(labels[pixels]).tolist():
-                    own = np.flatnonzero(labels[pixels] == cluster)
-                    numbers = own + pixels.start if isinstance(pixels, slice) else pixels[own]
-                    images[:, place.start + own] = sums[cluster].read(slice(None), numbers)
+                numbers = np.r_[pixels]
+                for cluster in np.unique(labels[numbers]).tolist():
+                    own = labels[numbers] == cluster
+                    images[:, place][:, own] = sums[cluster].read(slice(None), numbers[own])
             return images
         for place, pixels, parts in blocks:
             value_range = model.value_range_ if has_clusters else (0.0, 1.0)

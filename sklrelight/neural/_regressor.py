@@ -86,8 +86,8 @@ class RelightingMLPRegressor(ObservationRegressor):
     max_observations : int, "auto" or None, default="auto"
         Number of observations after which training ends. It limits the time of a fit whatever the size of the capture,
         and gives the same result on every run, which `max_time` does not. ``"auto"``: 20 million, but at most 100 times
-        each observation. None: no limit,
-        for a fit that `max_time` or one of the `callbacks` ends. The members of an ensemble share the number.
+        each observation. None: no limit, for a fit that `max_time` or one of the `callbacks` ends. The members of an
+        ensemble share the number.
 
     max_time : float or None, default=None
         Number of seconds after which the fit ends, compilation included. The batch that runs then is finished, and the

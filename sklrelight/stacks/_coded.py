@@ -112,9 +112,8 @@ class CodedStack:
                 low, high = np.minimum(low, components.min(axis=0)), np.maximum(high, components.max(axis=0))
         # Finer steps would only take space.
         finest = np.sqrt(12 * _ROUNDING * max(wanted, left[len(axes) - 1]) / len(axes))
-        step = (
-            np.maximum((high - low) / _LEVELS, finest) if finest > 0 else np.where(high > low, high - low, 1) / _LEVELS
-        )
+        step = np.maximum((high - low) / _LEVELS, finest)
+        step[step == 0] = 1 / _LEVELS
         codes = np.empty((stack.n_pixels, len(axes)), np.uint8)
         for block in blocks:
             components = _rows(stack.read(slice(None), block)) @ factors - zeros

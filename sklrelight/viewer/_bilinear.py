@@ -214,15 +214,16 @@ def reduce_to_grid(relighter, surface, *, white, n_planes, resolution, psnr, n_l
     n_measured = len(points) // MEASURED
     fitted = np.arange(n_measured, len(points))[: n_lights if parts.by_region else None]
     whole = fitted if parts.by_region else np.arange(len(points))
-    step = int(np.ceil(np.sqrt(height * width / _COARSE_PIXELS)))
+    # The first lights are spread over all of the dome.
+    first = slice(max(1, n_measured))
+    if parts.by_region or white == "auto":
+        coarse = parts.predict_coarse(lights if parts.by_region else lights[first], _COARSE_PIXELS)
     if white == "auto":
-        # The first lights are spread over all of the dome.
-        white = display_white(parts.predict(lights[: max(1, n_measured)], step=step)) or 1.0
+        white = display_white(coarse[first]) or 1.0
     progress(len(whole))
     images = _predict(parts, lights[whole], white, progress)
     if parts.by_region:
-        coarse = [_encode(parts.predict(lights[block], step=step), white) for block in gen_batches(len(points), 16)]
-        sample = np.concatenate(coarse).reshape(len(points), -1, 3).swapaxes(0, 1)
+        sample = _encode(coarse, white).reshape(len(points), -1, 3).swapaxes(0, 1)
     else:
         pixels = sample_pixels(height * width)
         sample = images.reshape(len(images), -1, 3)[:, pixels].astype(np.float32).swapaxes(0, 1)

@@ -68,6 +68,12 @@ class Parts:
         top, left, height, width = (0, 0, *self._images.shape[1:3]) if region is None else region
         return self._images[:, top : top + height : step, left : left + width : step]
 
+    def predict_coarse(self, lights, n_pixels):
+        """Predict images of about so many pixels, some lights at a time."""
+        height, width = self.image_shape
+        step = int(np.ceil(np.sqrt(height * width / n_pixels)))
+        return np.concatenate([self.predict(lights[block], step=step) for block in gen_batches(len(lights), 16)])
+
 
 @dataclass(frozen=True)
 class Coder:
@@ -134,11 +140,7 @@ def make_coder(parts, lights, *, white, psnr, n_lights):
     candidates = surface.spread_points()
     points = pick_lights(surface, candidates, min(_SAMPLE_LIGHTS, len(candidates)))
     nodes, lights = surface.to_nodes(points), surface.to_lights(points)
-    height, width = parts.image_shape
-    step = int(np.ceil(np.sqrt(height * width / _SAMPLE_PIXELS)))
-    images = np.concatenate(
-        [parts.predict(lights[block], step=step) for block in gen_batches(len(lights), 16)], dtype=np.float32
-    )
+    images = parts.predict_coarse(lights, _SAMPLE_PIXELS).astype(np.float32, copy=False)
     if white == "auto":
         white = display_white(images) or 1.0
     n_channels = images.shape[3]
