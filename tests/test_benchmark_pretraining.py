@@ -13,6 +13,12 @@ sys.path.insert(0, str(FOLDER))
 evaluate, generate, model, prepare, surfaces, tasks, train = (
     importlib.import_module(name) for name in ("evaluate", "generate", "model", "prepare", "surfaces", "tasks", "train")
 )
+candidates, mixture, inference, prepare_mixture, train_mixture, few_lights, blend = (
+    importlib.import_module(name)
+    for name in (
+        "candidates", "mixture", "inference", "prepare_mixture", "train_mixture", "few_lights", "blend"
+    )
+)  # fmt: skip
 
 OPTIONS = {"n_neighbours": 12}
 
@@ -89,3 +95,70 @@ def test_the_weights_beat_the_interpolation_on_a_new_surface(capture, n_lights):
     weights = model.load_weights(FOLDER / "weights.npz")
     result = evaluate.compare(weights, lights, images, given, targets, white, 2.2 if is_display else 1.0)
     assert result["encoded"] < 0.95
+
+
+@pytest.fixture(scope="module")
+def split_file(capture, tmp_path_factory):
+    lights, images, is_display = capture
+    assert is_display
+    path = tmp_path_factory.mktemp("splits") / "surface.npz"
+    given, tests = {"lights": lights[:30], "images": images[:30]}, {"test_lights": lights[30:40]}
+    np.savez(path, **given, **tests, test_images=images[30:40], white=np.nan)
+    return path
+
+
+def test_the_mixture_averages_candidates_before_it_is_trained_and_training_repeats(tmp_path):
+    captures, folder = tmp_path / "captures", tmp_path / "tasks"
+    generate.generate(captures, [0, generate.VALIDATION], side=16)
+    generate.generate(captures, [generate.HARD], side=16, hard=True)
+    prepare_mixture.prepare(captures, folder)
+    training, validation = train_mixture.load_tasks(folder)
+    assert [len(training), *map(len, validation)] == [3, len(prepare_mixture.COUNTS)]
+    task = mixture.expand(training[0])
+    with torch.no_grad():
+        predicted = mixture.MixtureModel()(task)
+    least, greatest = task["candidates"].amin(0), task["candidates"].amax(0)
+    assert ((predicted >= least - 1e-4) & (predicted <= greatest + 1e-4)).all()
+
+    def losses():
+        torch.manual_seed(0)
+        return [train_mixture.Training(training).step(0.0) for _ in range(2)]
+
+    assert losses() == pytest.approx(losses(), rel=1e-4)
+    assert np.isfinite(train_mixture.validate(mixture.MixtureModel(), validation)).all()
+
+
+@pytest.mark.parametrize("n_lights", [5, 30])
+def test_the_mixture_predicts_the_same_without_torch(split_file, n_lights):
+    split = few_lights.choose(few_lights.load_window(split_file, 32), n_lights, "random")
+    lights, images = (
+        np.concatenate(pair) for pair in ((split.lights, split.test_lights), (split.images, split.test_images))
+    )
+    given, targets = np.arange(n_lights), np.arange(n_lights, len(lights))
+    task = candidates.make_task(lights, images, given, targets, stored=True)
+    with torch.no_grad():
+        expected = mixture.load_weights(FOLDER / "mixture.npz")(task).numpy()
+    expected = expected.clip(split.images.min(), split.images.max())
+    model = inference.Inference(FOLDER / "mixture.npz").fit(split.lights, split.images)
+    difference = np.abs(model.predict(split.test_lights).reshape(expected.shape) - expected)
+    assert np.quantile(difference, 0.99) < 1e-4
+    assert difference.max() < 0.02
+
+
+def test_the_mixture_beats_classical_models_with_few_lights(split_file):
+    split = few_lights.load_window(split_file, 24)
+    models = {"mixture": lambda few: few_lights.predict_pretrained(FOLDER / "mixture.npz", few)}
+    record = few_lights.measure(split, 8, "chosen", models)
+    assert record["mixture"] < record["classical"]
+    (line,) = few_lights.summarize([record | {"method": "chosen", "k": 8}], "mixture")
+    assert line.startswith("mixture, 8 chosen: mean 0.")
+
+
+def test_a_blend_is_each_model_at_the_ends(split_file):
+    split = few_lights.load_window(split_file, 24)
+    dark, exact = np.zeros_like(split.test_images), split.test_images
+    assert blend.blend(split, dark, exact, (0.0, 0.25, 1.0)) == pytest.approx([1, 0.75, 0], abs=1e-6)
+
+
+def test_the_default_recipe_is_fitted_to_whole_photographs(split_file):
+    assert blend.predict_default(split_file, 16, max_observations=1000).shape == (10, 16, 16, 3)

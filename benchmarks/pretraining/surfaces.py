@@ -22,7 +22,7 @@ def _noise(rng, side, exponent, cutoff=0.5):
     return field / (field.std() + 1e-12)
 
 
-def _heights(rng, side):
+def _heights(rng, side, hard=False):
     """Make a height field in units of pixels: a fractal with stamped spheres, blocks, grooves and bumps."""
     rows, columns = np.mgrid[:side, :side] - (side - 1) / 2
     angle = rng.uniform(0, 2 * np.pi)
@@ -58,6 +58,17 @@ def _heights(rng, side):
             height = height + rng.uniform(0.2, 0.16 * period) * window * np.sin(2 * np.pi * u / period)
     if rng.random() < 0.4:
         height = height + rng.uniform(0.02, 0.35) * _noise(rng, side, rng.uniform(0, 1.2))
+    if hard and rng.random() < 0.4:
+        if rng.random() < 0.5:
+            # Rough relief in its own shadow.
+            height = height + rng.uniform(0.4, 1.5) * _noise(rng, side, rng.uniform(0.6, 1.4), rng.uniform(0.1, 0.4))
+        else:
+            # Threads of a textile.
+            period = rng.uniform(3, 8)
+            u, v = np.cos(angle) * columns + np.sin(angle) * rows, np.cos(angle) * rows - np.sin(angle) * columns
+            weave = np.abs(np.sin(np.pi * u / period)) * (np.sin(np.pi * v / period) > 0)
+            weave = weave + np.abs(np.sin(np.pi * v / period)) * (np.sin(np.pi * v / period) <= 0)
+            height = height + rng.uniform(0.1, 0.4) * period * weave
     return height
 
 
@@ -157,6 +168,23 @@ def _cast_shadows(rng, height, position, to_light):
     return (clearance / soft + 0.5).clamp(0, 1)
 
 
+def _occlude(rng, position, to_light):
+    """Let other objects, high above the surface, cast shadows: how much of each lamp is seen, from 0 to 1."""
+    side = 192
+    seen = torch.ones(to_light.shape[:3])
+    for _ in range(rng.integers(1, 4)):
+        field = _noise(rng, side, rng.uniform(1.6, 3))
+        mask = 1 / (1 + np.exp(-(field - rng.uniform(0.5, 2)) * rng.uniform(3, 30)))
+        above = np.exp(rng.uniform(np.log(10), np.log(80)))
+        where = position[..., :2] + above * to_light[..., :2] / to_light[..., 2:].clamp_min(0.05)
+        where = where / 96 + torch.tensor(rng.uniform(-0.5, 0.5, 2), dtype=torch.float32)
+        # The field repeats itself.
+        where = (where + 1) % 2 - 1
+        mask = torch.tensor(mask, dtype=torch.float32)[None, None].expand(len(where), -1, -1, -1)
+        seen = seen * (1 - nn.functional.grid_sample(mask, where, align_corners=False, padding_mode="border")[:, 0])
+    return seen
+
+
 def _reflect(rng, normals, materials, to_light, light):
     """Compute radiance of shape (n, side, side, 3): a diffuse part, a GGX lobe, and some light reflected before."""
     albedo, specular, alpha = materials
@@ -207,7 +235,7 @@ def _store(rng, radiance):
     return np.clip(radiance, 0, top).astype(np.float16), False
 
 
-def render_capture(seed, side=48, n_lights=96, clean=False):
+def render_capture(seed, side=48, n_lights=96, clean=False, hard=False):
     """Render the photographs of a random surface.
 
     Parameters
@@ -225,6 +253,10 @@ def render_capture(seed, side=48, n_lights=96, clean=False):
         Whether noise and differences between the lamps are left out. The difference to the photographs with them is
         what no model can predict.
 
+    hard : bool, default=False
+        Whether surfaces are rougher or textiles, other things cast shadows on them, and lights are known less well,
+        each in a share of the surfaces.
+
     Returns
     -------
     lights : ndarray of shape (n_lights, 3), float32
@@ -238,7 +270,7 @@ def render_capture(seed, side=48, n_lights=96, clean=False):
     """
     rng = np.random.default_rng(seed)
     whole = side + 2 * _MARGIN
-    height = _heights(rng, whole)
+    height = _heights(rng, whole, hard)
     materials = _materials(rng, whole, height)
     directions = _directions(rng, n_lights)
     half = whole / 2
@@ -256,6 +288,8 @@ def render_capture(seed, side=48, n_lights=96, clean=False):
 
     to_light, falloff = _place_lamps(rng, directions, position, side)
     shadow = _cast_shadows(rng, height, position, to_light)
+    if hard and rng.random() < 0.45:
+        shadow = shadow * _occlude(rng, position, to_light)
     radiance = _reflect(rng, normals, (albedo, specular, alpha[..., None]), to_light, (shadow, falloff))
     sigma = float(rng.choice([0.3, 0.5, 0.8]))
     radiance = _blur(nn.functional.pad(radiance.permute(0, 3, 1, 2), (2,) * 4, mode="replicate"), sigma)
@@ -263,6 +297,6 @@ def render_capture(seed, side=48, n_lights=96, clean=False):
     radiance = radiance[:, :, trim : trim + side, trim : trim + side].permute(0, 2, 3, 1).numpy()
 
     radiance = _expose(rng, radiance, clean)
-    known = directions + rng.normal(0, rng.choice([0, 0.01]), directions.shape)
+    known = directions + rng.normal(0, rng.choice([0, 0.01, 0.03] if hard else [0, 0.01]), directions.shape)
     known = (known / np.linalg.norm(known, axis=1, keepdims=True)).astype(np.float32)
     return known, *_store(rng, radiance)

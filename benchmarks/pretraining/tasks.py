@@ -8,7 +8,7 @@ import torch
 from sklrelight import LogExposureScaler
 from sklrelight.interpolation._equations import Equations, Points
 
-__all__ = ["Task", "half_vectors", "load_capture", "make_task"]
+__all__ = ["Shading", "Task", "box_mean", "half_vectors", "load_capture", "make_task"]
 
 # Bins of the angle between normal and half vector: narrow where highlights are.
 _N_BINS = 16
@@ -178,11 +178,14 @@ class Shading:
 
     shape : tuple of int
         Height and width of the image.
+
+    gammas : tuple of float, default=(2.2, 3.3, 4.8)
+        Exponents among which the one is chosen that makes values linear.
     """
 
-    def __init__(self, lights, encoded, shape):
+    def __init__(self, lights, encoded, shape, gammas=(2.2, 3.3, 4.8)):
         best = None
-        for gamma in (2.2, 3.3, 4.8):
+        for gamma in gammas:
             values = encoded.clamp_min(0) ** gamma
             grey = values[:, ::5].mean(-1)
             vectors, weights = fit_shading(lights, grey, 3)
