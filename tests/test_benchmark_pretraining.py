@@ -160,5 +160,12 @@ def test_a_blend_is_each_model_at_the_ends(split_file):
     assert blend.blend(split, dark, exact, (0.0, 0.25, 1.0)) == pytest.approx([1, 0.75, 0], abs=1e-6)
 
 
-def test_the_default_recipe_is_fitted_to_whole_photographs(split_file):
-    assert blend.predict_default(split_file, 16, max_observations=1000).shape == (10, 16, 16, 3)
+def test_the_share_of_a_blend_is_measured_by_held_out_photographs(split_file):
+    split = few_lights.load_window(split_file, 24)
+    exact = split.test_images
+    assert blend.best_share(split, exact + 0.1 * (exact < 0.9), exact - 0.3 * (exact > 0.5)) < 0.5
+    assert blend.best_share(split, np.zeros_like(exact), exact) == 1
+    held = blend.hold_out(split)
+    assert len(held.images) == 25
+    assert len(held.test_images) == 5
+    assert 0 <= blend.measure_share(split, 16, FOLDER / "mixture.npz", max_observations=1000) <= 1
