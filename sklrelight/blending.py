@@ -281,21 +281,22 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
                 lights = validate_data(self, X, dtype=np.float64, reset=False)
         encoded, interpolated = self._predict_parts(X, lights, pixels)
         if interpolated is not None:
-            encoded -= interpolated
+            encoded = encoded - interpolated
             if self.brightness_limit_ is not None:
                 brightness = self._brightness(X, lights, None if pixels is not None else encoded)
                 encoded += brightness.clip(-self.brightness_limit_, self.brightness_limit_) - brightness
             encoded *= encoded.dtype.type(self.weight_)
             encoded += interpolated
         shape = self.target_shape_ if pixels is None else (len(pixels), *self.target_shape_[2:])
-        return encoded.clip(*self.value_range_, out=encoded).reshape(-1, *shape)
+        # In place only if it is no longer what a member returned, which may be read-only or a part of the member.
+        out = None if interpolated is None else encoded
+        return encoded.clip(*self.value_range_, out=out).reshape(-1, *shape)
 
     def _predict_parts(self, X, lights, pixels):
         """Predict by ensemble and interpolation, (m, n_pixels, n_channels) each. The latter may be None."""
-        # A copy: what a member returns may be read-only, or part of the member.
-        ensemble = np.array(_predict_pixels(self.members_[0], X, pixels, self.target_shape_), order="C")
+        ensemble = _predict_pixels(self.members_[0], X, pixels, self.target_shape_)
         for count, member in enumerate(self.members_[1:], start=2):
-            ensemble += (_predict_pixels(member, X, pixels, self.target_shape_) - ensemble) / count
+            ensemble = ensemble + (_predict_pixels(member, X, pixels, self.target_shape_) - ensemble) / count
         model = self.interpolation_
         if model is None:
             return ensemble, None

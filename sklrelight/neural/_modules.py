@@ -1,13 +1,15 @@
 """The network, which computes the colour of an observation from its light and its pixel."""
 
+from contextlib import nullcontext
 from itertools import pairwise
 
 import numpy as np
 import torch
+from sklearn.utils import gen_batches
 from torch import nn
 
 # Observations predicted at a time. On the CPU, as many as keep the hidden layers in its cache; elsewhere, as fill it.
-_BLOCK = {"cpu": 2048}
+_BLOCK = {"cpu": 4096}
 _LARGE_BLOCK = 2**18
 # Of layers that are wider than this, fewer.
 _WIDE = 4096
@@ -123,6 +125,15 @@ class _Join(_Dense):
 
     def pixel_part(self, pixels):
         return nn.functional.linear(pixels, self.weight[:, self.n_light_features :], self.bias)
+
+    def under(self, light_part):
+        """Return weights and biases of the dense layer on the pixel that this is under one light."""
+        weight = self.weight[:, self.n_light_features :]
+        if self.n_parts == 1:
+            return weight, self.bias + light_part
+        (weight, weight_factor), (bias, bias_factor) = weight.chunk(2), self.bias.chunk(2)
+        light, light_factor = light_part.chunk(2)
+        return weight + light_factor[:, None] * weight_factor, bias + light_factor * bias_factor + light
 
     def join(self, light_part, pixel_part):
         if self.n_parts == 1:
@@ -286,44 +297,65 @@ class RelightingMLP(nn.Module):
         block = max(1, _BLOCK.get(lights.device.type, _LARGE_BLOCK) * _WIDE // max(_WIDE, *widths))
         # Each photograph's pixels are cut into blocks of about one size: a small one at its end would be slow.
         n_pixels = -(-len(pixels) // -(-len(pixels) // block))
-        # How products of matrices are rounded depends on their number of rows. One photograph at a time is the same
-        # whichever others are predicted with it. The rows of a plain table are many lights on one pixel.
-        n_lights = block if len(pixels) == 1 else 1
-        light_part = self._light_part(lights)[:, None]
+        light_part = self._light_part(lights)
+        if len(pixels) == 1:
+            # The rows of a plain table are many lights on one pixel.
+            with self._autocast(lights):
+                pixel_part = self._pixel_part(pixels.float())
+                for some in gen_batches(len(lights), block):
+                    encoded[some] = self._observe(light_part[some, None], pixel_part).cpu().numpy()
+            return encoded
+        # Under one light, the join is one dense layer on the pixel: fewer products than both factors take, and one
+        # pass over memory. One photograph at a time is also the same whichever others are predicted with it, as the
+        # rounding of products of matrices depends on their number of rows.
+        layers = [self.join.under(part) for part in light_part]
         # Within one such context, the weights are cast once for all blocks.
         with self._autocast(lights):
             for pixel in range(0, len(pixels), n_pixels):
-                pixel_part = self._pixel_part(pixels[pixel : pixel + n_pixels].float())
-                for light in range(0, len(lights), n_lights):
-                    values = self._observe(light_part[light : light + n_lights], pixel_part)
-                    encoded[light : light + n_lights, pixel : pixel + n_pixels] = values.cpu().numpy()
+                some = slice(pixel, pixel + n_pixels)
+                hidden = self._pixel_layers(pixels[some].float())
+                for values, layer in zip(encoded, layers, strict=True):
+                    with self._autocast(hidden, enabled=len(self.pixel) > 0):
+                        joined = nn.functional.linear(hidden, *layer)
+                    values[some] = self._finish(joined).cpu().numpy()
         return encoded
 
     def _light_part(self, lights):
         with self._autocast(lights, enabled=False):
             return self.join.light_part(lights)
 
-    def _pixel_part(self, pixels):
-        first, *rest = [*self.pixel, self.join.pixel_part]
-        with self._autocast(pixels, enabled=False):
-            pixels = first(pixels)
-        with self._autocast(pixels):
-            for layer in rest:
+    def _pixel_layers(self, pixels):
+        # The first layer is given coordinates.
+        for number, layer in enumerate(self.pixel):
+            with self._autocast(pixels, enabled=number > 0):
                 pixels = layer(pixels)
         return pixels
+
+    def _pixel_part(self, pixels):
+        hidden = self._pixel_layers(pixels)
+        with self._autocast(hidden, enabled=len(self.pixel) > 0):
+            return self.join.pixel_part(hidden)
 
     def _observe(self, light_part, pixel_part):
         """Compute the network from what it makes of light and pixel on."""
         if self.half_precision and len(self.hidden):
             light_part, pixel_part = light_part.bfloat16(), pixel_part.bfloat16()
-        joined = self.join.join(light_part, pixel_part)
+        return self._finish(self.join.join(light_part, pixel_part))
+
+    def _finish(self, joined):
+        """Compute the network from the joined layer on."""
+        if self.half_precision and len(self.hidden):
+            joined = joined.bfloat16()
         with self._autocast(joined):
             hidden = self.hidden(joined.flatten(0, -2))
         with self._autocast(joined, enabled=False):
             return self.output(hidden.float()).unflatten(0, joined.shape[:-1])
 
     def _autocast(self, tensor, enabled=True):
-        return torch.autocast(tensor.device.type, torch.bfloat16, enabled=enabled and self.half_precision)
+        # Entering a context that does nothing takes as long as a small layer.
+        if not self.half_precision:
+            return nullcontext()
+        return torch.autocast(tensor.device.type, torch.bfloat16, enabled=enabled)
 
 
 def _activation(name):
