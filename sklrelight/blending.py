@@ -281,7 +281,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
                 lights = validate_data(self, X, dtype=np.float64, reset=False)
         encoded, interpolated = self._predict_parts(X, lights, pixels)
         if interpolated is not None:
-            encoded = encoded - interpolated
+            encoded = np.subtract(encoded, interpolated, dtype=encoded.dtype)
             if self.brightness_limit_ is not None:
                 brightness = self._brightness(X, lights, None if pixels is not None else encoded)
                 encoded += brightness.clip(-self.brightness_limit_, self.brightness_limit_) - brightness
