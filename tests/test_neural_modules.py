@@ -244,7 +244,7 @@ def test_grids_and_pairs_give_the_same_for_each_activation(sizes, activation, ou
         torch.testing.assert_close(network(lights[:, None], pixels), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("n_lights", "n_pixels"), [(1, 1), (1, 9), (9, 1), (0, 4)])
+@pytest.mark.parametrize(("n_lights", "n_pixels"), [(1, 1), (1, 9), (9, 1), (0, 4), (0, 1)])
 @pytest.mark.parametrize("sizes", [(), (16, 16)])
 def test_grids_of_few(sizes, n_lights, n_pixels):
     network = trained(RelightingMLP(3, 2, 2, sizes, sizes))

@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from sklearn.utils import gen_batches
 from torch import nn
 
 # Observations predicted at a time. On the CPU, as many as keep the hidden layers in its cache; elsewhere, as fill it.
@@ -302,21 +301,21 @@ class RelightingMLP(nn.Module):
             # The rows of a plain table are many lights on one pixel.
             with self._autocast(lights):
                 pixel_part = self._pixel_part(pixels.float())
-                for some in gen_batches(len(lights), block):
+                for light in range(0, len(lights), block):
+                    some = slice(light, light + block)
                     encoded[some] = self._observe(light_part[some, None], pixel_part).cpu().numpy()
             return encoded
         # Under one light, the join is one dense layer on the pixel: fewer products than both factors take, and one
         # pass over memory. One photograph at a time is also the same whichever others are predicted with it, as the
         # rounding of products of matrices depends on their number of rows.
-        layers = [self.join.under(part) for part in light_part]
-        # Within one such context, the weights are cast once for all blocks.
+        # Within one such context, the weights of the other layers are cast once for all blocks.
         with self._autocast(lights):
             for pixel in range(0, len(pixels), n_pixels):
                 some = slice(pixel, pixel + n_pixels)
                 hidden = self._pixel_layers(pixels[some].float())
-                for values, layer in zip(encoded, layers, strict=True):
+                for values, part in zip(encoded, light_part, strict=True):
                     with self._autocast(hidden, enabled=len(self.pixel) > 0):
-                        joined = nn.functional.linear(hidden, *layer)
+                        joined = nn.functional.linear(hidden, *self.join.under(part))
                     values[some] = self._finish(joined).cpu().numpy()
         return encoded
 
