@@ -24,8 +24,6 @@ _DTYPES = {
 }
 # The coding gives frequent bytes fewer bits, and at least one. It looks for no repeats, of which photographs have none.
 _MOST_EXPANSION = 8
-# Bytes that are coded at a time.
-_PIECE = 2**24
 # What reading an archive that is cut, damaged or made up may raise.
 _UNREADABLE = (EOFError, OSError, RuntimeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error)
 
@@ -100,11 +98,7 @@ def write_container(path, description, arrays):
             # An entry of its own has no time of day, so that the same model makes the same file.
             archive.writestr(zipfile.ZipInfo(_DESCRIPTION), text)
             for name, array in arrays.items():
-                # An entry beyond 2 GiB has to be announced.
-                large = array.nbytes >= 2**30
-                with archive.open(zipfile.ZipInfo(name), "w", force_zip64=large) as entry:
-                    for piece in _compress(array):
-                        entry.write(piece)
+                archive.writestr(zipfile.ZipInfo(name), _compress(array))
         file.flush()
         os.fsync(file.fileno())
 
@@ -194,13 +188,10 @@ def _compress(array):
     """Code an array: the first bytes of all numbers, then the second, and so on, because like bytes compress well."""
     # Little-endian on every machine.
     array = np.require(array, array.dtype.newbyteorder("<"), "C")
-    numbers = array.reshape(-1).view(np.uint8).reshape(-1, array.itemsize)
+    planes = array.reshape(-1).view(np.uint8).reshape(-1, array.itemsize).T
     stream = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_HUFFMAN_ONLY)
-    # In pieces, because a copy of all, or of what it is coded as, may be large.
-    for place in range(array.itemsize):
-        for start in range(0, len(numbers), _PIECE):
-            yield stream.compress(np.ascontiguousarray(numbers[start : start + _PIECE, place]).data)
-    yield stream.flush()
+    # One at a time, because a copy of all may be large.
+    return b"".join([*(stream.compress(np.ascontiguousarray(plane).data) for plane in planes), stream.flush()])
 
 
 def _decompress(data, name, dtype, shape):
