@@ -13,10 +13,10 @@ sys.path.insert(0, str(FOLDER))
 evaluate, generate, model, prepare, surfaces, tasks, train = (
     importlib.import_module(name) for name in ("evaluate", "generate", "model", "prepare", "surfaces", "tasks", "train")
 )
-candidates, mixture, inference, prepare_mixture, train_mixture, few_lights, blend = (
+candidates, mixture, inference, prepare_mixture, train_mixture, few_lights, blend, weights = (
     importlib.import_module(name)
     for name in (
-        "candidates", "mixture", "inference", "prepare_mixture", "train_mixture", "few_lights", "blend"
+        "candidates", "mixture", "inference", "prepare_mixture", "train_mixture", "few_lights", "blend", "weights"
     )
 )  # fmt: skip
 
@@ -79,7 +79,7 @@ def test_training_repeats_from_its_seed_and_goes_on_from_a_checkpoint(prepared, 
 
 def test_weights_are_the_same_in_half_precision(trained, tmp_path):
     training, _ = trained
-    model.save_weights(training.average, tmp_path / "weights.npz")
+    weights.save_weights(training.average, tmp_path / "weights.npz")
     loaded = model.load_weights(tmp_path / "weights.npz")
     assert loaded.options == training.model.options
     for name, value in training.average.state_dict().items():
@@ -92,8 +92,8 @@ def test_the_weights_beat_the_interpolation_on_a_new_surface(capture, n_lights):
     order = np.random.default_rng(n_lights).permutation(len(lights))
     given, targets = order[:n_lights], order[n_lights : n_lights + 12]
     white = None if is_display else evaluate.display_white(images[given])
-    weights = model.load_weights(FOLDER / "weights.npz")
-    result = evaluate.compare(weights, lights, images, given, targets, white, 2.2 if is_display else 1.0)
+    loaded = model.load_weights(FOLDER / "weights.npz")
+    result = evaluate.compare(loaded, lights, images, given, targets, white, 2.2 if is_display else 1.0)
     assert result["encoded"] < 0.95
 
 

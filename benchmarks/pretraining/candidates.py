@@ -1,35 +1,23 @@
 """What the mixture is given: interpolations by several kernels, their leave-one-out errors, and closed forms."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from matrices import BENT, GAMMAS, Matrices
+from sklearn.preprocessing import FunctionTransformer
 from tasks import Shading, box_mean
 
 from sklrelight import LogExposureScaler
 from sklrelight.metrics import display_white, encode_display
 
-__all__ = ["StoredScaler", "make_scaler", "make_task"]
-
-
-class StoredScaler:
-    """Leaves values as they are stored: those of photographs of 8 bits."""
-
-    def fit(self, images):
-        """Do nothing."""
-        return self
-
-    def transform(self, images):
-        """Return the values."""
-        return images
-
-    def inverse_transform(self, encoded):
-        """Return values that can be stored."""
-        return np.maximum(encoded, 0)
+__all__ = ["make_scaler", "make_task"]
 
 
 def make_scaler(images, stored):
-    """Fit the encoding of photographs: as they are stored, or by exposure."""
-    return (StoredScaler() if stored else LogExposureScaler()).fit(images)
+    """Fit the encoding of photographs: as they are stored, of which none is negative, or by exposure."""
+    scaler = FunctionTransformer(inverse_func=partial(np.maximum, 0)) if stored else LogExposureScaler()
+    return scaler.fit(images)
 
 
 def apply(matrix, values):

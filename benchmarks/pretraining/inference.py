@@ -1,16 +1,10 @@
 """The mixture in NumPy: photographs are encoded once, then any light is predicted."""
 
-import json
-
 import numpy as np
 from matrices import BENT, GAMMAS, N_CANDIDATES, Matrices
+from sizes import HEADS, KEY, LARGEST, N_BINS, N_LOBES, NEIGHBOURS, STEPS, VALUE
+from weights import read_weights
 
-_HEADS, _KEY, _VALUE = 4, 12, 32
-_LARGEST = 4.0
-# Steps along the light, in pixels: for the horizon, and for neighbours.
-_STEPS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.5, 7.5, 10.0, 14.0, 19.0, 26.0)
-_NEIGHBOURS = (-3.0, 3.0, 7.0)
-_N_BINS, _N_LOBES = 16, 3
 # Pixels at a time, whose features stay in the cache.
 _BLOCK = 2048
 
@@ -116,7 +110,7 @@ class _Shading:
 
     def _bins(self, halves):
         angles = np.minimum(np.rad2deg(np.arccos(np.clip(halves @ self.normals.T, -1, 1))), 89.9)
-        return np.clip((angles / 90) ** np.float32(1 / 1.5) * (_N_BINS - 1), 0, _N_BINS - 1.001).astype(np.float32)
+        return np.clip((angles / 90) ** np.float32(1 / 1.5) * (N_BINS - 1), 0, N_BINS - 1.001).astype(np.float32)
 
     def _shapes(self, position):
         lower = position.astype(np.int32)
@@ -125,12 +119,12 @@ class _Shading:
     def _fit_lobes(self, halves, grey, excess, lit):
         position = self._bins(halves)
         flat = np.rint(position).astype(np.int64).reshape(-1)
-        centres = np.linspace(0.08, 0.75, _N_LOBES, dtype=np.float32)[:, None]
-        grid = np.arange(_N_BINS, dtype=np.float32)[None] / (_N_BINS - 1)
+        centres = np.linspace(0.08, 0.75, N_LOBES, dtype=np.float32)[:, None]
+        grid = np.arange(N_BINS, dtype=np.float32)[None] / (N_BINS - 1)
         self.lobes = np.ascontiguousarray(np.exp(-0.5 * (grid / centres) ** 2).T)
         size = (np.maximum(grey, 0) * lit).sum() / max(lit.sum(), 1)
-        ridge = 0.7 * np.eye(_N_LOBES, dtype=np.float32)
-        mean = np.full((1, _N_LOBES), size, np.float32)
+        ridge = 0.7 * np.eye(N_LOBES, dtype=np.float32)
+        mean = np.full((1, N_LOBES), size, np.float32)
         for turn in range(4):
             shapes = self._shapes(position)
             weighted = shapes * lit[..., None]
@@ -140,17 +134,17 @@ class _Shading:
             mean = shares.mean(0, keepdims=True)
             if turn == 3:
                 break
-            wide = np.broadcast_to(shares, (len(halves), *shares.shape)).reshape(-1, _N_LOBES)
+            wide = np.broadcast_to(shares, (len(halves), *shares.shape)).reshape(-1, N_LOBES)
             masked = wide * lit.reshape(-1, 1)
-            gram = np.empty((_N_BINS, _N_LOBES, _N_LOBES))
-            sums = np.empty((_N_BINS, _N_LOBES))
-            for i in range(_N_LOBES):
-                sums[:, i] = np.bincount(flat, masked[:, i] * grey.reshape(-1), _N_BINS)
-                for j in range(_N_LOBES):
-                    gram[:, i, j] = np.bincount(flat, masked[:, i] * wide[:, j], _N_BINS)
+            gram = np.empty((N_BINS, N_LOBES, N_LOBES))
+            sums = np.empty((N_BINS, N_LOBES))
+            for i in range(N_LOBES):
+                sums[:, i] = np.bincount(flat, masked[:, i] * grey.reshape(-1), N_BINS)
+                for j in range(N_LOBES):
+                    gram[:, i, j] = np.bincount(flat, masked[:, i] * wide[:, j], N_BINS)
             level = np.trace(gram, axis1=1, axis2=2).mean() + 1e-9
             right = (sums + 1e-2 * level * self.lobes)[..., None]
-            lobes = np.linalg.solve(gram + 1e-2 * level * np.eye(_N_LOBES), right)[..., 0]
+            lobes = np.linalg.solve(gram + 1e-2 * level * np.eye(N_LOBES), right)[..., 0]
             lobes = np.maximum(lobes, 0).astype(np.float32)
             peak = np.maximum(lobes.max(0), 1e-9)
             self.lobes, mean = lobes / peak, mean * peak
@@ -167,7 +161,7 @@ class _Shading:
         lower = position.astype(np.int32)
         share = position - lower
         highlight = 0.0
-        for lobe in range(_N_LOBES):
+        for lobe in range(N_LOBES):
             column = self.lobes[:, lobe]
             step = np.diff(column, append=column[-1])
             highlight = highlight + (column[lower] + share * step[lower]) * self.shares[:, lobe]
@@ -186,7 +180,7 @@ class _Shading:
         flat = max(np.linalg.norm(light[:2]), 0.02)
         ahead, climb = light[:2] / flat, min(light[2] / flat, 20)
         steepest = np.full(self.shape, climb - 2, np.float32)
-        for step in _STEPS:
+        for step in STEPS:
             slopes = (self._shift(self.heights, ahead, step) - self.heights) * np.float32(1 / step)
             steepest = np.maximum(steepest, slopes)
         return np.clip(climb - steepest, -2, 2).reshape(-1).astype(np.float32)
@@ -194,7 +188,7 @@ class _Shading:
     def along(self, image, light):
         """Values of an image at the neighbours along a light."""
         ahead = light[:2] / max(np.linalg.norm(light[:2]), 0.02)
-        return [self._shift(image.reshape(self.shape), ahead, step).reshape(-1) for step in _NEIGHBOURS]
+        return [self._shift(image.reshape(self.shape), ahead, step).reshape(-1) for step in NEIGHBOURS]
 
 
 def _angles(vectors, light):
@@ -202,7 +196,7 @@ def _angles(vectors, light):
 
 
 def _clip(x):
-    return np.clip(x, -_LARGEST, _LARGEST, out=x)
+    return np.clip(x, -LARGEST, LARGEST, out=x)
 
 
 class Inference:
@@ -211,13 +205,11 @@ class Inference:
     Parameters
     ----------
     path : Path
-        What `mixture.save_weights` wrote.
+        What `weights.save_weights` wrote.
     """
 
     def __init__(self, path):
-        with np.load(path, allow_pickle=False) as file:
-            self.options = json.loads(str(file["options"]))
-            self.w = {name: file[name].astype(np.float32) for name in file.files if name != "options"}
+        self.options, self.w = read_weights(path)
 
     def _linear(self, name, x):
         """Apply a layer to features in rows."""
@@ -286,7 +278,7 @@ class Inference:
         """Encode each photograph at each pixel; return the mean and the maximum of what is embedded."""
         n, lights, scale, shading, s = len(y), self.lights, self.scale, self.shading, self.shaded
         ones = np.ones_like(scale)
-        self.code = np.empty((n, _KEY + _VALUE, len(scale)), np.float32)
+        self.code = np.empty((n, KEY + VALUE, len(scale)), np.float32)
         mean, peak = 0.0, 0.0
         for i in range(n):
             light = lights[i]
@@ -347,7 +339,7 @@ class Inference:
                 weights[1, index] * 2,
             ]
         )
-        pairs = self._two("pair", _clip(pairs.astype(np.float32))).T.reshape(-1, _HEADS, _KEY + 1)
+        pairs = self._two("pair", _clip(pairs.astype(np.float32))).T.reshape(-1, HEADS, KEY + 1)
         scalars = [light[2], near[0] / self.spacing, np.sqrt(np.square(weights[1]).sum())]
         scalars += [min(np.sqrt(np.square(weights[0]).sum()), 3), np.log(self.spacing), np.log(len(self.lights)) / 2]
         return index, pairs, self._two("light", np.array(scalars, np.float32)[:, None])
@@ -393,12 +385,12 @@ class Inference:
         q[:14] *= inverse
         q[14:23] = whole[:, block]
         codes = self.code[index, :, block]
-        scores = pairs[..., :-1] @ codes[:, :_KEY]
+        scores = pairs[..., :-1] @ codes[:, :KEY]
         scores += pairs[..., -1:]
         scores -= scores.max(0)
         attention = np.exp(scores, out=scores)
         attention /= attention.sum(0)
-        values = codes[:, _KEY:].reshape(len(index), _HEADS, -1, size)
+        values = codes[:, KEY:].reshape(len(index), HEADS, -1, size)
         pooled = attention[0][:, None] * values[0]
         for a, v in zip(attention[1:], values[1:], strict=True):
             pooled += a[:, None] * v
@@ -406,8 +398,8 @@ class Inference:
         for a, i in zip(attention[1:], index[1:], strict=True):
             deviations += given[0][i] * a[:, None]
         deviations -= reference
-        q[23 : 23 + _VALUE] = pooled.reshape(_VALUE, size)
-        q[23 + _VALUE :] = (deviations * inverse).reshape(-1, size)
+        q[23 : 23 + VALUE] = pooled.reshape(VALUE, size)
+        q[23 + VALUE :] = (deviations * inverse).reshape(-1, size)
         hidden = self._linear("first", _clip(q))
         hidden += self.static[:, block] * (1 + multiply)
         hidden += add

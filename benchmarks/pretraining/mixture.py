@@ -1,18 +1,16 @@
 """A mixture of interpolations, corrected by attention of low rank to the nearest photographs of the pixel."""
 
-import json
 import math
 
-import numpy as np
 import torch
 from matrices import N_CANDIDATES
+from sizes import HEADS, KEY, LARGEST, VALUE
 from tasks import half_vectors
 from torch import nn
+from weights import read_weights
 
-__all__ = ["MixtureModel", "expand", "load_weights", "save_weights"]
+__all__ = ["MixtureModel", "expand", "load_weights"]
 
-_LARGEST = 4.0
-_HEADS, _KEY, _VALUE = 4, 12, 32
 _BY_TARGET = {"targets", "truth", "slope", "target_shadows"}
 _BY_PIXEL = {"normals", "highlights", "misfit", "scale"}
 
@@ -57,14 +55,14 @@ class MixtureModel(nn.Module):
         super().__init__()
         self.options = {"k": k, "width": width}
         self.embed = nn.Sequential(nn.Linear(26, 48), nn.ReLU(), nn.Linear(48, 48), nn.ReLU())
-        self.keyvalue = nn.Linear(48, _KEY + _VALUE)
+        self.keyvalue = nn.Linear(48, KEY + VALUE)
         n_static = 96 + 2 * (N_CANDIDATES - 1) + 5
         self.static = nn.Sequential(nn.Linear(n_static, 64), nn.ReLU(), nn.Linear(64, width + N_CANDIDATES))
-        self.pair = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, _HEADS * (_KEY + 1)))
+        self.pair = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, HEADS * (KEY + 1)))
         self.light = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 2 * width))
-        self.first = nn.Linear(23 + _VALUE + 3 * _HEADS, width)
+        self.first = nn.Linear(23 + VALUE + 3 * HEADS, width)
         self.second = nn.Linear(width, 48)
-        self.head = nn.Linear(48, N_CANDIDATES + 3 + _HEADS)
+        self.head = nn.Linear(48, N_CANDIDATES + 3 + HEADS)
         self.temperature = nn.Parameter(torch.tensor([2.0, 4.0]))
         with torch.no_grad():
             # At first candidates count by their leave-one-out errors, and the shading alone hardly.
@@ -85,7 +83,7 @@ class MixtureModel(nn.Module):
         tokens += [torch.log(bright.clamp_min(0) / scale + 0.05), z, task["shadows"]]
         tokens += [_angles(task["normals"], lights), _angles(task["highlights"], lights), physical]
         tokens += [physical.mean(-1, keepdim=True) ** 2, (task["shading"] / scale).mean(-1, keepdim=True), z**2]
-        return self.embed(torch.cat(tokens, -1).clamp(-_LARGEST, _LARGEST))
+        return self.embed(torch.cat(tokens, -1).clamp(-LARGEST, LARGEST))
 
     def _static(self, task, embedded):
         """Compute the code of each pixel, and the logarithms of its candidates' weights before any light is known."""
@@ -95,7 +93,7 @@ class MixtureModel(nn.Module):
         features = [relative.T / 2, torch.log(scale / power**0.5), every[None].expand(len(scale), -1) / 2]
         features += [torch.full_like(scale, math.log(len(embedded)) / 2), task["misfit"].sqrt()[:, None]]
         features += [task["normals"][:, 2:], task["highlights"][:, 2:]]
-        features = torch.cat(features, -1).clamp(-_LARGEST, _LARGEST)
+        features = torch.cat(features, -1).clamp(-LARGEST, LARGEST)
         code, prior = self.static(torch.cat([embedded.mean(0), embedded.amax(0), features], -1)).split(
             [self.options["width"], N_CANDIDATES], -1
         )
@@ -129,12 +127,12 @@ class MixtureModel(nn.Module):
         offsets = lights[index] - targets[:, None]
         pairs = [(offsets[..., :2] * axis[:, None]).sum(-1) / spacing for axis in (along, across)]
         pairs += [offsets[..., 2] / spacing, distances / spacing, distances, weights[1].gather(1, index) * 2]
-        pairs = torch.stack(pairs, -1).clamp(-_LARGEST, _LARGEST)
-        pairs = self.pair(pairs).view(n_targets, -1, _HEADS, _KEY + 1)
-        keys, values = self.keyvalue(embedded).split([_KEY, _VALUE], -1)
+        pairs = torch.stack(pairs, -1).clamp(-LARGEST, LARGEST)
+        pairs = self.pair(pairs).view(n_targets, -1, HEADS, KEY + 1)
+        keys, values = self.keyvalue(embedded).split([KEY, VALUE], -1)
         scores = torch.einsum("mkhd,mkpd->mpkh", pairs[..., :-1], keys[index]) + pairs[:, None, :, :, -1]
         attention = scores.softmax(2)
-        pooled = torch.einsum("mpkh,mkphv->mphv", attention, values[index].unflatten(-1, (_HEADS, -1)))
+        pooled = torch.einsum("mpkh,mkphv->mphv", attention, values[index].unflatten(-1, (HEADS, -1)))
         deviations = torch.einsum("mpkh,mkpc->mphc", attention, given[index] - reference[:, None])
         queries += [pooled.flatten(-2), (deviations / scale[:, None]).flatten(-2)]
 
@@ -142,24 +140,17 @@ class MixtureModel(nn.Module):
         scalars = [targets[:, 2], distances[:, 0] / spacing, *norms, spacing.log().expand(n_targets)]
         scalars += [torch.full((n_targets,), math.log(len(lights)) / 2)]
         multiply, add = self.light(torch.stack(scalars, -1))[:, None].chunk(2, -1)
-        hidden = self.first(torch.cat(queries, -1).clamp(-_LARGEST, _LARGEST)) + code * (1 + multiply) + add
+        hidden = self.first(torch.cat(queries, -1).clamp(-LARGEST, LARGEST)) + code * (1 + multiply) + add
         out = self.head(self.second(hidden.relu()).relu())
-        logits, corrections, gates = out.split([N_CANDIDATES, 3, _HEADS], -1)
+        logits, corrections, gates = out.split([N_CANDIDATES, 3, HEADS], -1)
         result = torch.einsum("mpj,jmpc->mpc", (prior + 2 * logits).softmax(-1), candidates)
         result = result + corrections * (task["squares"][1:2].sqrt().T + 0.02 * scale).minimum(scale)
         return result + torch.einsum("mph,mphc->mpc", gates, deviations)
 
 
-def save_weights(model, path):
-    """Write a model's weights, as arrays of half precision, and its options."""
-    arrays = {name: value.numpy().astype(np.float16) for name, value in model.state_dict().items()}
-    np.savez_compressed(path, options=json.dumps(model.options), **arrays)
-
-
 def load_weights(path):
-    """Load a model from what `save_weights` wrote."""
-    with np.load(path, allow_pickle=False) as file:
-        model = MixtureModel(**json.loads(str(file["options"])))
-        weights = {name: torch.tensor(file[name], dtype=torch.float32) for name in file.files if name != "options"}
-    model.load_state_dict(weights)
+    """Load a model from what `weights.save_weights` wrote."""
+    options, weights = read_weights(path)
+    model = MixtureModel(**options)
+    model.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
     return model.eval()

@@ -1,14 +1,13 @@
 """A model that has seen many surfaces: it corrects the interpolation for a new light by the nearest given ones."""
 
-import json
 import math
 
-import numpy as np
 import torch
 from tasks import half_vectors
 from torch import nn
+from weights import read_weights
 
-__all__ = ["NeighbourModel", "expand", "load_weights", "save_weights"]
+__all__ = ["NeighbourModel", "expand", "load_weights"]
 
 _LARGEST = 4.0
 
@@ -292,18 +291,11 @@ class NeighbourModel(nn.Module):
         return result
 
 
-def save_weights(model, path):
-    """Write a model's weights, as arrays of half precision, and its options."""
-    arrays = {name: value.numpy().astype(np.float16) for name, value in model.state_dict().items()}
-    np.savez_compressed(path, options=json.dumps(model.options), **arrays)
-
-
 def load_weights(path):
-    """Load a model from what `save_weights` wrote (``.npz``) or from a checkpoint of ``train.py``."""
+    """Load a model from what `weights.save_weights` wrote (``.npz``) or from a checkpoint of ``train.py``."""
     if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as file:
-            options = json.loads(str(file["options"]))
-            weights = {name: torch.tensor(file[name], dtype=torch.float32) for name in file.files if name != "options"}
+        options, arrays = read_weights(path)
+        weights = {name: torch.tensor(value) for name, value in arrays.items()}
     else:
         state = torch.load(path, weights_only=True)
         options, weights = state["options"], state["model"]

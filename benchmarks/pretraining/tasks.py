@@ -4,20 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from sizes import N_BINS, N_LOBES, NEIGHBOURS, STEPS
 
 from sklrelight import LogExposureScaler
 from sklrelight.interpolation._equations import Equations, Points
 
 __all__ = ["Shading", "Task", "box_mean", "half_vectors", "load_capture", "make_task"]
-
-# Bins of the angle between normal and half vector: narrow where highlights are.
-_N_BINS = 16
-# Lobes of reflection that the pixels of a capture mix.
-_N_LOBES = 3
-# Steps along the light, in pixels, at which the horizon is looked for.
-_STEPS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.5, 7.5, 10.0, 14.0, 19.0, 26.0)
-# Steps along the light, in pixels, at which neighbours are looked at.
-_NEIGHBOURS = (-3.0, 3.0, 7.0)
 
 
 def load_capture(path):
@@ -217,7 +209,7 @@ class Shading:
     def _bins(self, halves):
         """Place angles between the normals and half vectors among the bins; shape (n, pixels)."""
         angles = torch.rad2deg(torch.arccos((halves @ self.normals.T).clamp(-1, 1))).clamp_max(89.9)
-        return ((angles / 90) ** (1 / 1.5) * (_N_BINS - 1)).clamp(0, _N_BINS - 1.001)
+        return ((angles / 90) ** (1 / 1.5) * (N_BINS - 1)).clamp(0, N_BINS - 1.001)
 
     def _shapes(self, position):
         """Interpolate the lobes at positions among the bins; shape (..., n_lobes)."""
@@ -228,15 +220,15 @@ class Shading:
         """Fit lobes of all pixels, and how much of each a pixel has, in turns."""
         position = self._bins(halves)
         place = position.round().long()
-        centres = torch.linspace(0.08, 0.75, _N_LOBES)[:, None]
-        grid = torch.arange(_N_BINS)[None] / (_N_BINS - 1)
+        centres = torch.linspace(0.08, 0.75, N_LOBES)[:, None]
+        grid = torch.arange(N_BINS)[None] / (N_BINS - 1)
         # A narrow, a medium and a wide lobe to start from.
         self.lobes = (torch.exp(-0.5 * (grid / centres) ** 2)).T.contiguous()
         size = (grey.clamp_min(0) * lit).sum() / lit.sum().clamp_min(1)
-        ridge = 0.7 * torch.eye(_N_LOBES)
+        ridge = 0.7 * torch.eye(N_LOBES)
         flat = place.reshape(-1)
-        identity = 1e-2 * torch.eye(_N_LOBES)
-        mean = torch.full((1, _N_LOBES), float(size))
+        identity = 1e-2 * torch.eye(N_LOBES)
+        mean = torch.full((1, N_LOBES), float(size))
         for turn in range(4):
             shapes = self._shapes(position)
             weighted = shapes * lit[..., None]
@@ -247,12 +239,12 @@ class Shading:
             mean = shares.mean(0, keepdim=True)
             if turn == 3:
                 break
-            wide = shares[None].expand(len(halves), -1, -1).reshape(-1, _N_LOBES)
+            wide = shares[None].expand(len(halves), -1, -1).reshape(-1, N_LOBES)
             masked = wide * lit.reshape(-1, 1)
-            gram = torch.zeros(_N_BINS, _N_LOBES**2)
+            gram = torch.zeros(N_BINS, N_LOBES**2)
             gram.index_add_(0, flat, (masked[:, :, None] * wide[:, None]).flatten(1))
-            sums = torch.zeros(_N_BINS, _N_LOBES).index_add_(0, flat, masked * grey.reshape(-1, 1))
-            gram = gram.view(-1, _N_LOBES, _N_LOBES)
+            sums = torch.zeros(N_BINS, N_LOBES).index_add_(0, flat, masked * grey.reshape(-1, 1))
+            gram = gram.view(-1, N_LOBES, N_LOBES)
             level = gram.diagonal(dim1=1, dim2=2).sum(1)[:, None, None].mean() + 1e-9
             lobes = torch.linalg.solve(gram + identity * level, (sums + 1e-2 * level * self.lobes)[..., None])
             self.lobes = lobes[..., 0].clamp_min(0)
@@ -281,7 +273,7 @@ class Shading:
         ahead, climb = lights[:, :2] / flat[:, None], (lights[:, 2] / flat).clamp_max(20)
         base = self.heights[rows, columns]
         result = torch.full((len(lights), len(pixels)), 2.0)
-        for step in _STEPS:
+        for step in STEPS:
             there = self._step(rows, columns, ahead, step)
             slope = (self.heights.reshape(-1)[there] - base) / step
             result = torch.minimum(result, climb[:, None] - slope)
@@ -298,7 +290,7 @@ class Shading:
         """Find neighbours of some pixels along the lights: a list of tensors of shape (m, pixels)."""
         ahead = lights[:, :2] / lights[:, :2].norm(dim=1, keepdim=True).clamp_min(0.02)
         rows, columns = pixels // self.shape[1], pixels % self.shape[1]
-        return [self._step(rows, columns, ahead, step) for step in _NEIGHBOURS]
+        return [self._step(rows, columns, ahead, step) for step in NEIGHBOURS]
 
 
 def make_task(lights, images, given, targets, pixels=None):

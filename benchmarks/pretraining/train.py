@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from generate import VALIDATION
-from model import NeighbourModel, expand, load_weights, save_weights
+from descent import TASKS_A_STEP, Descent
+from descent import load_tasks as load_by_capture
+from model import NeighbourModel, expand, load_weights
 from prepare import COUNTS
+from weights import save_weights
 
-_TASKS_A_STEP = 4
 _PIXELS_A_STEP = 96
 _ROWS_A_STEP = 10
 # Seconds between looks at the validation tasks, and between checkpoints.
@@ -20,14 +21,8 @@ _LOOK = 150
 
 
 def load_tasks(folder):
-    """Load all tasks: training tasks as a list, validation tasks as one list for each number of lights."""
-    training, validation = [], []
-    for path in sorted(folder.glob("*.pt"), key=lambda path: int(path.stem)):
-        tasks = torch.load(path, weights_only=True)
-        if int(path.stem) >= VALIDATION:
-            validation.append(tasks)
-        else:
-            training += tasks
+    """Load all tasks: those of training as a list, those of validation as a list for each number of lights."""
+    training, validation = load_by_capture(folder)
     return training, [*zip(*validation, strict=True)]
 
 
@@ -53,8 +48,8 @@ def validate(model, validation):
     return result
 
 
-class Training:
-    """A model in training, and the running average of its weights, which is what is kept of it.
+class Training(Descent):
+    """A model in training, for which processor time is counted over all its pieces.
 
     Parameters
     ----------
@@ -69,14 +64,11 @@ class Training:
     """
 
     def __init__(self, options, rate, start=None):
-        self.rate = rate
-        self.rng = np.random.default_rng(0)
-        self.model, self.average = NeighbourModel(**options), NeighbourModel(**options)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.98))
-        self.used, self.n_steps = 0.0, 0
+        model, average = NeighbourModel(**options), NeighbourModel(**options)
         if start:
-            self.model.load_state_dict(load_weights(start).state_dict())
-        self.average.load_state_dict(self.model.state_dict())
+            model.load_state_dict(load_weights(start).state_dict())
+        super().__init__(model, average, rate)
+        self.used = 0.0
 
     def resume(self, checkpoint):
         """Go on from a checkpoint."""
@@ -111,27 +103,12 @@ class Training:
         # What the interpolation has wrong in the whole task, so that easy captures count like difficult ones.
         base = (packed["predicted"].float() - packed["truth"].float()).square().mean()
         predicted = self.model(task, mirror=float(rng.choice([-1.0, 1.0])))
-        return (predicted - task["truth"]).square().mean() / (base + 1e-4 * task["power"]) / _TASKS_A_STEP
+        return (predicted - task["truth"]).square().mean() / (base + 1e-4 * task["power"]) / TASKS_A_STEP
 
     def step(self, tasks, progress):
         """Make one step on some of the tasks, after a share of the time from 0 to 1, and return the loss."""
-        rate = self.rate * min(1, self.n_steps / 200, (1 - progress) / 0.7 + 0.02)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
-        total = 0.0
-        for _ in range(_TASKS_A_STEP):
-            loss = self._loss(tasks[self.rng.integers(len(tasks))])
-            loss.backward()
-            total += float(loss.detach())
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
-        self.n_steps += 1
-        decay = min(0.998, self.n_steps / (self.n_steps + 20))
-        with torch.no_grad():
-            for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                mean.lerp_(value, 1 - decay)
-        return total
+        losses = (self._loss(tasks[self.rng.integers(len(tasks))]) for _ in range(TASKS_A_STEP))
+        return self.descend(min(1, self.n_steps / 200, (1 - progress) / 0.7 + 0.02), losses)
 
 
 def main():

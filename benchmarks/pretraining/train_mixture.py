@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from generate import VALIDATION
-from mixture import MixtureModel, expand, save_weights
+from descent import TASKS_A_STEP, Descent, load_tasks
+from mixture import MixtureModel, expand
+from weights import save_weights
 
-_TASKS_A_STEP = 4
 _PIXELS_A_STEP = 64
 # Seconds between looks at the validation tasks.
 _LOOK = 120
@@ -40,16 +40,13 @@ def validate(model, validation):
     return np.mean(rows, axis=0).round(4).tolist()
 
 
-class Training:
-    """A mixture in training, and the running average of its weights, which is what is kept of it."""
+class Training(Descent):
+    """A mixture in training on some tasks."""
 
     def __init__(self, tasks, rate=2e-3):
-        self.tasks, self.rate, self.n_steps = tasks, rate, 0
+        super().__init__(MixtureModel(), MixtureModel(), rate)
+        self.tasks = tasks
         self.bases = [best_candidate(task) for task in tasks]
-        self.rng = np.random.default_rng(0)
-        self.model, self.average = MixtureModel(), MixtureModel()
-        self.average.load_state_dict(self.model.state_dict())
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.98))
 
     def _loss(self):
         """Compute the error in some pixels of a task, over that of its best interpolation; channels are permuted."""
@@ -64,38 +61,12 @@ class Training:
             for name, value in task.items()
         }
         predicted = self.model(task, mirror=float(rng.choice([-1.0, 1.0])))
-        return (squared_error(task, predicted) / self.bases[index] + 0.02).sqrt() / _TASKS_A_STEP
+        return (squared_error(task, predicted) / self.bases[index] + 0.02).sqrt() / TASKS_A_STEP
 
     def step(self, progress):
         """Make one step, after a share of the time from 0 to 1, and return the loss."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate * min(1, self.n_steps / 100, (1 - progress) / 0.8 + 0.01)
-        self.optimizer.zero_grad(set_to_none=True)
-        total = 0.0
-        for _ in range(_TASKS_A_STEP):
-            loss = self._loss()
-            loss.backward()
-            total += float(loss.detach())
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
-        self.n_steps += 1
-        decay = min(0.998, self.n_steps / (self.n_steps + 20))
-        with torch.no_grad():
-            for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                mean.lerp_(value, 1 - decay)
-        return total
-
-
-def load_tasks(folder):
-    """Load all tasks: those of training as a list, those of validation as a list for each capture."""
-    training, validation = [], []
-    for path in sorted(folder.glob("*.pt"), key=lambda path: int(path.stem)):
-        tasks = torch.load(path, weights_only=True)
-        if int(path.stem) >= VALIDATION:
-            validation.append(tasks)
-        else:
-            training += tasks
-    return training, validation
+        share = min(1, self.n_steps / 100, (1 - progress) / 0.8 + 0.01)
+        return self.descend(share, (self._loss() for _ in range(TASKS_A_STEP)))
 
 
 def main():
