@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import factorial, lpmv
 
 from ..utils import check_lights
-from ..utils._lights import are_directions, are_in_disc, check_above_horizon, normalize
+from ..utils._lights import are_directions, are_in_disc, check_directions, normalize
 from ..utils._sklearn_compat import Interval, fit_context
 from ._base import LightRegressor, combine
 from ._equations import ROUNDING, AffineSubspace
@@ -242,16 +242,7 @@ class HemisphericalHarmonics(BasisRegressor):
         return super().fit(X, y)
 
     def _fit_coordinates(self, X):
-        if not (are_directions(X) or are_in_disc(X)):
-            lengths = np.linalg.norm(X, axis=1)
-            raise ValueError(
-                f"{type(self).__name__} takes directions: three columns with lengths of 0.79 to 1.21, or two with"
-                f" lengths up to 1.21; those of X, of n_features = {X.shape[1]}, have lengths of {lengths.min():.3g} to"
-                f" {lengths.max():.3g}. To make a position a direction, subtract the position of the object and divide"
-                " by the length"
-            )
-        if X.shape[1] == 3:
-            check_above_horizon(normalize(X), type(self).__name__)
+        check_directions(X, type(self).__name__)
         self._order = self.order
 
     def _weights(self, X):

@@ -10,8 +10,10 @@ __all__ = [
     "are_in_disc",
     "are_unit_vectors",
     "check_above_horizon",
+    "check_directions",
     "make_unit_vectors",
     "normalize",
+    "unproject",
     "warn_of_outer_lights",
 ]
 
@@ -123,6 +125,74 @@ def check_above_horizon(directions, model):
             f"{model} takes directions of the upper hemisphere, but light {lowest} of X has"
             f" z = {directions[lowest, 2]:.3g}; RBFInterpolation takes directions of the whole sphere"
         )
+
+
+def check_directions(lights, model):
+    """Refuse lights that are no directions of the upper hemisphere.
+
+    Parameters
+    ----------
+    lights : ndarray of shape (n, d)
+        Lights.
+
+    model : str
+        Name of the model, for the message.
+
+    Returns
+    -------
+    ndarray of shape (n, 3)
+        Unit vectors.
+
+    Raises
+    ------
+    ValueError
+        If lights are neither directions nor the x and y of directions, or if a z is below -0.1.
+
+    Examples
+    --------
+    >>> check_directions(np.array([[0.6, 0.0]]), "A model")
+    array([[0.6, 0. , 0.8]])
+    """
+    if not (are_directions(lights) or are_in_disc(lights)):
+        lengths = np.linalg.norm(lights, axis=1)
+        raise ValueError(
+            f"{model} takes directions: three columns with lengths of 0.79 to 1.21, or two with lengths up to 1.21;"
+            f" those of X, of n_features = {lights.shape[1]}, have lengths of {lengths.min():.3g} to"
+            f" {lengths.max():.3g}. To make a position a direction, subtract the position of the object and divide by"
+            " the length"
+        )
+    directions = unproject(lights)
+    check_above_horizon(directions, model)
+    return directions
+
+
+def unproject(lights):
+    """Compute unit vectors of directions, or of their x and y.
+
+    Parameters
+    ----------
+    lights : ndarray of shape (n, 3) or (n, 2)
+        Directions, or their x and y. What lies outside of the unit circle is put at the horizon.
+
+    Returns
+    -------
+    ndarray of shape (n, 3)
+        Unit vectors.
+
+    Raises
+    ------
+    ValueError
+        If a light is (0, 0, 0).
+
+    Examples
+    --------
+    >>> unproject(np.array([[0.0, 0.0, 2.0]])), unproject(np.array([[0.6, 0.0]]))
+    (array([[0., 0., 1.]]), array([[0.6, 0. , 0.8]]))
+    """
+    if lights.shape[1] == 3:
+        return normalize(lights)
+    height = np.sqrt((1 - np.square(lights).sum(axis=1, keepdims=True)).clip(0))
+    return normalize(np.concatenate([lights, height], axis=1))
 
 
 def are_unit_vectors(lights):
