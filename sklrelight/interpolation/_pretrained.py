@@ -162,7 +162,7 @@ class PretrainedInterpolation(LightRegressor):
                 " one light; NearestPhotograph takes those"
             )
         images = merged.average(y)
-        columns = _as_columns(images)
+        columns = as_columns(images)
         weighted = np.arange(columns.shape[1])
         if weight is not None and weight.any():
             weighted = np.flatnonzero(np.repeat(weight > 0, columns.shape[1] // len(weight)))
@@ -231,7 +231,7 @@ class PretrainedInterpolation(LightRegressor):
 
     def _encode(self, images):
         """Find what all columns share, and encode them block by block."""
-        columns, network = _as_columns(images), _network()
+        columns, network = as_columns(images), _network()
         n_columns = columns.shape[1]
         self._mixture = Mixture(self.directions_, self._take(columns, self.sample_))
         encoded = []
@@ -254,7 +254,7 @@ class PretrainedInterpolation(LightRegressor):
         directions = unproject(check_lights(self, X))
         if not hasattr(self, "_encoded"):
             self._encode(self.images_)
-        columns, dtype = _as_columns(self.images_), float_type(self.images_)
+        columns, dtype = as_columns(self.images_), float_type(self.images_)
         n_channels, n_together = as_pixels(self.images_).shape[2], columns.shape[2]
         n_own = n_channels // n_together
         some = None if pixels is None else (pixels[:, None] * n_own + np.arange(n_own)).ravel()
@@ -339,7 +339,7 @@ def _rectify(features):
     return np.maximum(features, 0, out=features)
 
 
-def _as_columns(images):
+def as_columns(images):
     """View photographs as (n, n_columns, 3), or as (n, n_columns, 1) if they have another number of channels."""
     pixels = as_pixels(images)
     return pixels if pixels.shape[2] == 3 else pixels.reshape(len(pixels), -1, 1)
