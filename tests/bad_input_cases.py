@@ -33,6 +33,7 @@ from sklrelight.interpolation import (
     LinearInterpolation,
     NearestPhotograph,
     PolynomialTextureMap,
+    PretrainedInterpolation,
     RBFInterpolation,
     StackedRBFInterpolation,
     choose_lights,
@@ -242,6 +243,7 @@ INTERPOLATIONS = [
     LinearInterpolation(),
     PolynomialTextureMap(),
     HemisphericalHarmonics(),
+    PretrainedInterpolation(),
     PhotometricStereo(),
 ]
 

@@ -16,6 +16,7 @@ from sklrelight.interpolation import (
     LinearInterpolation,
     NearestPhotograph,
     PolynomialTextureMap,
+    PretrainedInterpolation,
     RBFInterpolation,
     StackedRBFInterpolation,
 )
@@ -39,6 +40,7 @@ INTERPOLATIONS = st.one_of(
     st.builds(LinearInterpolation),
     st.builds(PolynomialTextureMap),
     st.builds(HemisphericalHarmonics, pick([0, 1, 2, 3, 9, -1])),
+    st.builds(PretrainedInterpolation),
 )
 SCALERS = st.builds(
     LogExposureScaler,
@@ -182,7 +184,7 @@ def call(model, X, y, new, weights, saturation):
     options = {}
     if isinstance(model, Relighter):
         options = {"pixel_weight": weights, "saturation": saturation}
-    elif isinstance(model, (RBFInterpolation, StackedRBFInterpolation)):
+    elif isinstance(model, (RBFInterpolation, StackedRBFInterpolation, PretrainedInterpolation)):
         options = {"pixel_weight": weights}
     predicted = model.fit(X, y, **options).predict(new)
     assert predicted.shape == (len(new), *np.shape(y)[1:])

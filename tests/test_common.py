@@ -18,6 +18,7 @@ from sklrelight.interpolation import (
     LinearInterpolation,
     NearestPhotograph,
     PolynomialTextureMap,
+    PretrainedInterpolation,
     RBFInterpolation,
     StackedRBFInterpolation,
 )
@@ -75,6 +76,7 @@ EXPECTED_FAILURES = {
     "LinearInterpolation": TOO_WIDE,
     "PolynomialTextureMap": NOT_IN_A_PLANE,
     "HemisphericalHarmonics": NO_DIRECTIONS,
+    "PretrainedInterpolation": NO_DIRECTIONS,
     "PhotometricStereo": NO_DIRECTIONS,
     "ClusteredMLPRegressor": {"check_regressor_multioutput": FLOAT32_OUTPUT},
     "RelightingMLPRegressor": {"check_regressor_multioutput": FLOAT32_OUTPUT},
@@ -107,6 +109,7 @@ def quick_relighter():
         LinearInterpolation(),
         PolynomialTextureMap(),
         HemisphericalHarmonics(),
+        PretrainedInterpolation(),
         PhotometricStereo(),
         RelightingMLPRegressor(**QUICK, random_state=0),
         ClusteredMLPRegressor(n_steps=200, batch_size=32, random_state=0),

@@ -12,6 +12,7 @@ from sklrelight.interpolation import (
     LinearInterpolation,
     NearestPhotograph,
     PolynomialTextureMap,
+    PretrainedInterpolation,
     RBFInterpolation,
     StackedRBFInterpolation,
 )
@@ -24,6 +25,7 @@ INTERPOLATIONS = [
     StackedRBFInterpolation(2, random_state=0),
     PolynomialTextureMap(),
     HemisphericalHarmonics(order=1),
+    PretrainedInterpolation(),
 ]
 MODELS = [*INTERPOLATIONS, *map(Relighter, INTERPOLATIONS)]
 

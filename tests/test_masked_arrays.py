@@ -19,6 +19,7 @@ from sklrelight.interpolation import (
     LinearInterpolation,
     NearestPhotograph,
     PolynomialTextureMap,
+    PretrainedInterpolation,
     RBFInterpolation,
     StackedRBFInterpolation,
 )
@@ -45,6 +46,7 @@ MODELS = [
     LinearInterpolation(),
     PolynomialTextureMap(),
     HemisphericalHarmonics(),
+    PretrainedInterpolation(),
     PixelLightFeaturizer(),
     BlendedRegressor(NearestPhotograph()),
 ]

@@ -8,6 +8,7 @@ from sklrelight.interpolation import (
     LinearInterpolation,
     NearestPhotograph,
     PolynomialTextureMap,
+    PretrainedInterpolation,
     RBFInterpolation,
     StackedRBFInterpolation,
 )
@@ -53,6 +54,7 @@ def test_equal_the_same_part_of_the_whole(relighter, scene, region, downscale):
         LinearInterpolation(),
         StackedRBFInterpolation(4, random_state=0),
         PolynomialTextureMap(),
+        PretrainedInterpolation(),
         Ridge(),
     ],
     ids=repr,
