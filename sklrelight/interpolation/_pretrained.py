@@ -158,8 +158,8 @@ class PretrainedInterpolation(LightRegressor):
         merged = Points(directions).merged
         if len(merged.counts) < 2:
             raise ValueError(
-                f"{type(self).__name__} needs photographs under at least two lights that differ, and got {len(y)} under"
-                " one light; NearestPhotograph takes those"
+                f"{type(self).__name__} needs at least two lights that differ, and all of X (n_lights = {len(X)}) are"
+                " equal; NearestPhotograph takes those"
             )
         images = merged.average(y)
         columns = as_columns(images)
