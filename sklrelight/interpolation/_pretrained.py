@@ -18,8 +18,8 @@ __all__ = ["PretrainedInterpolation"]
 # Largest number of columns from which exponent and lobes are found, which all columns share.
 MOST_SAMPLED = 2**12
 # Number of columns that are computed at a time; the processor's cache holds them. Predictions always compute so many,
-# because the rounding of matrix products can depend on the number of columns, and a region has to equal the same part
-# of the whole image.
+# because the rounding of matrix products can depend on their number, and a region has to equal the same part of the
+# whole image.
 _BLOCK = 2**11
 # Ratio of the greatest length of lights to the least up to which they count as positions around the origin.
 _LENGTHS = 2
@@ -294,8 +294,8 @@ class _Network:
         self._weights = weights
         self._n_code = len(weights["first.bias"])
 
-    def _layer(self, name, features):
-        out = self._weights[f"{name}.weight"] @ features
+    def _layer(self, name, features, multiply=np.matmul):
+        out = multiply(self._weights[f"{name}.weight"], features)
         out += self._weights[f"{name}.bias"][:, None]
         return out
 
@@ -318,10 +318,11 @@ class _Network:
     def predict(self, encoded, light, candidates, features):
         """Predict columns, of shape (3, n_columns), under a light from their candidates and features."""
         multiply, add = np.split(self._layers("light", light[:, None]), 2)
-        hidden = self._layer("first", features)
+        hidden = self._layer("first", features, _multiply)
         hidden += encoded.code * (1 + multiply)
         hidden += add
-        out = self._layer("head", _rectify(self._layer("second", _rectify(hidden))))
+        hidden = self._layer("second", _rectify(hidden), _multiply)
+        out = self._layer("head", _rectify(hidden), _multiply)
         shares = encoded.prior + 2 * out[:N_CANDIDATES]
         shares -= shares.max(axis=0)
         np.exp(shares, out=shares)
@@ -333,6 +334,11 @@ class _Network:
 def _network():
     with files(__package__).joinpath(_WEIGHTS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return _Network({name: arrays[name].astype(np.float32) for name in arrays.files if name != "options"})
+
+
+def _multiply(weights, features):
+    """Multiply matrices so that the rounding of a column does not depend on its place, as it does in BLAS."""
+    return np.einsum("ij,jp->ip", weights, features)
 
 
 def _rectify(features):
