@@ -33,7 +33,7 @@ def photographs(lights, shape=(9, 12), colour=(0.7, 0.5, 0.3)):
     rows, columns = np.meshgrid(*(np.linspace(0.9, -0.9, size) for size in shape), indexing="ij")
     normals = np.stack([-columns, rows, np.ones(shape)], axis=-1)
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-    halves = lights + [0, 0, 1]
+    halves = lights + np.array([0, 0, 1])
     halves /= np.linalg.norm(halves, axis=1, keepdims=True)
     cosines = np.tensordot(lights, normals, (1, 2)).clip(0)
     highlights = np.tensordot(halves, normals, (1, 2)).clip(0) ** 40 * (cosines > 0)
@@ -171,7 +171,7 @@ def test_other_arguments_that_will_not_do_are_refused(rng):
         PretrainedInterpolation().fit(lights, np.ones((5, 2, 3)), pixel_weight=np.ones((2, 2)))
     with pytest.raises(ValueError, match="predicted ones overflow"):
         # What is nearly the same light has photographs as different as can be.
-        near = np.concatenate([lights[:1], lights[:1] + [1e-4, 0, 0]])
+        near = lights[0] + np.array([[0, 0, 0], [1e-4, 0, 0]])
         images = np.array([[3e38], [-3e38]], np.float32)
         PretrainedInterpolation().fit(near, images).predict([[1.0, 0, 0]])
 
