@@ -1,51 +1,72 @@
-"""The programs of the pretrained interpolation, on small surfaces, and the weights beside them."""
+"""The programs that train the pretrained interpolation, on a small scale."""
 
 import importlib
+import json
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from sklrelight import LogExposureScaler
+from sklrelight.interpolation import PretrainedInterpolation
+
 FOLDER = Path(__file__).parents[1] / "benchmarks" / "pretraining"
 sys.path.insert(0, str(FOLDER))
-evaluate, generate, model, prepare, surfaces, tasks, train = (
-    importlib.import_module(name) for name in ("evaluate", "generate", "model", "prepare", "surfaces", "tasks", "train")
-)
-candidates, mixture, inference, prepare_mixture, train_mixture, few_lights, blend, weights = (
+generate, network, prepare, surfaces, train, few_lights, gate = (
     importlib.import_module(name)
-    for name in (
-        "candidates", "mixture", "inference", "prepare_mixture", "train_mixture", "few_lights", "blend", "weights"
-    )
-)  # fmt: skip
+    for name in ("generate", "network", "prepare", "surfaces", "train", "few_lights", "gate")
+)
 
-OPTIONS = {"n_neighbours": 12}
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    captures, folder = tmp_path_factory.mktemp("captures"), tmp_path_factory.mktemp("tasks")
-    generate.generate(captures, [0, generate.VALIDATION], side=20)
-    assert prepare.prepare(captures, folder) == 2
+def captures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("captures")
+    generate.generate(folder, [0, generate.VALIDATION], side=16)
+    generate.generate(folder, [generate.HARD], side=16, hard=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tasks(captures, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tasks")
+    prepare.prepare(captures.glob("*.npz"), folder)
     return train.load_tasks(folder)
 
 
-@pytest.fixture(scope="module")
-def capture():
-    lights, images, is_display = surfaces.render_capture(3_000_002, side=32)
-    return lights, images.astype(np.float32) / (255 if images.dtype == np.uint8 else 1), is_display
+@pytest.fixture
+def own_weights():
+    """Let a test take other weights, and give the package its own again."""
+    before = few_lights._pretrained._WEIGHTS
+    yield
+    few_lights._pretrained._WEIGHTS = before
+    few_lights._pretrained._network.cache_clear()
 
 
-def train_for_some_steps(tasks):
-    torch.manual_seed(0)
-    training = train.Training(OPTIONS, rate=2e-3)
-    return training, [training.step(tasks, 0.0) for _ in range(3)]
+def shipped():
+    """Read the shipped weights: options of the network, and arrays by name."""
+    with (
+        files("sklrelight.interpolation").joinpath("pretrained.npz").open("rb") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
+        return json.loads(str(arrays["options"])), {name: arrays[name] for name in arrays.files if name != "options"}
 
 
-@pytest.fixture(scope="module")
-def trained(prepared):
-    return train_for_some_steps(prepared[0])
+def load_network():
+    options, arrays = shipped()
+    loaded = network.MixtureNetwork(**options)
+    loaded.load_state_dict({name: torch.as_tensor(array.astype(np.float32)) for name, array in arrays.items()})
+    return loaded
 
 
 def test_a_surface_is_the_same_whenever_it_is_rendered():
@@ -57,115 +78,109 @@ def test_a_surface_is_the_same_whenever_it_is_rendered():
     assert (first[1] != clean[1]).any()
 
 
-def test_the_model_is_the_interpolation_before_it_is_trained(prepared):
-    task = model.expand(prepared[1][0][0])
+def test_tasks_are_the_same_whenever_they_are_prepared(captures):
+    path = captures / f"{generate.HARD}.npz"
+    first, second = prepare.prepare_capture(path), prepare.prepare_capture(path)
+    assert first.keys() == second.keys()
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name])
+
+
+def test_there_is_a_task_for_each_number_of_lights(tasks):
+    training, validation = tasks
+    # Two tasks of a hard capture, one of another.
+    assert [len(training), *map(len, validation)] == [3, len(prepare.COUNTS)]
+    assert tuple(len(task["tokens"]) for task in validation[0]) == prepare.COUNTS
+    for task in training:
+        assert all(torch.isfinite(value).all() for value in task.values())
+
+
+def test_before_training_candidates_count_by_their_leave_one_out_errors(tasks):
+    task = train.expand(tasks[0][0])
     with torch.no_grad():
-        predicted = model.NeighbourModel(**OPTIONS)(task)
-    torch.testing.assert_close(predicted, task["predicted"])
+        predicted = network.MixtureNetwork()(task)
+    prior = -2 * task["errors"][0] - 4 * task["errors"][1]
+    prior = torch.cat([prior, prior[-1:] - 3])
+    expected = torch.einsum("jp,mjcp->mcp", prior.softmax(0), task["candidates"])
+    torch.testing.assert_close(predicted, expected, atol=1e-5, rtol=1e-4)
 
 
-def test_training_repeats_from_its_seed_and_goes_on_from_a_checkpoint(prepared, trained, tmp_path):
-    tasks, validation = prepared
-    assert [len(tasks), *map(len, validation)] == [2, 1, 1, 1]
-    training, losses = trained
-    assert np.isfinite(losses).all()
-    assert losses == pytest.approx(train_for_some_steps(tasks)[1], rel=1e-4)
-    training.save(tmp_path / "model.pt")
-    later = train.Training(OPTIONS, rate=2e-3)
-    later.resume(tmp_path / "model.pt")
-    assert later.n_steps == 3
-    assert train.validate(later.average, validation) == train.validate(training.average, validation)
-
-
-def test_weights_are_the_same_in_half_precision(trained, tmp_path):
-    training, _ = trained
-    weights.save_weights(training.average, tmp_path / "weights.npz")
-    loaded = model.load_weights(tmp_path / "weights.npz")
-    assert loaded.options == training.model.options
-    for name, value in training.average.state_dict().items():
-        torch.testing.assert_close(loaded.state_dict()[name], value, atol=1e-6, rtol=1e-3)
-
-
-@pytest.mark.parametrize("n_lights", [12, 24, 48])
-def test_the_weights_beat_the_interpolation_on_a_new_surface(capture, n_lights):
-    lights, images, is_display = capture
-    order = np.random.default_rng(n_lights).permutation(len(lights))
-    given, targets = order[:n_lights], order[n_lights : n_lights + 12]
-    white = None if is_display else evaluate.display_white(images[given])
-    loaded = model.load_weights(FOLDER / "weights.npz")
-    result = evaluate.compare(loaded, lights, images, given, targets, white, 2.2 if is_display else 1.0)
-    assert result["encoded"] < 0.95
-
-
-@pytest.fixture(scope="module")
-def split_file(capture, tmp_path_factory):
-    lights, images, is_display = capture
-    assert is_display
-    path = tmp_path_factory.mktemp("splits") / "surface.npz"
-    given, tests = {"lights": lights[:30], "images": images[:30]}, {"test_lights": lights[30:40]}
-    np.savez(path, **given, **tests, test_images=images[30:40], white=np.nan)
-    return path
-
-
-def test_the_mixture_averages_candidates_before_it_is_trained_and_training_repeats(tmp_path):
-    captures, folder = tmp_path / "captures", tmp_path / "tasks"
-    generate.generate(captures, [0, generate.VALIDATION], side=16)
-    generate.generate(captures, [generate.HARD], side=16, hard=True)
-    prepare_mixture.prepare(captures, folder)
-    training, validation = train_mixture.load_tasks(folder)
-    assert [len(training), *map(len, validation)] == [3, len(prepare_mixture.COUNTS)]
-    task = mixture.expand(training[0])
+def test_channels_are_permuted_in_all_that_the_network_sees(tasks):
+    task, order = train.expand(tasks[0][0]), torch.tensor([2, 0, 1])
+    torch.manual_seed(0)
+    some = network.MixtureNetwork()
+    torch.nn.init.normal_(some.head.weight, std=0.1)
     with torch.no_grad():
-        predicted = mixture.MixtureModel()(task)
-    least, greatest = task["candidates"].amin(0), task["candidates"].amax(0)
-    assert ((predicted >= least - 1e-4) & (predicted <= greatest + 1e-4)).all()
+        before, after = some(task), some(train.permute(train.permute(task, order), order.argsort()))
+    torch.testing.assert_close(after, before)
 
-    def losses():
+
+def test_training_repeats_from_its_seed_and_lessens_the_loss(tasks, tmp_path):
+    training, validation = tasks
+
+    def run(n_steps):
         torch.manual_seed(0)
-        return [train_mixture.Training(training).step(0.0) for _ in range(2)]
+        started = train.Training(training)
+        return started, [started.step(0.0) for _ in range(n_steps)]
 
-    assert losses() == pytest.approx(losses(), rel=1e-4)
-    assert np.isfinite(train_mixture.validate(mixture.MixtureModel(), validation)).all()
+    trained, losses = run(40)
+    assert losses[:3] == pytest.approx(run(3)[1], rel=1e-4)
+    assert np.mean(losses[-10:]) < np.mean(losses[:10])
+    assert np.isfinite(train.validate(trained.average, validation)).all()
+    network.save_weights(trained.average, tmp_path / "weights.npz")
+    with np.load(tmp_path / "weights.npz", allow_pickle=False) as file:
+        assert json.loads(str(file["options"])) == trained.network.options
+        for name, value in trained.average.state_dict().items():
+            np.testing.assert_allclose(file[name], value.numpy(), atol=1e-6, rtol=1e-3)
+
+
+def test_the_shipped_weights_are_those_of_a_network_of_their_options():
+    options, arrays = shipped()
+    assert arrays.keys() == network.MixtureNetwork(**options).state_dict().keys()
+    load_network()
+    for array in arrays.values():
+        assert array.dtype == np.float16
+        assert np.isfinite(array).all()
 
 
 @pytest.mark.parametrize("n_lights", [5, 30])
-def test_the_mixture_predicts_the_same_without_torch(split_file, n_lights):
-    split = few_lights.choose(few_lights.load_window(split_file, 32), n_lights, "random")
-    lights, images = (
-        np.concatenate(pair) for pair in ((split.lights, split.test_lights), (split.images, split.test_images))
-    )
-    given, targets = np.arange(n_lights), np.arange(n_lights, len(lights))
-    task = candidates.make_task(lights, images, given, targets, stored=True)
+def test_the_package_predicts_as_the_network_that_was_trained(n_lights):
+    lights, images, _ = surfaces.render_capture(3_000_002, side=24)
+    stored = images.dtype == np.uint8
+    images = images.astype(np.float32) / (255 if stored else 1)
+    given, targets = np.arange(n_lights), np.arange(n_lights, n_lights + 4)
+    task = prepare.make_task(lights, images, given, targets, np.arange(24 * 24), stored=stored)
+    task = {name: torch.as_tensor(array, dtype=torch.float32) for name, array in task.items()}
     with torch.no_grad():
-        expected = mixture.load_weights(FOLDER / "mixture.npz")(task).numpy()
-    expected = expected.clip(split.images.min(), split.images.max())
-    model = inference.Inference(FOLDER / "mixture.npz").fit(split.lights, split.images)
-    difference = np.abs(model.predict(split.test_lights).reshape(expected.shape) - expected)
-    assert np.quantile(difference, 0.99) < 1e-4
-    assert difference.max() < 0.02
+        expected = load_network()(task).numpy()
+    scaler = LogExposureScaler().fit(images[given])
+    model = PretrainedInterpolation().fit(lights[given], scaler.transform(images[given]), value_range=(0, 1))
+    predicted = model.predict(lights[targets]).reshape(4, -1, 3).transpose(0, 2, 1)
+    np.testing.assert_allclose(predicted, expected, atol=1e-3)
 
 
-def test_the_mixture_beats_classical_models_with_few_lights(split_file):
-    split = few_lights.load_window(split_file, 24)
-    models = {"mixture": lambda few: few_lights.predict_pretrained(FOLDER / "mixture.npz", few)}
-    record = few_lights.measure(split, 8, "chosen", models)
-    assert record["mixture"] < record["classical"]
-    (line,) = few_lights.summarize([record | {"method": "chosen", "k": 8}], "mixture")
-    assert line.startswith("mixture, 8 chosen: mean 0.")
+def test_the_gate_finds_the_shipped_weights_better_than_radial_basis_functions():
+    errors = np.mean([gate.measure(gate.render_split(gate.FRESH + seed, 12, side=20)) for seed in range(4)], axis=0)
+    assert (errors[0] < errors[1]).all()
 
 
-def test_a_blend_is_each_model_at_the_ends(split_file):
-    split = few_lights.load_window(split_file, 24)
-    dark, exact = np.zeros_like(split.test_images), split.test_images
-    assert blend.blend(split, dark, exact, (0.0, 0.25, 1.0)) == pytest.approx([1, 0.75, 0], abs=1e-6)
+def test_other_weights_can_be_tried(tasks, tmp_path, own_weights):
+    split = gate.render_split(gate.FRESH, 12, side=8)
+    before = gate.measure(split)
+    network.save_weights(train.Training(tasks[0]).average, tmp_path / "weights.npz")
+    few_lights.use_weights(tmp_path / "weights.npz")
+    after = gate.measure(split)
+    assert (before[0] != after[0]).all()
+    np.testing.assert_array_equal(before[1], after[1])
 
 
-def test_the_share_of_a_blend_is_measured_by_held_out_photographs(split_file):
-    split = few_lights.load_window(split_file, 24)
-    exact = split.test_images
-    assert blend.best_share(split, exact + 0.1 * (exact < 0.9), exact - 0.3 * (exact > 0.5)) < 0.5
-    assert blend.best_share(split, np.zeros_like(exact), exact) == 1
-    held = blend.hold_out(split)
-    assert len(held.images) == 25
-    assert len(held.test_images) == 5
-    assert 0 <= blend.measure_share(split, 16, FOLDER / "mixture.npz", max_observations=1000) <= 1
+def test_few_lights_are_compared_with_classical_models():
+    split = few_lights.cut(gate.render_split(gate.FRESH, 30, side=20), 12)
+    assert split.images.shape == (30, 12, 12, 3)
+    assert len(split.test_images) == 10
+    record = few_lights.measure(split, 8, "chosen", few_lights._INTERPOLATIONS)
+    assert {"classical", "pretrained", "twice_classical", "twice_rbf", "twice_stacked"} < record.keys()
+    assert "twice_rbf" not in few_lights.measure(split, 16, "random", few_lights._INTERPOLATIONS)
+    (line,) = few_lights.summarize([record | {"method": "chosen", "k": 8}], "rbf")
+    ratio = record["rbf"] / record["classical"]
+    assert line.startswith(f"rbf, 8 chosen: mean {ratio:.3f}, geometric mean {ratio:.3f}, worst {ratio:.3f}; as good")

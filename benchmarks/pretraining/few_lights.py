@@ -1,15 +1,18 @@
-"""Few photographs: a pretrained model beside every classical one, with 5, 8 and 12 lights of each row of the benchmark.
+"""Few photographs: the pretrained interpolation beside every classical model, with few lights of each benchmark row.
 
-    python benchmarks/pretraining/few_lights.py benchmarks/pretraining/mixture.npz --splits *.npz
+    python benchmarks/pretraining/few_lights.py --data FOLDER
+    python benchmarks/pretraining/few_lights.py --data FOLDER --numbers 5 12 --default
 
 The lights are chosen among those to train on by `choose_lights`, or at random. The classical models are those of
-``benchmarks/accuracy.py``; of each row and number the best is taken with hindsight, also with twice as many lights.
+``benchmarks/accuracy.py``. Of each row and number the best is taken with hindsight, also with twice as many lights.
 Errors are encoded, of a window in the middle and of at most 10 photographs.
 """
 
 import argparse
 import json
 import sys
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,42 +20,54 @@ import numpy as np
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from accuracy_models import CLASSICAL, MODELS, Settings, hindsight_errors
-from accuracy_sets import Split
-from candidates import make_scaler
-from inference import Inference
+from accuracy_sets import SETS, expand, is_there, load_split
 
-from sklrelight import Relighter
-from sklrelight.interpolation import RBFInterpolation, StackedRBFInterpolation, choose_lights
+from sklrelight import Relighter, make_relighter
+from sklrelight.interpolation import (
+    PretrainedInterpolation,
+    RBFInterpolation,
+    StackedRBFInterpolation,
+    _pretrained,
+    choose_lights,
+)
 from sklrelight.metrics import relative_error
 
-NUMBERS = (5, 8, 12)
+NUMBERS = (5, 8, 12, 20, 30)
 # Photographs of each row that are predicted.
 _TESTS = 10
+_INTERPOLATIONS = {
+    "pretrained": Relighter(PretrainedInterpolation()),
+    "stacked": Relighter(StackedRBFInterpolation(random_state=0)),
+    "rbf": Relighter(RBFInterpolation()),
+}
 
 
-def load_window(path, side):
-    """Load a split, of which a window in the middle and some photographs to predict are kept."""
-    with np.load(path) as file:
-        rows, columns = (max(0, size - side) // 2 for size in file["images"].shape[1:3])
-        window = (slice(None), slice(rows, rows + side), slice(columns, columns + side))
-        tests = np.unique(np.linspace(0, len(file["test_lights"]) - 1, _TESTS).round().astype(int))
-        white = float(file["white"])
-        return Split(
-            lights=file["lights"].astype(np.float32),
-            images=np.ascontiguousarray(file["images"][window]),
-            test_lights=file["test_lights"][tests].astype(np.float32),
-            test_images=np.ascontiguousarray(file["test_images"][tests][window]),
-            white=None if np.isnan(white) else white,
-        )
+def use_weights(path):
+    """Let the package take other weights than those it has."""
+    _pretrained._WEIGHTS = str(path.resolve())
+    _pretrained._network.cache_clear()
+
+
+def cut(split, side):
+    """Keep a window in the middle, and some of the photographs to predict."""
+    rows, columns = (max(0, size - side) // 2 for size in split.images.shape[1:3])
+    window = (slice(None), slice(rows, rows + side), slice(columns, columns + side))
+    tests = np.unique(np.linspace(0, len(split.test_lights) - 1, _TESTS).round().astype(int))
+    return replace(
+        split,
+        images=np.ascontiguousarray(split.images[window]),
+        test_lights=split.test_lights[tests],
+        test_images=np.ascontiguousarray(split.test_images[tests][window]),
+    )
 
 
 def choose(split, k, method):
-    """Keep k lights to train on."""
+    """Keep k lights to train on, or all if there are no more."""
     if method == "chosen":
-        chosen = choose_lights(split.lights, k)
+        chosen = choose_lights(split.lights, min(k, len(split.lights)))
     else:
         chosen = np.random.default_rng([26, k]).permutation(len(split.lights))[:k]
-    return Split(split.lights[chosen], split.images[chosen], split.test_lights, split.test_images, split.white)
+    return replace(split, lights=split.lights[chosen], images=split.images[chosen])
 
 
 def best_classical(split):
@@ -65,21 +80,10 @@ def best_classical(split):
     return errors[best], best
 
 
-def error_of(split, predicted):
-    """Encoded relative error of photographs in the units of the capture."""
+def measure_model(model, split):
+    """Fit a model, and measure its encoded relative error on the photographs to predict."""
+    predicted = model.fit(split.lights, split.images).predict(split.test_lights)
     return float(relative_error(split.encode(split.test_images), split.encode(predicted)))
-
-
-def predict_pretrained(path, split):
-    """Predict by weights in a file, in the units of the capture."""
-    scaler = make_scaler(split.images, stored=split.white is None)
-    model = Inference(path).fit(split.lights, scaler.transform(split.images))
-    return scaler.inverse_transform(model.predict(split.test_lights))
-
-
-def predict_by(regressor, split):
-    """Predict by an interpolation of the package, in the units of the capture."""
-    return Relighter(regressor).fit(split.lights, split.images).predict(split.test_lights)
 
 
 def measure(split, k, method, models):
@@ -96,22 +100,23 @@ def measure(split, k, method, models):
     method : {"chosen", "random"}
         How they are chosen.
 
-    models : dict of callable
-        Models by name: they take a split and predict its test photographs.
+    models : dict of Relighter
+        Models by name.
 
     Returns
     -------
     dict
-        Errors of the best classical model and of the interpolations, with k lights and with twice as many; and of the
-        models.
+        Errors of the best classical model and of the interpolations among the models, with k lights and, where there
+        are as many, with twice as many; and of the other models.
     """
     few, more = choose(split, k, method), choose(split, 2 * k, method)
     best, name = best_classical(few)
-    result = {"classical": best, "name": name, "twice": best_classical(more)[0]}
-    for label, regressor in (("rbf", RBFInterpolation()), ("stacked", StackedRBFInterpolation(random_state=0))):
-        result[label] = error_of(few, predict_by(regressor, few))
-        result[f"twice_{label}"] = error_of(more, predict_by(regressor, more))
-    return result | {label: error_of(few, model(few)) for label, model in models.items()}
+    result = {"classical": best, "name": name} | {label: measure_model(model, few) for label, model in models.items()}
+    if len(more.lights) == 2 * k:
+        result["twice_classical"] = best_classical(more)[0]
+        for label in ("rbf", "stacked"):
+            result[f"twice_{label}"] = measure_model(models[label], more)
+    return result
 
 
 def summarize(records, label):
@@ -120,14 +125,17 @@ def summarize(records, label):
     for method in dict.fromkeys(record["method"] for record in records):
         for k in dict.fromkeys(record["k"] for record in records):
             rows = [record for record in records if (record["method"], record["k"]) == (method, k)]
+            if not rows:
+                continue
             ratios = [row[label] / row["classical"] for row in rows]
             mean, geometric = np.mean(ratios), np.exp(np.mean(np.log(ratios)))
+            twice = [row for row in rows if "twice_classical" in row]
             counts = [
-                sum(row[label] <= row[twice] for row in rows) for twice in ("twice", "twice_rbf", "twice_stacked")
+                sum(row[label] <= row[f"twice_{other}"] for row in twice) for other in ("classical", "rbf", "stacked")
             ]
             lines.append(
                 f"{label}, {k} {method}: mean {mean:.3f}, geometric mean {geometric:.3f}, worst {max(ratios):.3f}; "
-                f"as good as best classical, rbf, stacked with twice the lights on {counts} of {len(rows)} rows"
+                f"as good as best classical, rbf, stacked with twice the lights on {counts} of {len(twice)} rows"
             )
     return lines
 
@@ -135,22 +143,36 @@ def summarize(records, label):
 def main():
     """Print a line of JSON for each row, number and choice of lights, and a summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("weights", type=Path, nargs="+", help="what train_mixture.py wrote")
-    parser.add_argument("--splits", type=Path, nargs="+", required=True, help="files with lights and photographs")
+    parser.add_argument("--data", type=Path, required=True, help="the folder of captures")
+    parser.add_argument("--sets", nargs="+", default=["all"], help="captures, or groups of them")
+    parser.add_argument("--seed", type=int, default=3, help="seed of the split")
     parser.add_argument("--side", type=int, default=96, help="side of the window, in pixels")
     parser.add_argument("--numbers", type=int, nargs="+", default=NUMBERS, help="numbers of lights")
+    parser.add_argument("--default", action="store_true", help="fit the default recipe as well")
+    parser.add_argument("--weights", type=Path, help="a file that train.py wrote, instead of the package's weights")
     arguments = parser.parse_args()
-    models = {path.stem: lambda split, path=path: predict_pretrained(path, split) for path in arguments.weights}
+    # Lights at random leave some of the others outside.
+    warnings.filterwarnings("ignore", message=".* lie outside of the lights")
+    if arguments.weights:
+        use_weights(arguments.weights)
+    models = _INTERPOLATIONS | ({"default": make_relighter(random_state=0)} if arguments.default else {})
     records = []
-    for path in arguments.splits:
-        split = load_window(path, arguments.side)
+    rows = [(name, train) for name in expand(arguments.sets) for train in SETS.get(name, (0.6,))]
+    for name, train in rows:
+        if not is_there(name, arguments.data):
+            print(f"{name} is not there", flush=True)
+            continue
+        split = cut(load_split(name, arguments.data, train, arguments.seed), arguments.side)
         for method in ("chosen", "random"):
-            for k in arguments.numbers:
-                record = {"row": path.stem, "method": method, "k": k} | measure(split, k, method, models)
-                records.append(record)
-                shown = {key: round(value, 4) if isinstance(value, float) else value for key, value in record.items()}
+            # More lights than there are would be the same lights again.
+            for k in [k for k in arguments.numbers if k <= len(split.lights)]:
+                row = {"row": name, "train": train, "method": method, "k": k}
+                records.append(row | measure(split, k, method, models))
+                shown = {
+                    key: round(value, 4) if isinstance(value, float) else value for key, value in records[-1].items()
+                }
                 print(json.dumps(shown), flush=True)
-    for label in ("rbf", "stacked", *models):
+    for label in models:
         print(*summarize(records, label), sep="\n", flush=True)
 
 
