@@ -265,8 +265,11 @@ def _finish_featurizer(featurizer, n):
         not len(widths) or (featurizer.image_shape_ and widths.min() > 0), "pixels are blurred that have no neighbours"
     )
     check(inside is None or inside.any(), "no pixel has weight")
+    n.n_pixel_features = 2 + n.n_sharp * (1 + len(widths))
+
+
+def _make_table(featurizer):
     featurizer.pixel_table_ = featurizer._make_table([vars(featurizer).pop("_sharp")])
-    n.n_pixel_features = featurizer.pixel_table_.shape[1]
 
 
 # Wider blurs, and more of them, would make a small file take much time and memory.
@@ -274,6 +277,7 @@ _LARGEST_WIDTH, _MOST_WIDTHS = 1000, 16
 declare(
     PixelLightFeaturizer,
     _finish_featurizer,
+    _make_table,
     **_WIDTH,
     n_components_=Integer(size="n_components"),
     brightness_powers_=Array(("n_powers",)),
@@ -374,8 +378,8 @@ def _check_coded(interpolation, n):
 
 # One code of all pixels after another, because they compress better than those of one pixel together.
 _CODES = Made(
-    Array(("n_codes", _n_pixels), (np.uint8,)),
-    take=lambda codes: np.ascontiguousarray(codes.T),
+    Array(("n_codes", _n_pixels), (np.uint8,), any_order=True),
+    take=lambda codes: codes.T,
     make=lambda codes: np.ascontiguousarray(codes.T),
 )
 _CODED_STACK = Record(
