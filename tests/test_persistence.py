@@ -17,6 +17,7 @@ from sklrelight.interpolation import (
     LinearInterpolation,
     NearestPhotograph,
     PolynomialTextureMap,
+    PretrainedInterpolation,
     RBFInterpolation,
     StackedRBFInterpolation,
 )
@@ -82,11 +83,12 @@ def needed_bytes(relighter):
         Relighter(NearestPhotograph()),
         Relighter(RBFInterpolation()),
         Relighter(StackedRBFInterpolation(random_state=0)),
+        Relighter(PretrainedInterpolation()),
         Relighter(LinearInterpolation()),
         Relighter(PolynomialTextureMap()),
         Relighter(HemisphericalHarmonics()),
     ],
-    ids=["default", "colburn2019", "nearest", "rbf", "stacked", "linear", "ptm", "hsh"],
+    ids=["default", "colburn2019", "nearest", "rbf", "stacked", "pretrained", "linear", "ptm", "hsh"],
 )
 def any_model(request):
     rng = np.random.default_rng(0)
@@ -105,7 +107,8 @@ def test_a_file_holds_little_but_the_arrays_that_predicting_takes(any_model, wri
 
 
 @pytest.mark.parametrize(
-    "regressor", [NearestPhotograph(), RBFInterpolation(), StackedRBFInterpolation(random_state=0)]
+    "regressor",
+    [NearestPhotograph(), RBFInterpolation(), StackedRBFInterpolation(random_state=0), PretrainedInterpolation()],
 )
 def test_a_file_holds_photographs_of_8_bits_in_8_bits(regressor, tmp_path):
     rng = np.random.default_rng(0)

@@ -32,6 +32,7 @@ from sklrelight.interpolation import (
     LinearInterpolation,
     NearestPhotograph,
     PolynomialTextureMap,
+    PretrainedInterpolation,
     RBFInterpolation,
     StackedRBFInterpolation,
 )
@@ -102,6 +103,7 @@ def assert_equal(loaded, relighter, lights):
         RBFInterpolation("quintic", smoothing=0.1),
         RBFInterpolation("gaussian", epsilon=2.0),
         StackedRBFInterpolation(n_clusters=3, random_state=0),
+        PretrainedInterpolation(),
         LinearInterpolation(),
         PolynomialTextureMap(),
         HemisphericalHarmonics(order=1),
@@ -114,7 +116,7 @@ def test_interpolations_predict_the_same_bytes(regressor, images, lights, path):
         relighter.fit(lights, images)
     except ValueError:
         # Those that are made for directions say so.
-        assert isinstance(regressor, (PolynomialTextureMap, HemisphericalHarmonics))
+        assert isinstance(regressor, (PolynomialTextureMap, HemisphericalHarmonics, PretrainedInterpolation))
         return
     assert_equal(round_trip(relighter, path), relighter, lights)
 
@@ -458,6 +460,50 @@ def test_lies_are_refused_by_name(relighter, path, change, message):
     changed(path, change)
     with pytest.raises(ValueError, match=message):
         load_model(path)
+
+
+PRETRAINED = "relighter.regressor_.members_[0]"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("directions_", DIRECTIONS * np.nan, "values outside of -2 to 2, or that are not finite"),
+        ("directions_", DIRECTIONS * 1.01, r"directions have lengths of 1\.01 to 1\.01"),
+        ("directions_", DIRECTIONS[[0, 0, *range(2, 12)]], "two directions are only 0 apart"),
+        ("sample_", np.arange(24) + 1, "column 24 is sampled, and there are 24"),
+        ("sample_", np.arange(24) - 1, "values outside of 0 to"),
+        ("sample_", np.arange(0), "there are 0 sampled columns, not 1 to 4096"),
+        ("peak_", 0.0, "peak_ is out of its range"),
+        ("peak_", -1.0, "peak_ is out of its range"),
+        ("peak_", 1e-9, "images reach 1, and peak_ is 1e-09"),
+        ("n_features_in_", 4, "n_features_in_ is out of its range, 2 to 3"),
+    ],
+)
+def test_lies_about_a_pretrained_interpolation_are_refused_by_name(name, values, message, path):
+    save_model(Relighter(PretrainedInterpolation()).fit(DIRECTIONS, COLOUR), path)
+    if isinstance(values, np.ndarray):
+        changed(path, lambda file: file["arrays"].update({f"{PRETRAINED}.{name}": [str(values.dtype), values.shape]}))
+        with_part(path, f"{PRETRAINED}.{name}", hostile_files.pack(np.ascontiguousarray(values).ravel()))
+    else:
+        changed(path, lie(*BLEND, "members_", 0, "state", name, value=values))
+    with pytest.raises(ValueError, match=message):
+        load_model(path)
+
+
+def test_a_pretrained_interpolation_of_too_many_lights_is_refused(path):
+    relighter = Relighter(PretrainedInterpolation()).fit(DIRECTIONS, COLOUR[:, 0, 0])
+    model = relighter.regressor_.members_[0]
+    # As a fit would leave them, but for the time that it takes.
+    model.directions_ = np.repeat(model.directions_, 100, axis=0)
+    model.images_ = np.repeat(model.images_, 100, axis=0)
+    with pytest.raises(ValueError, match="1200 directions are not the 2 to 1024 that a file may have"):
+        save_model(relighter, path)
+
+
+def test_a_blend_with_a_pretrained_interpolation_predicts_the_same_bytes(path):
+    relighter = quick(interpolation=PretrainedInterpolation(), n_members=1).fit(DIRECTIONS, COLOUR)
+    assert_equal(round_trip(relighter, path), relighter, DIRECTIONS)
 
 
 def test_a_long_description_is_not_read(path):

@@ -16,6 +16,7 @@ from sklrelight.interpolation import (
     LinearInterpolation,
     NearestPhotograph,
     PolynomialTextureMap,
+    PretrainedInterpolation,
     RBFInterpolation,
     StackedRBFInterpolation,
 )
@@ -43,6 +44,7 @@ MODELS = {
     "rbf": Relighter(RBFInterpolation()),
     "quintic": Relighter(RBFInterpolation("quintic", smoothing=0.1)),
     "stacked": Relighter(StackedRBFInterpolation(n_clusters=3, random_state=0)),
+    "pretrained": Relighter(PretrainedInterpolation()),
     "linear": Relighter(LinearInterpolation()),
     "ptm": Relighter(PolynomialTextureMap()),
     "hsh": Relighter(HemisphericalHarmonics()),

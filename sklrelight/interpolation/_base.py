@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 from ..utils import DocumentedEstimator, VersionedState, check_finite, check_lights, check_magnitude, naming
 from ..utils._lights import are_unit_vectors, make_unit_vectors
 
-__all__ = ["LightRegressor", "as_pixels", "combine"]
+__all__ = ["LightRegressor", "as_pixels", "combine", "float_type"]
 
 # Number of values that are converted to another type at a time: 128 MB in float64.
 _BLOCK_VALUES = 2**24
@@ -117,6 +117,17 @@ def as_pixels(images):
     return images.reshape(len(images), int(np.prod(images.shape[1:3])), -1)
 
 
+def float_type(images):
+    """Choose the type in which photographs are predicted.
+
+    Examples
+    --------
+    >>> float_type(np.zeros(2, np.float16)).__name__, float_type(np.zeros(2, np.uint8)).__name__
+    ('float32', 'float64')
+    """
+    return np.float32 if images.dtype in (np.float32, np.float16) else np.float64
+
+
 def combine(weights, images):
     """Compute weighted sums of photographs.
 
@@ -143,7 +154,7 @@ def combine(weights, images):
     >>> combine(np.array([[0.5, 0.5]]), np.array([[1, 2], [3, 6]]))
     array([[2., 4.]])
     """
-    dtype = np.float32 if images.dtype in (np.float32, np.float16) else np.float64
+    dtype = float_type(images)
     with np.errstate(over="ignore"):
         weights = weights.astype(dtype, copy=False)
     columns = images.reshape(len(images), -1)

@@ -12,15 +12,16 @@ __all__ = ["N_CANDIDATES", "N_LIGHT", "N_QUERY", "N_SUMMARY", "N_TOKEN", "Known"
 
 # Of the five sets of weights, those that also interpolate decoded values and roots.
 _BENT = [0, 1, 4]
-# Five sets of weights, three of them of decoded values and of roots; shading with interpolated deviations; shading.
+# Five sets of weights of the values, three of decoded values, three of roots; shading with deviations; shading alone.
 N_CANDIDATES = 5 + 2 * len(_BENT) + 2
-# Candidates whose distance from the reference the network is told: other kernels, one with each curve, harmonics.
+# The candidate that stands for all, and those whose difference from it the network sees: the other three kernels, the
+# same kernel of decoded values and of roots, and harmonics.
 _REFERENCE, _COMPARED = 1, [0, 2, 3, 6, 9, 4]
-# Numbers of features: of a photograph at a pixel, of all photographs at it, of a light at it, and of a light.
+# Numbers of features: of a photograph at a pixel, of a pixel, of a pixel under a light, and of a light.
 N_TOKEN, N_SUMMARY, N_QUERY, N_LIGHT = 20, 2 * (N_CANDIDATES - 1) + 5, 18, 6
-# Features are clipped at it.
+# Magnitude at which features are clipped.
 _LARGEST = 4.0
-# Number of nearest lights whose leave-one-out errors tell how difficult it is around a light.
+# Number of nearest lights whose leave-one-out errors tell how hard it is to predict around a light.
 _N_AROUND = 4
 # The curve of `LogExposureScaler`, up to its exposure.
 _LOG_2, _GAMMA = np.float32(np.log(2)), 2.2
@@ -29,9 +30,9 @@ _LOG_2, _GAMMA = np.float32(np.log(2)), 2.2
 class Known(NamedTuple):
     """What predicting needs of some pixels. The pixels are the last axis.
 
-    `shaded` (n, 3, n_pixels) are the values of the `surface` under the lights of the photographs; `around`
-    (n, n_pixels) the squared leave-one-out errors; `scale` and `unit` (n_pixels,) the size of the values and that of a
-    correction.
+    `shaded` (n, 3, n_pixels) are the values of the `surface` under the lights of the photographs, `around`
+    (n, n_pixels) the squared leave-one-out errors of the photographs. `scale` (n_pixels,) is the size of the values,
+    and `unit` (n_pixels,) that of a correction by 1.
     """
 
     surface: Surface
@@ -42,7 +43,7 @@ class Known(NamedTuple):
 
 
 class Mixture:
-    """Closed forms of what a pixel looks like under a light.
+    """The candidates for the values of a pixel under a light, all in closed form, and the features of them.
 
     Parameters
     ----------
@@ -50,18 +51,21 @@ class Mixture:
         Unit vectors to the lights of the photographs, no two of them equal.
 
     values : ndarray of shape (n, 3, n_pixels), float32
-        Encoded values of a sample of the pixels, of size 1 at most, by which what all pixels share is found.
+        Encoded values of a sample of the pixels, of magnitude 1 at most, from which is found what all pixels share.
 
     Attributes
     ----------
     shading : Shading
         The shading.
 
+    spacing : float
+        Median distance of a light to its nearest neighbour, at least 0.02.
+
     power : float
         Mean square of the values of the sample.
 
     errors : ndarray of shape (N_CANDIDATES - 1,), float32
-        Mean squared leave-one-out errors of all candidates but shading alone.
+        Mean squared leave-one-out errors in the sample, of all candidates but shading alone.
     """
 
     def __init__(self, lights, values):
@@ -109,15 +113,15 @@ class Mixture:
         return np.stack([*weights, _harmonics(lights) @ self._solution], axis=1).astype(np.float32)
 
     def _leave_out(self, values, deviations):
-        """Compute leave-one-out errors: of two kernels, as they are, and of all candidates, squared.
+        """Compute leave-one-out errors.
 
         Returns
         -------
         residuals : tuple of ndarray of shape (n, 3, n_pixels)
-            Those of the thin plate spline, of the linear kernel, and of the deviations from shading.
+            Those of the thin plate spline, of the linear kernel, and of the deviations from shading by this kernel.
 
         errors : ndarray of shape (N_CANDIDATES - 1, n_pixels)
-            Means over lights and channels.
+            Squares of those of all candidates but shading alone, as means over lights and channels.
         """
         residuals = [_apply(matrix, values) for matrix in self._residuals]
         bent = [
@@ -149,8 +153,8 @@ class Mixture:
             Features of all photographs.
 
         errors : ndarray of shape (2, N_CANDIDATES - 1, n_pixels), float32
-            Half logarithms of the leave-one-out errors of the candidates: relative to their mean at the pixel, and of
-            the whole capture relative to the least.
+            Half logarithms of the squared leave-one-out errors of the candidates: at the pixel, relative to their mean
+            there; and in the sample, relative to the least of them.
         """
         surface, shaded = self.shading.fit(values)
         (spline, reference, physical), squares = self._leave_out(values, values - shaded)
@@ -242,7 +246,7 @@ class Mixture:
             Encoded values under one light.
 
         features : ndarray of shape (N_QUERY, n_pixels), float32
-            Features of the light at each pixel.
+            Features of each pixel under this light.
         """
         n_given, _, n_pixels = values.shape
         bent = [(bend(values).reshape(n_given, -1), unbend) for bend, unbend in _CURVES]

@@ -7,27 +7,32 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import gen_batches
 
-from ..utils import check_lights, check_pixel_weight
+from ..utils import check_finite, check_lights, check_pixel_weight
 from ..utils._lights import check_directions, normalize, unproject
-from ._base import LightRegressor, as_pixels
+from ._base import LightRegressor, as_pixels, float_type
 from ._equations import Points
 from ._mixture import N_CANDIDATES, Known, Mixture
 
 __all__ = ["PretrainedInterpolation"]
 
-# Largest number of columns by which what all have in common is found.
-_SAMPLED_COLUMNS = 2**12
-# Number of columns that are computed at a time, which the cache holds. Always so many, because the rounding of matrix
-# products can depend on the number of columns, and a region is to equal the same part of the whole image.
+# Largest number of columns from which exponent and lobes are found, which all columns share.
+MOST_SAMPLED = 2**12
+# Number of columns that are computed at a time; the processor's cache holds them. Predictions always compute so many,
+# because the rounding of matrix products can depend on the number of columns, and a region has to equal the same part
+# of the whole image.
 _BLOCK = 2**11
-# Ratio of the lengths of lights up to which they count as lamps around the origin, of which only directions matter.
+# Ratio of the greatest length of lights to the least up to which they count as positions around the origin.
 _LENGTHS = 2
-# The trained weights.
+# File of the trained weights, in this folder.
 _WEIGHTS = "pretrained.npz"
 
 
 class _Encoded(NamedTuple):
-    """What is known of all columns, and the code and the logarithmic weights that the network makes of it."""
+    """What is known of columns, and what the network makes of it. The columns are the last axis.
+
+    `code` (n_code, n_columns) are hidden features, and `prior` (N_CANDIDATES, n_columns) the logarithms of the weights
+    of the candidates as far as they do not depend on the light.
+    """
 
     known: Known
     code: np.ndarray
@@ -38,8 +43,8 @@ class PretrainedInterpolation(LightRegressor):
     """Weigh several interpolations at each pixel by a network that was trained on other surfaces.
 
     The network is part of the package. It was trained once, on rendered surfaces whose look under any light is known
-    (``benchmarks/pretraining``). Nothing is learnt from the photographs, so a fit takes seconds and needs few of them:
-    it is made for 5 to 60.
+    (``benchmarks/pretraining``). It is not trained on the photographs, so a fit takes seconds, and few photographs will
+    do: it is made for 5 to 60.
 
     Attributes
     ----------
@@ -50,11 +55,11 @@ class PretrainedInterpolation(LightRegressor):
         The training photographs; means of those under equal lights.
 
     sample_ : ndarray of shape (n_sampled,), int
-        Indices of the columns by which exponent and lobes are found: pixels of three channels, or single values of
+        Indices of the columns from which exponent and lobes are found: pixels of three channels, or single values of
         photographs with another number of channels.
 
     peak_ : float
-        Greatest magnitude of the photographs.
+        Greatest magnitude of the photographs, by which they are divided; 1 if they are black.
 
     n_features_in_ : int
         Number of light features.
@@ -70,22 +75,27 @@ class PretrainedInterpolation(LightRegressor):
     Notes
     -----
     The lights must be directions: three columns, or two with the x and y of directions. Three columns may also be
-    positions around the object at the origin, of lengths up to twice the least one; only their directions are used. The
-    camera is taken to look along -z.
+    positions around the object at the origin, the farthest at most twice as far as the nearest; only their directions
+    are used. The camera is taken to look along -z.
 
-    There are 13 candidates for each value: interpolations by the kernels thin plate spline, linear, multiquadric and
-    gaussian (over x and y), and by harmonics of degree 2; by three of these of decoded values and of square roots; and
-    two by shading, which is diffuse reflection, fitted robustly, and a mixture of three lobes of reflection that all
-    pixels share, with and without the interpolated deviations from it. The network sees each photograph at the pixel,
-    the errors of the candidates when each photograph is left out [1]_, normal and direction of the highlight, and what
-    the candidates say of the light. It predicts their weights, and a small correction of their mean. Learning from
-    other scenes what moves between two lights is the idea of Xu et al. [2]_.
+    There are 13 candidates for each value:
 
-    Each pixel is predicted by itself. Photographs of three channels are predicted together, those of another number
-    channel by channel. Values that were encoded by :class:`~sklrelight.LogExposureScaler` suit best, because the
-    network was trained on such.
+    - interpolations of the values by the kernels thin plate spline, linear, multiquadric and gaussian (the last over x
+      and y alone), and by harmonics of degree 2;
+    - those by thin plate spline, linear kernel and harmonics of the decoded values, and of the square roots;
+    - shading, with the interpolated deviations from it and without them. It is diffuse reflection, which is fitted
+      robustly, and a mixture of three lobes of reflection that all pixels share.
 
-    What a fit finds is kept at some 8 bytes for each photograph and 250 bytes for each pixel, beside the photographs.
+    The network sees each photograph at the pixel, the errors of the candidates when each photograph is left out [1]_,
+    the normal, the direction of the highlight, and what the candidates predict for the new light. It predicts the
+    weights of the candidates, and a small correction of their weighted mean. To learn from other scenes how the look
+    changes between two lights is the idea of Xu et al. [2]_.
+
+    Each pixel is predicted by itself. The three channels of a colour photograph are predicted together, those of
+    photographs with another number of channels one by one. Values that :class:`~sklrelight.LogExposureScaler` encoded
+    suit best, because the network was trained on such values.
+
+    Beside the photographs, a fitted model holds some 250 bytes for each pixel, and 8 more for each photograph of it.
 
     References
     ----------
@@ -116,14 +126,15 @@ class PretrainedInterpolation(LightRegressor):
         Parameters
         ----------
         X : array-like of shape (n_lights, 3) or (n_lights, 2)
-            Lights: directions of the upper hemisphere, or their x and y. At least two differ.
+            Lights: directions of the upper hemisphere, or positions in these directions, or the x and y of directions.
+            At least two differ.
 
         y : array-like of shape (n_lights, H, W, C), (n_lights, H, W), (n_lights, k) or (n_lights,)
             Photographs. In the third form, the k values are k pixels.
 
         pixel_weight : array-like of shape (H, W) or None, default=None
-            Weights of the pixels, such as a mask of bool. Those of weight 0 have no part in what is found for all
-            pixels. Photographs are predicted whole.
+            Weights of the pixels, such as a mask of bool. Exponent and lobes are found from pixels of weight above 0.
+            Photographs are predicted whole.
 
         value_range : tuple of float or None, default=None
             The least and the greatest value of all photographs, if `y` is a sample of their pixels. None takes the
@@ -138,7 +149,8 @@ class PretrainedInterpolation(LightRegressor):
         ------
         ValueError
             If the numbers of lights and photographs differ, or if a value is not finite. If the lights are not
-            directions, if one lies more than 6 degrees below the horizon, or if all are equal.
+            directions, if one lies more than 6 degrees below the horizon, or if all are equal. If the weights do not
+            fit the photographs.
         """
         X, y = self._check_training(X, y)
         directions = _find_directions(X)
@@ -150,19 +162,19 @@ class PretrainedInterpolation(LightRegressor):
                 " one light; NearestPhotograph takes those"
             )
         images = merged.average(y)
-        columns = _as_columns(images)
+        columns = as_columns(images)
         weighted = np.arange(columns.shape[1])
         if weight is not None and weight.any():
             weighted = np.flatnonzero(np.repeat(weight > 0, columns.shape[1] // len(weight)))
-        n_sampled = min(len(weighted), _SAMPLED_COLUMNS)
-        # In the middle of parts of equal size.
+        n_sampled = min(len(weighted), MOST_SAMPLED)
+        # Those in the middle of parts of equal size.
         self.sample_ = weighted[((np.arange(n_sampled) + 0.5) * len(weighted) / n_sampled).astype(np.int64)]
         extent = np.abs((images.min(), images.max()) if value_range is None else value_range)
         self.peak_ = float(extent.max()) or 1.0
         self.directions_ = np.stack([directions[merged.groups == group].mean(axis=0) for group in range(len(images))])
         self.directions_ = normalize(self.directions_)
+        self._encode(images)
         self.images_ = images
-        self._encode()
         return self
 
     def predict(self, X):
@@ -233,49 +245,50 @@ class PretrainedInterpolation(LightRegressor):
         except ValueError:
             return False
 
-    def _encode(self):
-        """Find what all columns have in common, and encode them block by block."""
-        columns, network = _as_columns(self.images_), _network()
+    def _encode(self, images):
+        """Find what all columns share, and encode them block by block."""
+        columns, network = as_columns(images), _network()
         n_columns = columns.shape[1]
         self._mixture = Mixture(self.directions_, self._take(columns, self.sample_))
         encoded = []
         for block in gen_batches(n_columns, _BLOCK):
             values = self._take(columns, np.arange(block.start, block.stop))
             known, tokens, summary, errors = self._mixture.describe(values)
-            # Shading and errors are the largest, and no more exact than this.
+            # The largest arrays, and no more exact than half precision.
             known = known._replace(shaded=known.shaded.astype(np.float16), around=known.around.astype(np.float16))
             encoded.append(_Encoded(known, *network.encode(tokens, summary, errors)))
         self._encoded = _map(lambda *arrays: np.concatenate(arrays, axis=-1), *encoded)
 
     def _take(self, columns, some):
-        """Copy some columns as float32 of shape (n, 3, n_columns), in units of the greatest value."""
-        values = columns[:, some].astype(np.float32) / np.float32(self.peak_)
+        """Copy some columns as float32 of shape (n, 3, n_columns), in units of the greatest magnitude."""
+        dtype = float_type(columns)
+        # Values of float64 may lie outside of float32 before they are divided.
+        values = (columns[:, some].astype(dtype) / dtype(self.peak_)).astype(np.float32, copy=False)
         return np.ascontiguousarray(np.broadcast_to(values, (*values.shape[:2], 3)).transpose(0, 2, 1))
 
     def _predict(self, X, pixels):
         directions = unproject(check_lights(self, X))
         if not hasattr(self, "_encoded"):
-            self._encode()
-        columns = _as_columns(self.images_)
-        n_channels = as_pixels(self.images_).shape[2]
-        # A pixel is a column of three values, or as many columns as it has channels.
-        n_own = 1 if columns.shape[2] == 3 else n_channels
+            self._encode(self.images_)
+        columns, dtype = as_columns(self.images_), float_type(self.images_)
+        n_channels, n_together = as_pixels(self.images_).shape[2], columns.shape[2]
+        n_own = n_channels // n_together
         some = None if pixels is None else (pixels[:, None] * n_own + np.arange(n_own)).ravel()
         n_columns = columns.shape[1] if some is None else len(some)
-        dtype = np.float32 if self.images_.dtype in (np.float32, np.float16) else np.float64
-        images = np.empty((len(directions), n_columns, columns.shape[2]), dtype)
+        images = np.empty((len(directions), n_columns, n_together), dtype)
         weights, features = self._mixture.query(directions)
         for block in gen_batches(n_columns, _BLOCK):
             own = _fill(block, some)
-            values, encoded = (
-                self._take(columns, own),
-                _map(lambda array, own=own: array[..., own].astype(np.float32), self._encoded),
-            )
+            values = self._take(columns, own)
+            encoded = _map(lambda array, own=own: array[..., own].astype(np.float32), self._encoded)
             looks = self._mixture.look(values, encoded.known, directions, weights)
             for number, (look, feature) in enumerate(zip(looks, features, strict=True)):
                 predicted = _network().predict(encoded, feature, *look)[:, : block.stop - block.start]
-                images[number, block] = (predicted if len(images[0, 0]) == 3 else predicted.mean(0, keepdims=True)).T
-        images *= dtype(self.peak_)
+                # A single channel was given three times.
+                images[number, block] = (predicted if n_together == 3 else predicted.mean(axis=0, keepdims=True)).T
+        with np.errstate(over="ignore"):
+            images *= dtype(self.peak_)
+        check_finite(images)
         return images.reshape(len(images), -1, n_channels)
 
     def __getstate__(self):
@@ -285,7 +298,7 @@ class PretrainedInterpolation(LightRegressor):
 
 
 class _Network:
-    """The trained network. Features come in rows, one column of values each in its column.
+    """The trained network. Features are the rows of what it is given, and columns of values are its columns.
 
     Parameters
     ----------
@@ -306,7 +319,7 @@ class _Network:
         return self._layer(f"{name}.2", _rectify(self._layer(f"{name}.0", features)))
 
     def encode(self, tokens, summary, errors):
-        """Compute the codes of columns, and the logarithms of their weights before the light is known."""
+        """Compute the code of columns, and the logarithms of the candidates' weights before the light is known."""
         mean, peak = 0.0, 0.0
         for token in tokens:
             embedded = _rectify(self._layers("embed", token))
@@ -314,12 +327,12 @@ class _Network:
         static = self._layers("static", np.concatenate([mean / len(tokens), peak, summary]))
         code, prior = static[: self._n_code], static[self._n_code :]
         errors = np.tensordot(self._weights["temperature"], errors, 1)
-        # Shading alone has no errors of its own: it predicts what it was fitted to.
+        # No error of shading alone is measured, and that of shading with deviations stands for it.
         prior -= np.concatenate([errors, errors[-1:]])
         return code.astype(np.float16), prior
 
     def predict(self, encoded, light, candidates, features):
-        """Predict columns of shape (3, n_columns) under a light, from their candidates and features."""
+        """Predict columns, of shape (3, n_columns), under a light from their candidates and features."""
         multiply, add = np.split(self._layers("light", light[:, None]), 2)
         hidden = self._layer("first", features)
         hidden += encoded.code * (1 + multiply)
@@ -351,14 +364,14 @@ def _find_directions(lights):
     return check_directions(lights, "PretrainedInterpolation")
 
 
-def _as_columns(images):
-    """View photographs as columns of three channels, or of one where they have another number of channels."""
+def as_columns(images):
+    """View photographs as (n, n_columns, 3), or as (n, n_columns, 1) if they have another number of channels."""
     pixels = as_pixels(images)
     return pixels if pixels.shape[2] == 3 else pixels.reshape(len(pixels), -1, 1)
 
 
 def _fill(block, some):
-    """Select a block of columns, of which the last is repeated if it is not full."""
+    """Select the columns of a block; if it is not full, the last one is repeated."""
     n_columns = block.stop - block.start
     if n_columns == _BLOCK and some is None:
         return block

@@ -6,29 +6,29 @@ import numpy as np
 
 __all__ = ["Shading", "Surface", "half_vectors", "power"]
 
-# Exponents among which the one is chosen that makes values linear: those of linear values, of values encoded for
-# display, and of values that were encoded twice because a file's values were taken for radiance.
+# Exponents among which the one is chosen that makes encoded values linear: those of linear values, of values encoded
+# for display, and of values encoded twice, because those of a file were encoded already and were taken for radiance.
 _GAMMAS = (1.0, 2.2, 4.84)
 # Number of bins of the angle between normal and half vector. They are narrow where highlights are.
 _N_BINS = 16
 _BIN_EXPONENT = 1 / 1.5
 # Number of lobes of reflection, of which each pixel has a share.
 _N_LOBES = 3
-# Turns in which lobes and shares are fitted.
+# Number of turns in which lobes and shares are fitted one after the other.
 _TURNS = 3
-# Iterations of the robust fit of diffuse reflection.
+# Number of iterations of the robust fit of diffuse reflection.
 _ITERATIONS = 5
-# Weight of the mean share of all pixels in that of each.
+# How strongly the shares of each pixel are drawn to the mean shares of all.
 _RIDGE = 0.7 * np.eye(_N_LOBES, dtype=np.float32)
 
 
 class Surface(NamedTuple):
     """What is known of some pixels. The pixels are the last axis.
 
-    `normals` (3, n_pixels) are the unit normals and `highlights` (3, n_pixels) the directions in which highlights are
-    seen; `albedo` and `colour` (3, n_pixels) are the colours of diffuse reflection and of the highlights, `shares`
-    (n_lobes, n_pixels) how much of each lobe there is, and `misfit` (n_pixels,) is the relative squared error of
-    diffuse reflection alone.
+    `normals` (3, n_pixels) are the unit normals, and `highlights` (3, n_pixels) the mean half vectors where it is
+    brightest, of length 1. `albedo` and `colour` (3, n_pixels) are the colours of diffuse reflection and of the
+    highlights, and `shares` (n_lobes, n_pixels) how much of each lobe there is. `misfit` (n_pixels,) is the relative
+    squared error of diffuse reflection alone.
     """
 
     normals: np.ndarray
@@ -61,7 +61,7 @@ def half_vectors(lights):
 
 
 def power(values, exponent):
-    """Raise values to a power, several times as fast as NumPy, which has vectorised exponentials alone.
+    """Raise values to a power by vectorised logarithms and exponentials, several times as fast as NumPy's power.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ class Shading:
         self._fit_lobes(excess.mean(1), lit, position)
 
     def _misfit(self, values):
-        """Compute the median error of diffuse reflection, relative to the spread of the values."""
+        """Compute the median over the pixels of the error of diffuse reflection, relative to the spread of values."""
         grey = values.mean(1)
         vectors, weights = _fit_diffuse(self.lights, grey)
         mean = (weights * grey).sum(0) / weights.sum(0)
@@ -127,9 +127,17 @@ class Shading:
 
         Returns
         -------
-        tuple of ndarray
-            The surface, without shares and colour of highlights; what is brighter than diffuse reflection, linear;
-            1 where the pixel is lit, else 0; and the place of each angle among the bins.
+        surface : Surface
+            The surface, without colour and shares of highlights.
+
+        excess : ndarray of shape (n, 3, n_pixels)
+            The linear values less the diffuse reflection.
+
+        lit : ndarray of shape (n, n_pixels)
+            1 where a lamp shines on a pixel, 0 in its shadows.
+
+        position : ndarray of shape (n, n_pixels)
+            Positions among the bins of the angles between normals and half vectors.
         """
         values = power(values, self.gamma)
         grey = values.mean(1)
@@ -206,7 +214,7 @@ class Shading:
         surface, excess, lit, position = self._fit_diffuse(values)
         shares = self._fit_shares(excess.mean(1), lit, position)
         fitted = np.einsum("inp,ip->np", self._shapes(position), shares)
-        # Between the colour of the lamp and that of what is brighter at this pixel.
+        # The colour of what is brighter than diffuse reflection at this pixel, drawn a little to grey.
         own = np.maximum(np.einsum("np,ncp->cp", fitted * lit, excess), 0)
         own += 0.1 * own.mean(0) + 1e-9
         surface = surface._replace(shares=shares, colour=own / own.mean(0))
@@ -240,7 +248,7 @@ def _unit(vectors, axis):
 
 
 def _bins(cosines):
-    """Place the angles between normals and half vectors among the bins."""
+    """Compute positions among the bins from the cosines of the angles between normals and half vectors."""
     angles = np.arccos(cosines.clip(-1, 1)) * np.float32(2 / np.pi)
     return (power(angles, _BIN_EXPONENT) * (_N_BINS - 1)).clip(0, _N_BINS - 1.001)
 
@@ -254,7 +262,7 @@ def _fit_diffuse(lights, grey):
         Normals times albedo.
 
     weights : ndarray of shape (n, n_pixels)
-        How far each value is taken for diffuse reflection of the lamp.
+        How far each value counts as diffuse reflection of the lamp.
     """
     n_lights = len(lights)
     middle_place, high_place = int(0.5 * (n_lights - 1)), int(0.8 * (n_lights - 1))

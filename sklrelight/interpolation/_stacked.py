@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state, gen_batches
 
 from ..utils import check_finite, check_lights, check_pixel_weight, safe_unit
 from ..utils._sklearn_compat import Interval, fit_context
-from ._base import LightRegressor, as_pixels
+from ._base import LightRegressor, as_pixels, float_type
 from ._equations import Equations, Points, inner_products, leave_one_out_matrix
 
 __all__ = ["CURVES", "STRAIGHT", "StackedRBFInterpolation", "mix"]
@@ -217,7 +217,7 @@ class StackedRBFInterpolation(LightRegressor):
             own = weighted & (labels == cluster)
             own = np.flatnonzero(own if own.any() else weighted)
             some = random.permutation(own)[: max(1, _MEASURED_VALUES // columns.shape[2])]
-            values = _normalize(columns[:, some].reshape(len(y), -1).astype(_float_type(y)), value_range)
+            values = _normalize(columns[:, some].reshape(len(y), -1).astype(float_type(y)), value_range)
             value_weight = None if weight is None else np.repeat(weight[some], columns.shape[2])
             of_curves, of_rows = _compare_curves(residuals, rows, values, value_weight)
             stacking_weights.append(of_curves)
@@ -289,7 +289,7 @@ class StackedRBFInterpolation(LightRegressor):
 
     def _predict(self, X, pixels):
         weights, curve = self.weights_by_cluster(X), CURVES[self.curve_]
-        columns, labels, dtype = as_pixels(self.images_), self.clusters_.ravel(), _float_type(self.images_)
+        columns, labels, dtype = as_pixels(self.images_), self.clusters_.ravel(), float_type(self.images_)
         n_pixels = len(labels) if pixels is None else len(pixels)
         images = np.empty((weights.shape[1], n_pixels, columns.shape[2]), dtype)
         for block in gen_batches(
@@ -587,8 +587,3 @@ def _normalize(values, value_range):
     values -= values.dtype.type(least)
     values /= values.dtype.type((greatest - least) or 1.0)
     return np.clip(values, 0, 1, out=values)
-
-
-def _float_type(images):
-    """Choose the type in which photographs are predicted."""
-    return np.float32 if images.dtype in (np.float32, np.float16) else np.float64

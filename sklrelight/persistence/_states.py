@@ -5,6 +5,7 @@ from dataclasses import fields
 from types import SimpleNamespace
 
 import numpy as np
+from scipy.spatial.distance import pdist
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
@@ -15,10 +16,12 @@ from ..interpolation import (
     LinearInterpolation,
     NearestPhotograph,
     PolynomialTextureMap,
+    PretrainedInterpolation,
     RBFInterpolation,
     StackedRBFInterpolation,
 )
-from ..interpolation._equations import KERNELS, AffineSubspace, Equations, MergedLights, Points, Polynomial
+from ..interpolation._equations import KERNELS, ROUNDING, AffineSubspace, Equations, MergedLights, Points, Polynomial
+from ..interpolation._pretrained import MOST_SAMPLED, as_columns
 from ..interpolation._stacked import CURVES
 from ..interpolation._streamed import StreamedInterpolation
 from ..neural import (
@@ -66,6 +69,7 @@ _LEAST_POSITIVE = float(np.nextafter(0, 1))
 _MOST_MONOMIALS = 2**20
 # Numbers of points to triangulate. In the plane the time can grow with the square of their number, to 10 s for these.
 # In space the memory can grow with it, too: 160 bytes times the square. 1/16 for a byte of the file makes it 10 bytes.
+# The same bound holds for lights of which matrices are computed.
 _MOST_POINTS_OF_PLANE = 2**13
 _POINTS_OF_SPACE = 2**10
 _SQUARED_POINTS_OF_BYTE = 1 / 16
@@ -144,6 +148,10 @@ declare(
 )
 
 
+def _most_points(n):
+    return max(_POINTS_OF_SPACE, int((n.n_bytes * _SQUARED_POINTS_OF_BYTE) ** 0.5))
+
+
 def _triangulate(model, n):
     _check_directions(model, n)
     check(n.span == (2 if model.directions_ else n.width), f"the lights span some of {n.span} dimensions")
@@ -152,9 +160,7 @@ def _triangulate(model, n):
     check(n.rank != 1 or n.n_merged > 1, "one light spans a line")
     model.triangulation_ = None
     if n.rank > 1:
-        most = _MOST_POINTS_OF_PLANE
-        if n.rank == 3:
-            most = max(_POINTS_OF_SPACE, int((n.n_bytes * _SQUARED_POINTS_OF_BYTE) ** 0.5))
+        most = _MOST_POINTS_OF_PLANE if n.rank == 2 else _most_points(n)
         check(n.n_merged <= most, f"{n.n_merged} lights to triangulate are more than the {most} that a file may have")
         model.triangulation_ = model._triangulate(model.points_)
 
@@ -191,6 +197,34 @@ declare(
 )
 
 
+def _check_pretrained(model, n):
+    directions, most = model.directions_, _most_points(n)
+    check(1 < n.n_merged <= most, f"{n.n_merged} directions are not the 2 to {most} that a file may have")
+    lengths = np.linalg.norm(directions, axis=1)
+    check(np.abs(lengths - 1).max() < ROUNDING, f"directions have lengths of {lengths.min():g} to {lengths.max():g}")
+    # A fit merges those that are nearer than this. It measures the spread with equal lights, which makes it smaller.
+    nearest = pdist(directions).min()
+    check(
+        nearest > 0.01 * ROUNDING * AffineSubspace.of(directions).spread, f"two directions are only {nearest:g} apart"
+    )
+    n_columns = as_columns(model.images_).shape[1]
+    check(0 < n.n_sampled <= MOST_SAMPLED, f"there are {n.n_sampled} sampled columns, not 1 to {MOST_SAMPLED}")
+    check(model.sample_.max() < n_columns, f"column {model.sample_.max()} is sampled, and there are {n_columns}")
+    extent = max(float(model.images_.max()), -float(model.images_.min()))
+    check(extent <= 2 * model.peak_, f"images reach {extent:g}, and peak_ is {model.peak_:g}")
+
+
+declare(
+    PretrainedInterpolation,
+    _check_pretrained,
+    n_features_in_=Integer(2, 3, size="width"),
+    feature_names_in_=Names("width"),
+    unit_lights_=Flag(),
+    directions_=Array(("n_merged", 3), least=-2, most=2),
+    images_=_MERGED_IMAGES,
+    sample_=Array(("n_sampled",), INDICES, least=0),
+    peak_=Number(_LEAST_POSITIVE, FLOAT64_SAFE),
+)
 declare(
     RBFInterpolation,
     lambda model, n: model._take_equations(model._equations),
@@ -431,6 +465,9 @@ def _check_blend(blend, n):
     check(len(blend.members_) > 0, "there is no member")
     if blend.interpolation_ is not None:
         check(hasattr(blend, "weight_") and hasattr(blend, "brightness_pixels_"), "there is no weight")
+        blend.pretrained_ = getattr(blend, "pretrained_", None)
+        blend.pretrained_weight_ = getattr(blend, "pretrained_weight_", 0.0)
+        check(blend.pretrained_ is not None or not blend.pretrained_weight_, "there is a weight of no model")
         for name in ("brightness_limit_", "held_out_error_"):
             setattr(blend, name, getattr(blend, name, None))
 
@@ -442,6 +479,8 @@ declare(
     target_shape_=Shape("target"),
     value_range_=TupleOf(Number(size="encoded_min"), Number("encoded_min")),
     interpolation_=Optional(_Interpolation()),
+    pretrained_=Optional(Inner(Fitted("PretrainedInterpolation"), "width", target=_pixel_by_pixel), may_be_absent=True),
+    pretrained_weight_=Optional(Number(0, 1), may_be_absent=True),
     weight_=Optional(Number(0, 1), may_be_absent=True),
     brightness_limit_=Optional(Number(0), may_be_absent=True),
     held_out_error_=Optional(Number(0), may_be_absent=True),
