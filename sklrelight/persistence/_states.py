@@ -463,11 +463,14 @@ class _Interpolation(Kind):
 
 def _check_blend(blend, n):
     check(len(blend.members_) > 0, "there is no member")
+    blend.pretrained_ = getattr(blend, "pretrained_", None)
     if blend.interpolation_ is not None:
         check(hasattr(blend, "weight_") and hasattr(blend, "brightness_pixels_"), "there is no weight")
-        blend.pretrained_ = getattr(blend, "pretrained_", None)
         blend.pretrained_weight_ = getattr(blend, "pretrained_weight_", 0.0)
-        check(blend.pretrained_ is not None or not blend.pretrained_weight_, "there is a weight of no model")
+        has_weight = blend.pretrained_weight_ > 0
+        check(
+            has_weight == (blend.pretrained_ is not None), "a pretrained interpolation and its weight miss each other"
+        )
         for name in ("brightness_limit_", "held_out_error_"):
             setattr(blend, name, getattr(blend, name, None))
 
