@@ -5,6 +5,9 @@ loaded, fitted, relit, saved and exported in a process of its own. Memory is the
 besides its imports; pages of files do not count. Run it on an idle machine:
 
     python benchmarks/size.py [--megapixels 0.2 2 6] [--lights 40] [--plot size.png]
+
+With --accuracy, every eighth photograph of each capture is left out of the fit instead, and the error of predicting it
+is computed. The scene and the noise are the same at all sizes, so the error should be, too.
 """
 
 import argparse
@@ -20,11 +23,14 @@ from pathlib import Path
 
 import numpy as np
 
-from sklrelight import make_relighter, save_model
+from sklrelight import ImageStack, make_relighter, save_model
 from sklrelight.datasets import load_rti, make_scene, save_image, write_lp
+from sklrelight.metrics import encode_display, relative_error
 from sklrelight.viewer import export_html
 
 STEPS = ("load", "fit", "relight", "relight 1 megapixel", "save", "page")
+# Every so many photographs one is left out, and so many pixels along a side of the regions that are compared.
+HELD_OUT, SIDE = 8, 128
 
 
 def write_capture(folder, megapixels, n_lights, seed=0):
@@ -132,6 +138,49 @@ def measure_capture(folder):
     }
 
 
+def measure_accuracy(folder):
+    """Fit a capture without every eighth photograph, and compare regions of these with what is predicted.
+
+    Returns
+    -------
+    dict
+        Shape of the capture, and the relative error of the encoded photographs that were left out.
+    """
+    warnings.simplefilter("ignore")
+    capture = load_rti(folder, progress=False)
+    held_out = np.arange(len(capture.lights)) % HELD_OUT == HELD_OUT // 2
+    on_disk = isinstance(capture.images, np.memmap)
+    images = ImageStack(capture.images) if on_disk else capture.images
+    relighter = make_relighter(random_state=0).fit(capture.lights[~held_out], images[~held_out])
+    height, width = capture.images.shape[1:3]
+    corners = [
+        (top, left)
+        for top in np.linspace(0, max(0, height - SIDE), 4).astype(int).tolist()
+        for left in np.linspace(0, max(0, width - SIDE), 4).astype(int).tolist()
+    ]
+    seen, predicted = [], []
+    for top, left in corners:
+        region = (top, left, min(SIDE, height), min(SIDE, width))
+        predicted.append(relighter.predict(capture.lights[held_out], region=region))
+        seen.append(capture.images[held_out, top : top + SIDE, left : left + SIDE])
+    error = relative_error(*(encode_display(np.asarray(part, np.float32), 1.0) for part in (seen, predicted)))
+    return {"shape": capture.images.shape, "on_disk": on_disk, "error": float(error)}
+
+
+def make_accuracy_table(records):
+    """Write errors as a table in Markdown, each beside that of the smallest photographs."""
+    smallest = min(records, key=lambda record: record["shape"][1] * record["shape"][2])
+    rows = [
+        "| megapixels | photographs | error of those left out | over that of the smallest |",
+        "| --- | --- | --- | --- |",
+    ]
+    for record in records:
+        n_lights, height, width, _ = record["shape"]
+        share = record["error"] / smallest["error"]
+        rows.append(f"| {height * width / 1e6:.1f} | {n_lights} | {record['error']:.4f} | {share:.3f} |")
+    return "\n".join(rows)
+
+
 def make_table(records):
     """Write results as a table in Markdown."""
     heads = ["megapixels", "photographs", "JPEG, MB", *(f"{step}, s (GB)" for step in STEPS), "model, MB", "page, MB"]
@@ -172,21 +221,22 @@ def main(argv=None):
     parser.add_argument("--megapixels", type=float, nargs="+", default=[0.2, 2, 6], help="sizes of the photographs")
     parser.add_argument("--lights", type=int, default=40, help="number of photographs")
     parser.add_argument("--plot", help="file for a picture of the results")
+    parser.add_argument("--accuracy", action="store_true", help="compare photographs that are left out of the fit")
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     given = parser.parse_args(argv)
     if given.folder:
-        print(json.dumps(measure_capture(given.folder)))
+        print(json.dumps((measure_accuracy if given.accuracy else measure_capture)(given.folder)))
         return
     records = []
     for megapixels in given.megapixels:
         with tempfile.TemporaryDirectory() as folder:
             write_capture(Path(folder), megapixels, given.lights)
-            command = [sys.executable, __file__, "--folder", folder]
+            command = [sys.executable, __file__, "--folder", folder, *["--accuracy"] * given.accuracy]
             shown = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=os.environ).stdout
             records.append(json.loads(shown.splitlines()[-1]))
         print(f"{megapixels:g} megapixels measured", file=sys.stderr, flush=True)
-    print(make_table(records))
-    if given.plot:
+    print((make_accuracy_table if given.accuracy else make_table)(records))
+    if given.plot and not given.accuracy:
         plot(records, given.plot)
 
 

@@ -65,6 +65,11 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         on held-out photographs (see :class:`~sklrelight.blending.BlendedRegressor`). ``"auto"``:
         :class:`~sklrelight.interpolation.StackedRBFInterpolation` if `regressor` is None, else None.
 
+    pretrained : bool or "auto", default="auto"
+        Whether a :class:`~sklrelight.interpolation.PretrainedInterpolation`, whose network was trained on rendered
+        surfaces, joins the interpolation, by a weight that is measured, too. ``"auto"``: if there is an interpolation,
+        and at most 60 photographs (see :class:`~sklrelight.blending.BlendedRegressor`).
+
     n_members : int, default=1
         Number of copies of `regressor` whose mean is predicted. Copies that are networks share `max_observations`.
 
@@ -133,6 +138,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         for name in ("regressor", "transformer", "check_inverse")
     } | {
         "interpolation": [HasMethods(["fit", "predict"]), StrOptions({"auto"}), None],
+        "pretrained": ["boolean", StrOptions({"auto"})],
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         "storage": [StrOptions({"auto", "exact"}), Interval(Real, 0, None, closed="neither")],
@@ -147,6 +153,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         *,
         transformer=None,
         interpolation="auto",
+        pretrained="auto",
         n_members=1,
         check_inverse=True,
         random_state=None,
@@ -155,6 +162,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         self.regressor = regressor
         self.transformer = transformer
         self.interpolation = interpolation
+        self.pretrained = pretrained
         self.n_members = n_members
         self.check_inverse = check_inverse
         self.random_state = random_state
@@ -622,7 +630,9 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         interpolation = self.interpolation
         if isinstance(interpolation, str):
             interpolation = StackedRBFInterpolation() if self.regressor is None else None
-        return BlendedRegressor(self._get_pipeline(), interpolation, self.n_members, self.random_state, self.storage)
+        return BlendedRegressor(
+            self._get_pipeline(), interpolation, self.n_members, self.random_state, self.storage, self.pretrained
+        )
 
     def get_metadata_routing(self):
         """Describe which arguments this estimator and its regressor take beside X and y.

@@ -23,3 +23,13 @@ def test_measures_every_step_of_a_small_capture(tmp_path, monkeypatch):
     assert len({row.count("|") for row in table}) == 1
     size.plot([record, record], tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 1000
+
+
+def test_compares_what_is_left_out_at_each_size(tmp_path, monkeypatch):
+    size.write_capture(tmp_path, megapixels=0.003, n_lights=9)
+    monkeypatch.setattr(size, "make_relighter", lambda **given: make_relighter(max_observations=20_000, **given))
+    record = size.measure_accuracy(tmp_path)
+    assert record["shape"] == (9, 45, 67, 3)
+    assert 0 < record["error"] < 0.5
+    doubled = record | {"shape": (9, 90, 67, 3), "error": 2 * record["error"]}
+    assert size.make_accuracy_table([doubled, record]).splitlines()[2].endswith("| 2.000 |")

@@ -1,6 +1,7 @@
 import json
 import pickle
 import re
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
@@ -556,3 +557,17 @@ def test_parts_alone_are_refused(path):
         save_model(LogExposureScaler().fit(COLOUR), path)
     with pytest.raises(ValueError, match=r"relighter is a .*PixelLightFeaturizer"):
         save_model(PixelLightFeaturizer().fit(DIRECTIONS, COLOUR), Path(path))
+
+
+def test_saving_takes_less_memory_than_the_model(path):
+    images = np.random.default_rng(0).integers(0, 256, (6, 200, 300, 3)) / np.float32(255)
+    model = make_relighter(random_state=0, max_observations=2000).set_params(interpolation=None)
+    model.fit(DIRECTIONS[:6], images)
+    table = model.regressor_.members_[0][0].pixel_table_
+    tracemalloc.start()
+    try:
+        save_model(model, path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.7 * table.nbytes

@@ -23,8 +23,8 @@ from sklrelight.persistence._schema import (
 class File:
     """Arrays in place of those of a file."""
 
-    def __init__(self, arrays):
-        self.arrays = arrays
+    def __init__(self, arrays, checking=False):
+        self.arrays, self.checking = arrays, checking
 
     def layout(self, name):
         return self.arrays[name].dtype, self.arrays[name].shape

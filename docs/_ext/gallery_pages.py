@@ -8,6 +8,7 @@ ORDER = [
     "plot_relight_capture",
     "plot_which_model",
     "plot_which_lights",
+    "plot_few_photographs",
     "plot_environment",
     "plot_daylight",
     "plot_normals",

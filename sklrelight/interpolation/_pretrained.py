@@ -153,7 +153,7 @@ class PretrainedInterpolation(LightRegressor):
             fit the photographs.
         """
         X, y = self._check_training(X, y)
-        directions = self._check_directions(X)
+        directions = _find_directions(X)
         weight = None if pixel_weight is None else check_pixel_weight(pixel_weight, y.shape[1:3]).ravel()
         merged = Points(directions).merged
         if len(merged.counts) < 2:
@@ -221,13 +221,29 @@ class PretrainedInterpolation(LightRegressor):
         """
         return self._predict(X, np.asarray(pixels))
 
-    def _check_directions(self, lights):
-        """Return unit vectors to the lights."""
-        if lights.shape[1] == 3:
-            lengths = np.linalg.norm(lights, axis=1)
-            if 0 < lengths.max() <= _LENGTHS * lengths.min():
-                lights = lights / lengths[:, None]
-        return check_directions(lights, type(self).__name__)
+    @staticmethod
+    def takes(lights):
+        """Tell whether lights are of the kind that this model takes.
+
+        Parameters
+        ----------
+        lights : ndarray of shape (n, d)
+            Lights.
+
+        Returns
+        -------
+        bool
+            Whether they are directions of the upper hemisphere, at least two of which differ.
+
+        Examples
+        --------
+        >>> PretrainedInterpolation.takes(np.eye(3)), PretrainedInterpolation.takes(np.ones((9, 4)))
+        (True, False)
+        """
+        try:
+            return len(Points(_find_directions(lights)).merged.counts) > 1
+        except ValueError:
+            return False
 
     def _encode(self, images):
         """Find what all columns share, and encode them block by block."""
@@ -343,6 +359,15 @@ def _multiply(weights, features):
 
 def _rectify(features):
     return np.maximum(features, 0, out=features)
+
+
+def _find_directions(lights):
+    """Return unit vectors to lights of the upper hemisphere."""
+    if lights.shape[1] == 3:
+        lengths = np.linalg.norm(lights, axis=1)
+        if 0 < lengths.max() <= _LENGTHS * lengths.min():
+            lights = lights / lengths[:, None]
+    return check_directions(lights, "PretrainedInterpolation")
 
 
 def as_columns(images):

@@ -24,6 +24,8 @@ _DTYPES = {
 }
 # The coding gives frequent bytes fewer bits, and at least one. It looks for no repeats, of which photographs have none.
 _MOST_EXPANSION = 8
+# Bytes that are coded, and read, at a time.
+_CODED_BYTES, _READ_BYTES = 2**26, 2**20
 # What reading an archive that is cut, damaged or made up may raise.
 _UNREADABLE = (EOFError, OSError, RuntimeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error)
 
@@ -39,15 +41,20 @@ class Arrays:
     read : callable
         Returns the array of a name, a type and a shape.
 
+    checking : bool, default=False
+        Whether the arrays are those of a model that is there already, and what is read only has to be possible. Then
+        nothing is made that would take as much memory as the model.
+
     Attributes
     ----------
     n_bytes : int
         Number of bytes of all arrays, and some for the description.
     """
 
-    def __init__(self, layouts, read):
+    def __init__(self, layouts, read, checking=False):
         self._left = dict(layouts)
         self._read = read
+        self.checking = checking
         self.n_bytes = 2**16 + sum(_n_bytes(*layout) for layout in layouts.values())
 
     def layout(self, name):
@@ -98,7 +105,11 @@ def write_container(path, description, arrays):
             # An entry of its own has no time of day, so that the same model makes the same file.
             archive.writestr(zipfile.ZipInfo(_DESCRIPTION), text)
             for name, array in arrays.items():
-                archive.writestr(zipfile.ZipInfo(name), _compress(array))
+                entry = zipfile.ZipInfo(name)
+                # Tells whether the entry may need the fields of a large one.
+                entry.file_size = array.nbytes
+                with archive.open(entry, "w") as stream:
+                    stream.writelines(_compress(array))
         file.flush()
         os.fsync(file.fileno())
 
@@ -159,7 +170,7 @@ def _read_description(archive, n_bytes):
     layouts = description.pop("arrays", None)
     check(isinstance(layouts, dict) and layouts.keys() == sizes.keys(), "the arrays are not those of the description")
     layouts = {name: _check_layout(name, layout, sizes[name]) for name, layout in layouts.items()}
-    return description, Arrays(layouts, lambda name, *layout: _decompress(_read(archive, name), name, *layout))
+    return description, Arrays(layouts, lambda name, *layout: _decompress(archive, name, *layout))
 
 
 def _check_layout(name, layout, n_bytes):
@@ -186,23 +197,34 @@ def _read(archive, name):
 
 def _compress(array):
     """Code an array: the first bytes of all numbers, then the second, and so on, because like bytes compress well."""
-    # Little-endian on every machine.
-    array = np.require(array, array.dtype.newbyteorder("<"), "C")
-    planes = array.reshape(-1).view(np.uint8).reshape(-1, array.itemsize).T
+    rows = np.atleast_1d(array)
+    n_rows = max(1, _CODED_BYTES // max(1, _n_bytes(array.dtype, rows.shape[1:])))
     stream = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_HUFFMAN_ONLY)
-    # One at a time, because a copy of all may be large.
-    return b"".join([*(stream.compress(np.ascontiguousarray(plane).data) for plane in planes), stream.flush()])
+    # Some rows at a time, because a copy of all may be large.
+    for number in range(array.itemsize):
+        for first in range(0, len(rows), n_rows):
+            # Little-endian on every machine.
+            block = np.require(rows[first : first + n_rows], array.dtype.newbyteorder("<"), "C")
+            plane = block.reshape(-1).view(np.uint8)[number :: array.itemsize]
+            yield stream.compress(np.ascontiguousarray(plane).data)
+    yield stream.flush()
 
 
-def _decompress(data, name, dtype, shape):
+def _decompress(archive, name, dtype, shape):
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
-    n_bytes = _n_bytes(dtype, shape)
+    planes = np.empty(_n_bytes(dtype, shape), np.uint8)
+    end, complete = 0, True
     try:
-        # One more than there should be: 0 would be no limit.
-        planes = stream.decompress(data, n_bytes + 1)
-    except zlib.error as error:
+        with archive.open(name) as file:
+            while complete and (data := file.read(_READ_BYTES)):
+                # One more than there should be: 0 would be no limit.
+                part = stream.decompress(data, len(planes) - end + 1)
+                complete = end + len(part) <= len(planes) and not stream.unused_data
+                if complete:
+                    planes[end : end + len(part)] = np.frombuffer(part, np.uint8)
+                end += len(part)
+    except _UNREADABLE as error:
         raise ValueError(f"array {name!r} is damaged: {error}") from error
-    complete = len(planes) == n_bytes and stream.eof and not stream.unused_data
-    check(complete, f"array {name!r} has other bytes than its shape takes")
-    numbers = np.frombuffer(planes, np.uint8).reshape(dtype.itemsize, -1).T.copy()
+    check(complete and end == len(planes) and stream.eof, f"array {name!r} has other bytes than its shape takes")
+    numbers = np.ascontiguousarray(planes.reshape(dtype.itemsize, -1).T)
     return numbers.reshape(-1).view(dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)

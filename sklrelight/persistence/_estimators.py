@@ -34,9 +34,9 @@ _PARTS = {
 _DECLARED: dict[str, Record] = {}
 
 
-def declare(cls, finish=None, **fields):
+def declare(cls, finish=None, make=None, **fields):
     """Declare what is kept of the fitted state of a class. Nothing else can be saved, or be named by a file."""
-    _DECLARED[cls.__name__] = Record(cls, finish, **fields)
+    _DECLARED[cls.__name__] = Record(cls, finish, make, **fields)
 
 
 class Plain(Kind):

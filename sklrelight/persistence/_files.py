@@ -76,7 +76,7 @@ def save_model(relighter, path):
     # What could not be read back is not written.
     try:
         layouts = {name: (array.dtype, array.shape) for name, array in arrays.items()}
-        _read(description["relighter"], Arrays(layouts, lambda name, *_: arrays[name]))
+        _read(description["relighter"], Arrays(layouts, lambda name, *_: arrays[name], checking=True))
     except ValueError as error:
         raise ValueError(f"this model cannot be saved: {error}") from error
     write_container(path, description, arrays)

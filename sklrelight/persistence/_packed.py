@@ -31,15 +31,21 @@ class Packed(Array):
         self.alike = alike
 
     def write(self, value, where, arrays):
-        array = self._check_type(value, where)
-        flat = array.reshape(-1)
-        values = _find_values(flat)
+        columns = np.moveaxis(self._check_type(value, where), -1, 0)
+        values = _find_values(columns)
         evenly = values is None
         if evenly:
-            values = np.array([flat.min(), flat.max()])
-        places = np.moveaxis(_find_places(flat, values, evenly).reshape(array.shape), -1, 0)
-        for axis in self.alike:
-            places = np.diff(places, axis=axis, prepend=places.dtype.type(0))
+            values = np.array([columns.min(), columns.max()])
+        places = np.empty(columns.shape, np.uint8 if len(values) <= 2**8 and not evenly else np.uint16)
+        # One column at a time, because copies of all may be large.
+        for number, column in enumerate(columns):
+            places[number] = _find_places(column.ravel(), values, evenly).reshape(column.shape)
+        if 0 in self.alike:
+            for number in range(len(places) - 1, 0, -1):
+                places[number : number + 1] -= places[number - 1 : number]
+        if -1 in self.alike:
+            for own in np.atleast_2d(places):
+                own[..., 1:] = np.diff(own)
         arrays[where], arrays[f"{where}.values"] = places, values
         return evenly
 
@@ -54,35 +60,44 @@ class Packed(Array):
             check(np.isfinite(values).all(), f"{where} has a range that is not finite")
         dtype, found = file.layout(where)
         check(dtype in (np.uint8, np.uint16), f"{where} has places of the type {dtype}")
-        self._check_shape((*found[1:], *found[:1]), where, sizes)
+        shape = (*found[1:], *found[:1])
+        self._check_shape(shape, where, sizes)
         places = file.take(where)
+        if file.checking:
+            # The places were found among the values, and looking them up again would only take memory.
+            return np.broadcast_to(np.zeros((), values.dtype), shape)
         for axis in self.alike:
-            places = np.add.accumulate(places, axis=axis, dtype=dtype)
+            np.add.accumulate(places, axis=axis, dtype=dtype, out=places)
         check(not places.size or places.max() < len(values), f"{where} has places beyond its {len(values)} values")
-        return look_up(values, np.moveaxis(places, 0, -1))
+        array = np.empty(shape, values.dtype)
+        for number, own in enumerate(places):
+            array[..., number] = look_up(values, own)
+        return array
 
 
-def _find_values(flat):
+def _find_values(columns):
     """Find the values that occur, in ascending order, or None if they are more than a table takes."""
-    if flat.dtype == np.float16:
-        occurs = np.zeros(_MOST_VALUES, bool)
-        occurs[flat.view(np.uint16)] = True
+    occurs, values = np.zeros(_MOST_VALUES, bool), np.empty(0, columns.dtype)
+    for column in columns:
+        flat = column.ravel()
+        for block in gen_batches(len(flat), _BLOCK_VALUES):
+            if flat.dtype == np.float16:
+                occurs[flat[block].view(np.uint16)] = True
+                continue
+            values = np.union1d(values, flat[block])
+            if len(values) > _MOST_VALUES:
+                return None
+    if columns.dtype == np.float16:
         return np.unique(np.flatnonzero(occurs).astype(np.uint16).view(np.float16))
-    values = flat[:0]
-    for block in gen_batches(len(flat), _BLOCK_VALUES):
-        values = np.union1d(values, flat[block])
-        if len(values) > _MOST_VALUES:
-            return None
     return values
 
 
 def _find_places(flat, values, evenly):
     """Find the places of values among all that there are, or evenly spaced between two."""
-    dtype = np.uint8 if len(values) <= 2**8 and not evenly else np.uint16
     if flat.dtype == np.float16:
         kinds = np.arange(_MOST_VALUES, dtype=np.uint16).view(np.float16)
-        return look_up(np.searchsorted(values, kinds).astype(dtype), flat.view(np.uint16))
-    places = np.empty(len(flat), dtype)
+        return look_up(np.searchsorted(values, kinds).astype(np.uint16), flat.view(np.uint16))
+    places = np.empty(len(flat), np.uint16)
     for block in gen_batches(len(flat), _BLOCK_VALUES):
         if evenly:
             scaled = (flat[block] - values[0]) * ((_MOST_VALUES - 1) / np.float64(values[1] - values[0]))

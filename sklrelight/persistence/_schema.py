@@ -277,11 +277,12 @@ class Record(Kind):
     """An object with attributes, which are read in the order of `fields`.
 
     It is made without its constructor, which would compute anew what the file holds. In the end `finish` is called with
-    the object and the sizes. It makes what is not saved, and refuses what does not go together.
+    the object and the sizes. It makes what is not saved, and refuses what does not go together. What takes much memory
+    is made by `make`, which is called with the object, unless the file is only checked.
     """
 
-    def __init__(self, cls, finish=None, **fields):
-        self.cls, self.finish, self.fields = cls, finish, fields
+    def __init__(self, cls, finish=None, make=None, **fields):
+        self.cls, self.finish, self.make, self.fields = cls, finish, make, fields
 
     def write(self, value, where, arrays):
         description = {}
@@ -301,11 +302,13 @@ class Record(Kind):
             if attribute is not None or not kind.may_be_absent:
                 # Past the guard of a frozen dataclass.
                 vars(value)[name] = attribute
-        if self.finish is not None:
-            try:
+        try:
+            if self.finish is not None:
                 self.finish(value, sizes)
-            except ValueError as error:
-                raise ValueError(f"{where}: {error}") from error
+            if self.make is not None and not file.checking:
+                self.make(value)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
         return value
 
 
@@ -313,16 +316,18 @@ class Array(Kind):
     """An array of finite numbers or of bool.
 
     `shape` has a size for each axis, or one for several. `every` says that each integer from `least` to `most` has to
-    occur. The order in memory is kept, because the rounding of matrix products depends on it.
+    occur. The order in memory is kept, because the rounding of matrix products depends on it, unless `any_order` says
+    that it does not matter.
     """
 
-    def __init__(self, shape, dtypes=FLOAT64, *, least=-_LARGEST, most=_LARGEST, every=False):
+    def __init__(self, shape, dtypes=FLOAT64, *, least=-_LARGEST, most=_LARGEST, every=False, any_order=False):
         self.shape, self.dtypes = shape, [np.dtype(dtype) for dtype in dtypes]
-        self.least, self.most, self.every = least, most, every
+        self.least, self.most, self.every, self.any_order = least, most, every, any_order
 
     def write(self, value, where, arrays):
         array = self._check_type(np.asarray(value), where)
-        order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+        columns_first = array.flags.f_contiguous and not array.flags.c_contiguous
+        order = "F" if columns_first and not self.any_order else "C"
         arrays[where] = array.T if order == "F" else array
         return order
 

@@ -299,8 +299,11 @@ def _finish_featurizer(featurizer, n):
         not len(widths) or (featurizer.image_shape_ and widths.min() > 0), "pixels are blurred that have no neighbours"
     )
     check(inside is None or inside.any(), "no pixel has weight")
+    n.n_pixel_features = 2 + n.n_sharp * (1 + len(widths))
+
+
+def _make_table(featurizer):
     featurizer.pixel_table_ = featurizer._make_table([vars(featurizer).pop("_sharp")])
-    n.n_pixel_features = featurizer.pixel_table_.shape[1]
 
 
 # Wider blurs, and more of them, would make a small file take much time and memory.
@@ -308,6 +311,7 @@ _LARGEST_WIDTH, _MOST_WIDTHS = 1000, 16
 declare(
     PixelLightFeaturizer,
     _finish_featurizer,
+    _make_table,
     **_WIDTH,
     n_components_=Integer(size="n_components"),
     brightness_powers_=Array(("n_powers",)),
@@ -408,8 +412,8 @@ def _check_coded(interpolation, n):
 
 # One code of all pixels after another, because they compress better than those of one pixel together.
 _CODES = Made(
-    Array(("n_codes", _n_pixels), (np.uint8,)),
-    take=lambda codes: np.ascontiguousarray(codes.T),
+    Array(("n_codes", _n_pixels), (np.uint8,), any_order=True),
+    take=lambda codes: codes.T,
     make=lambda codes: np.ascontiguousarray(codes.T),
 )
 _CODED_STACK = Record(
@@ -459,8 +463,14 @@ class _Interpolation(Kind):
 
 def _check_blend(blend, n):
     check(len(blend.members_) > 0, "there is no member")
+    blend.pretrained_ = getattr(blend, "pretrained_", None)
     if blend.interpolation_ is not None:
         check(hasattr(blend, "weight_") and hasattr(blend, "brightness_pixels_"), "there is no weight")
+        blend.pretrained_weight_ = getattr(blend, "pretrained_weight_", 0.0)
+        has_weight = blend.pretrained_weight_ > 0
+        check(
+            has_weight == (blend.pretrained_ is not None), "a pretrained interpolation and its weight miss each other"
+        )
         for name in ("brightness_limit_", "held_out_error_"):
             setattr(blend, name, getattr(blend, name, None))
 
@@ -472,6 +482,8 @@ declare(
     target_shape_=Shape("target"),
     value_range_=TupleOf(Number(size="encoded_min"), Number("encoded_min")),
     interpolation_=Optional(_Interpolation()),
+    pretrained_=Optional(Inner(Fitted("PretrainedInterpolation"), "width", target=_pixel_by_pixel), may_be_absent=True),
+    pretrained_weight_=Optional(Number(0, 1), may_be_absent=True),
     weight_=Optional(Number(0, 1), may_be_absent=True),
     brightness_limit_=Optional(Number(0), may_be_absent=True),
     held_out_error_=Optional(Number(0), may_be_absent=True),
