@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -33,6 +34,20 @@ def test_a_stack_on_disk_equals_the_one_in_memory(tmp_path, dtype):
     load_rti(tmp_path, memmap=tmp_path / "stack.npy", progress=False)
     assert np.load(tmp_path / "stack.npy", mmap_mode="r").shape == (20, 9, 7, 3)  # replaced
     assert [path.name for path in tmp_path.iterdir() if "stack" in path.name] == ["stack.npy"]
+
+
+def test_photographs_of_8_bits_take_little_memory_on_their_way_to_half_precision(tmp_path):
+    write_capture(tmp_path, pixels(n=3, height=1000, width=1200), lights=directions(3))
+    expected = load_rti(tmp_path).images.astype(np.float16)
+    tracemalloc.start()
+    try:
+        images = load_rti(tmp_path, memmap=tmp_path / "a.npy", dtype="float16", n_jobs=1, progress=False).images
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # A byte for each value that is decoded and two for each that is written, besides blocks.
+    assert peak < 4.5 * images[0].size
+    np.testing.assert_array_equal(images, expected)
 
 
 def test_more_than_a_quarter_of_the_memory_goes_to_a_file_that_python_deletes(tmp_path, monkeypatch):

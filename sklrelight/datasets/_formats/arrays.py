@@ -22,7 +22,9 @@ _MOST_MEMORY = 1 / 4
 _FOLDERS: list[tempfile.TemporaryDirectory] = []
 
 
-def fill_array(read, n_images, image_shape, *, dtype="float32", memmap=None, narrow=False, n_jobs=-1, progress=None):
+def fill_array(
+    read, n_images, image_shape, *, dtype="float32", memmap=None, read_narrow=None, n_jobs=-1, progress=None
+):
     """Call ``read(i)`` for every image, in threads, and collect what it returns.
 
     Each thread holds one image at a time and puts it in its place, so that no more than `n_jobs` images are in memory
@@ -47,9 +49,9 @@ def fill_array(read, n_images, image_shape, *, dtype="float32", memmap=None, nar
         replaced. None: memory, or, for images that would take more than a quarter of the machine's, a file in the
         folder for temporary files, which is deleted when Python ends.
 
-    narrow : bool, default=False
-        Whether float16 holds the values as exactly as the files do. A file in the folder for temporary files is then
-        float16.
+    read_narrow : callable, optional
+        As `read`, but returns float16, which takes less memory. To be given if float16 holds the values as exactly as
+        the files do. A file in the folder for temporary files is then float16.
 
     n_jobs : int, default=-1
         Number of threads; -1 takes all cores.
@@ -78,7 +80,9 @@ def fill_array(read, n_images, image_shape, *, dtype="float32", memmap=None, nar
     dtype = check_stack_dtype(dtype)
     shape = (n_images, *image_shape)
     if memmap is None:
-        memmap, dtype = _temporary_file(shape, dtype, narrow)
+        memmap, dtype = _temporary_file(shape, dtype, read_narrow is not None)
+    if read_narrow is not None and dtype == np.float16:
+        read = read_narrow
     show = bool(memmap) if progress is None else progress
 
     def fill(put):

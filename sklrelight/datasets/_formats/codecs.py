@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from ...utils import check_claim, check_file, import_extra
 from .colour import to_srgb
@@ -21,6 +22,7 @@ _PNG_COLOUR_TYPE = 25  # its place in the file
 _PNG_GREY_WITH_ALPHA = 4
 # What the coding of a progressive JPEG file without content reaches.
 _JPEG_RATIO = 2048
+_SWAPPED_ROWS = 256
 
 RAW_SUFFIXES = {
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos",
@@ -118,7 +120,12 @@ def decode_image(data, path):
         raise ValueError(f"{path}: values of type {values.dtype}, wanted unsigned integers or floats")
     if values.ndim == 3:
         # Without alpha.
-        values = cv2.cvtColor(values, cv2.COLOR_BGR2RGB if values.shape[2] == 3 else cv2.COLOR_BGRA2RGB)
+        if values.shape[2] == 3:
+            # Some rows at a time, because a second image of many megapixels takes much memory.
+            for rows in gen_batches(len(values), _SWAPPED_ROWS):
+                values[rows] = cv2.cvtColor(values[rows], cv2.COLOR_BGR2RGB)
+        else:
+            values = cv2.cvtColor(values, cv2.COLOR_BGRA2RGB)
         if data.startswith(_PNG) and data[_PNG_COLOUR_TYPE] == _PNG_GREY_WITH_ALPHA:
             # OpenCV makes three equal channels of it.
             values = np.ascontiguousarray(values[..., 0])

@@ -201,7 +201,7 @@ def check_values(good, name, fault, hint="wanted finite radiance", corner=(0, 0)
         )
 
 
-def to_radiance(values, decode, source):
+def to_radiance(values, decode, source, dtype=np.float32):
     """Turn stored values into linear radiance, and check that they are finite.
 
     Parameters
@@ -216,9 +216,12 @@ def to_radiance(values, decode, source):
     source : object
         Where the values are from, for the message.
 
+    dtype : dtype, default=float32
+        Type of the result for integers of 8 or 16 bits, which are looked up in a table. Others become float32.
+
     Returns
     -------
-    ndarray of the same shape, float32
+    ndarray of the same shape
         Linear radiance.
 
     Examples
@@ -233,7 +236,7 @@ def to_radiance(values, decode, source):
         largest = np.iinfo(values.dtype).max
         if values.dtype.itemsize > 2:
             return decode_values(values / float(largest), decode).astype(np.float32)
-        return look_up(_decoding_table(largest, decode), values)
+        return look_up(_decoding_table(largest, decode).astype(dtype), values)
     radiance = values.astype(np.float32, copy=False)
     check_values(np.isfinite(radiance), source, "not finite")
     return radiance

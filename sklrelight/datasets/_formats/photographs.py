@@ -1,6 +1,7 @@
 """The photographs of a capture: alike in size and type, turned, cropped, divided and averaged alike."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -210,7 +211,10 @@ def load_photographs(
     applied = 1 if orientation == "ignore" else stored.orientation
     first = apply_orientation(stored.values, applied)
     first_decode = "linear" if stored.is_linear else resolve_decode(decode, first.dtype)
-    framing = Framing(first.shape, crop, downscale)
+    shape, file_dtype = first.shape, first.dtype
+    # A photograph takes much memory.
+    del stored, first
+    framing = Framing(shape, crop, downscale)
     inside = framing.mask(within(folder, mask))
 
     outside = None if inside is None else ~framing.spread(inside)
@@ -225,17 +229,17 @@ def load_photographs(
         image, image_decode = read_upright(path)
         return to_radiance(image, image_decode, path)
 
-    find_card = _open_flat_field(within(folder, flat_field), paths, first.shape, read_card)
+    find_card = _open_flat_field(within(folder, flat_field), paths, shape, read_card)
 
-    def read(index):
+    def read(index, dtype=np.float32):
         image, image_decode = read_upright(paths[index], layer)
-        _refuse_unlike(image, paths[index], first, paths[0])
+        _refuse_unlike(image, paths[index], shape, file_dtype, paths[0])
         image = framing.cut(image)
         if outside is not None and image.dtype.kind == "f":
             # Renderers leave infinite values in the background.
             image = np.where((outside if image.ndim == 2 else outside[..., np.newaxis]) & ~np.isfinite(image), 0, image)
-        radiance = to_radiance(image, image_decode, paths[index])
-        if clip_negative:
+        radiance = to_radiance(image, image_decode, paths[index], dtype)
+        if clip_negative and image.dtype.kind == "f":
             radiance, n_clipped[index] = clip_negative_values(radiance)
         if find_card is not None:
             card, card_name = find_card(index)
@@ -244,13 +248,14 @@ def load_photographs(
             radiance = divide_by_intensity(radiance, intensities[index])
         return framing.average(radiance)
 
+    is_computed = file_dtype != np.uint8 or find_card is not None or intensities is not None or downscale > 1
     images = fill_array(
         read,
         len(paths),
-        read(0).shape,
+        (*framing.shape, *shape[2:]),
         dtype=dtype,
         memmap=memmap,
-        narrow=first.dtype == np.uint8 and find_card is None and intensities is None,
+        read_narrow=None if is_computed else partial(read, dtype=np.float16),
         n_jobs=n_jobs,
         progress=progress,
     )
@@ -260,7 +265,7 @@ def load_photographs(
     norms = np.linalg.norm(vectors, axis=1)
     lights = vectors / norms[:, np.newaxis] if normalize else vectors
     height, width = framing.shape
-    bit_depth = first.dtype.itemsize * 8
+    bit_depth = file_dtype.itemsize * 8
     return Bunch(
         lights=lights,
         light_directions=lights,
@@ -269,7 +274,7 @@ def load_photographs(
         filenames=[str(path) for path in paths],
         image_shape=(height, width),
         bit_depth=bit_depth,
-        file_dtype=first.dtype.name,
+        file_dtype=file_dtype.name,
         decode=first_decode,
         mask=inside,
         orientation=applied,
@@ -333,10 +338,10 @@ def within(folder, source):
     return folder / source if isinstance(source, (str, os.PathLike)) else source
 
 
-def _refuse_unlike(image, path, first, first_path):
-    if (image.shape, image.dtype) != (first.shape, first.dtype):
+def _refuse_unlike(image, path, shape, dtype, first_path):
+    if (image.shape, image.dtype) != (shape, dtype):
         raise ValueError(
-            f"{path}: {image.dtype} of shape {image.shape}, wanted {first.dtype} of shape {first.shape} as in "
+            f"{path}: {image.dtype} of shape {image.shape}, wanted {dtype} of shape {shape} as in "
             f"{first_path}: the photographs of a capture are of one size and type"
         )
 
