@@ -83,5 +83,6 @@ for row, number in zip(axes, (5, 12), strict=True):
         axis.set_axis_off()
 
 # %%
-# :func:`~sklrelight.make_relighter` averages it with a network that is trained on the photographs, if there are at most
-# 60 of them.
+# :func:`~sklrelight.make_relighter` has the pretrained interpolation as a part: for at most 60 photographs it is one of
+# the three models whose mean is predicted, by weights that held-out photographs decide. ``Relighter(pretrained=False)``
+# leaves it out.

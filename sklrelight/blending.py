@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, has_fit_parameter, validate_data
 
-from .interpolation import PretrainedInterpolation, StackedRBFInterpolation
+from .interpolation import PretrainedInterpolation
 from .interpolation._equations import Points
 from .interpolation._streamed import StreamedInterpolation, sample_pixels
 from .neural import RelightingMLPRegressor, fit_side_by_side
@@ -41,9 +41,12 @@ _MEASURED_VALUES = 2**23
 _BRIGHTNESS_PIXELS = 2**12
 # Weight of the ensemble before anything is measured, and its standard deviation: networks are mostly better.
 _PRIOR, _PRIOR_DEVIATION = 0.7, 0.3
-# Photographs for which "auto" takes the pretrained interpolation: as many as its network was trained with, and of so
-# many pixels that encoding them takes a minute and a gigabyte at most.
-_FEW_LIGHTS, _FEW_PIXELS = (4, 60), 2**20
+# Weight of the pretrained interpolation beside the other before anything is measured.
+_PRETRAINED_PRIOR = 0.5
+# What "auto" lets be encoded for a pretrained interpolation: numbers of photographs like those that its network was
+# trained with, and of pixels that take a minute and a gigabyte at most.
+_PRETRAINED_LIGHTS = (4, 60)
+_PRETRAINED_PIXELS = 2**20
 # Peak signal-to-noise ratio to which photographs on disk are kept, in decibels.
 _PSNR = 50.0
 # Nearest lights that show whether a light has others on all sides.
@@ -58,6 +61,9 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
     photographs, which have entered neither of them: not in training, and not in the features of the pixels. The weight
     with the least squared error is computed. Then the members learn the held-out photographs, too.
 
+    A pretrained interpolation can join the interpolation. Their mean, with a weight that is measured on the same
+    photographs in the same way, then takes the place of the interpolation.
+
     The brightness of an image is its mean over the pixels. A network may be far off there, so the brightness of the
     ensemble is limited to that of the interpolation, plus or minus twice the usual error of the interpolation.
 
@@ -67,11 +73,12 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         Regressor from lights to encoded photographs. A regressor of scikit-learn's is given the photographs as rows of
         a table.
 
-    interpolation : estimator, "auto" or None, default=None
-        Model over the lights. None: the ensemble alone. ``"auto"``:
-        :class:`~sklrelight.interpolation.PretrainedInterpolation` for 4 to 60 photographs of at most 1,048,576 pixels
-        that are in memory, under lights that are directions; else
-        :class:`~sklrelight.interpolation.StackedRBFInterpolation`.
+    interpolation : estimator or None, default=None
+        Model over the lights. None: the ensemble alone.
+
+    pretrained : bool or "auto", default="auto"
+        Whether a :class:`~sklrelight.interpolation.PretrainedInterpolation` joins the interpolation. ``"auto"``: if it
+        is made for such photographs: in memory, 4 to 60 of at most 1,048,576 pixels, under lights that are directions.
 
     n_members : int, default=1
         Number of members of the ensemble. Fitting and predicting take as many times as long, except that networks share
@@ -93,6 +100,13 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
 
     interpolation_ : estimator or None
         The interpolation, fitted to all photographs.
+
+    pretrained_ : PretrainedInterpolation or None
+        The pretrained interpolation, with all photographs. None if it has no weight.
+
+    pretrained_weight_ : float
+        Weight of the pretrained interpolation in the mean with the interpolation, in [0, 1]. It is 0 until it is
+        measured, and without a pretrained interpolation. Only defined with an interpolation.
 
     weight_ : float
         Weight of the ensemble, in [0, 1]. The weight of the interpolation is 1 minus it. It is 0 until it is measured:
@@ -140,22 +154,26 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
 
     _parameter_constraints = {
         "regressor": [HasMethods(["fit", "predict"])],
-        "interpolation": [HasMethods(["fit", "predict"]), StrOptions({"auto"}), None],
+        "interpolation": [HasMethods(["fit", "predict"]), None],
+        "pretrained": ["boolean", StrOptions({"auto"})],
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         "storage": [StrOptions({"auto", "exact"}), Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(self, regressor, interpolation=None, n_members=1, random_state=None, storage="auto"):
+    def __init__(
+        self, regressor, interpolation=None, n_members=1, random_state=None, storage="auto", pretrained="auto"
+    ):
         self.regressor = regressor
         self.interpolation = interpolation
+        self.pretrained = pretrained
         self.n_members = n_members
         self.random_state = random_state
         self.storage = storage
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, pixel_weight=None, saturation=None, **fit_params):
-        """Fit the members and the interpolation, and measure the weight.
+        """Fit the members and the interpolation, and measure the weights.
 
         Parameters
         ----------
@@ -183,6 +201,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         ------
         ValueError
             If lights and photographs differ in number, if there are fewer than two, or if they hold NaN or infinities.
+            If `pretrained` is True and there is no interpolation, or the photographs are on disk.
         KeyboardInterrupt
             On Ctrl-C. The model is then fitted with the members that have got far enough to predict, if there are any.
 
@@ -193,10 +212,13 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         `max_time` for that. Any other regressor is fitted again, to all photographs.
         """
         X, lights, y = self._check_training(X, y)
+        takes_pretrained = self._takes_pretrained(lights, y)
         rng = check_random_state(self._seed())
         learnt = (
             "members_",
             "interpolation_",
+            "pretrained_",
+            "pretrained_weight_",
             "weight_",
             "brightness_limit_",
             "brightness_pixels_",
@@ -209,12 +231,11 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         members = [self._make_member(len(held_out), rng) for _ in held_out]
         self.value_range_ = _find_range(y, pixel_weight, saturation)
         sample = interpolation = None
-        chosen = self._choose_interpolation(lights, y)
-        if chosen is not None:
+        if self.interpolation is not None:
             sample = _Sample(y, pixel_weight, saturation, rng)
             self.brightness_pixels_ = sample.brightness_pixels
             interpolation = self._fit_interpolation(
-                chosen, lights, sample.all_images, sample.all_weight, rng, self.value_range_
+                self.interpolation, lights, sample.all_images, sample.all_weight, rng, self.value_range_
             )
         given = {"pixel_weight": pixel_weight, "saturation": saturation}
         finished = set()
@@ -240,12 +261,12 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         if not fitted:
             raise KeyboardInterrupt
         if interpolation is not None:
-            self.weight_, self.brightness_limit_ = 0.0, None
+            self.weight_, self.pretrained_weight_, self.brightness_limit_ = 0.0, 0.0, None
             interpolation = self._store(interpolation, y, pixel_weight, saturation, rng)
-        self.interpolation_ = interpolation
+        self.interpolation_, self.pretrained_ = interpolation, None
         self.members_ = [member for member, _ in fitted]
         if interpolation is not None:
-            self._measure(self._compare(chosen, X, lights, fitted, sample, rng))
+            self._measure(X, lights, fitted, sample, takes_pretrained, rng)
         if interrupted:
             raise KeyboardInterrupt
         del sample, interpolation
@@ -305,15 +326,21 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         ensemble = _predict_pixels(self.members_[0], X, pixels, self.target_shape_)
         for count, member in enumerate(self.members_[1:], start=2):
             ensemble = ensemble + (_predict_pixels(member, X, pixels, self.target_shape_) - ensemble) / count
-        model = self.interpolation_
-        if model is None:
+        if self.interpolation_ is None:
             return ensemble, None
+        interpolated = self._interpolate(self.interpolation_, lights, pixels)
+        if self.pretrained_weight_:
+            pretrained = self._interpolate(self.pretrained_, lights, pixels)
+            interpolated = _mean(interpolated, pretrained, self.pretrained_weight_)
+        return ensemble, interpolated
+
+    def _interpolate(self, model, lights, pixels):
         if pixels is not None and hasattr(model, "predict_pixels"):
             interpolated = model.predict_pixels(lights, pixels)
         else:
             interpolated = _as_pixels(np.asarray(model.predict(lights)), self.target_shape_)
             interpolated = interpolated if pixels is None else interpolated[:, pixels]
-        return ensemble, interpolated.clip(*self.value_range_)
+        return interpolated.clip(*self.value_range_)
 
     def _brightness(self, X, lights, distance):
         """Compute by how much the ensemble is brighter than the interpolation, in each channel."""
@@ -340,7 +367,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
 
     def _seed(self):
         """Return the seed of all: this model's own, else the first that a part has."""
-        parts = [part for part in (self.regressor, self.interpolation) if hasattr(part, "get_params")]
+        parts = [self.regressor] if self.interpolation is None else [self.regressor, self.interpolation]
         seeds = [value for part in parts for name, value in sorted(_seeds(part).items()) if value is not None]
         return self.random_state if self.random_state is not None or not seeds else seeds[0]
 
@@ -370,18 +397,27 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             picked.append((rows, np.flatnonzero(~np.isin(groups, groups[rows]))))
         return picked if all(len(kept) > 1 for _, kept in picked) else [none] * n_members
 
-    def _choose_interpolation(self, lights, y):
-        """Return the interpolation, or the one that suits the photographs."""
-        if not isinstance(self.interpolation, str):
-            return self.interpolation
-        least, most = _FEW_LIGHTS
-        are_few = least <= len(y) <= most and np.prod(y.shape[1:3]) <= _FEW_PIXELS
-        if are_few and len(y.shape) > 2 and not isinstance(y, ImageStack) and PretrainedInterpolation.takes(lights):
-            return PretrainedInterpolation()
-        return StackedRBFInterpolation()
+    def _takes_pretrained(self, lights, y):
+        """Tell whether a pretrained interpolation joins the interpolation."""
+        if self.pretrained != "auto":
+            if self.pretrained and (self.interpolation is None or isinstance(y, ImageStack)):
+                raise ValueError(
+                    "pretrained=True needs an interpolation, which it joins, and photographs in memory; got"
+                    f" interpolation={self.interpolation} and {type(y).__name__}. pretrained='auto' leaves it out there"
+                )
+            return self.pretrained
+        least, most = _PRETRAINED_LIGHTS
+        return (
+            self.interpolation is not None
+            and not isinstance(y, ImageStack)
+            and y.ndim > 2
+            and least <= len(y) <= most
+            and np.prod(y.shape[1:3]) <= _PRETRAINED_PIXELS
+            and PretrainedInterpolation.takes(lights)
+        )
 
-    def _fit_interpolation(self, interpolation, lights, images, pixel_weight, rng, value_range=None):
-        model = clone(interpolation)
+    def _fit_interpolation(self, model, lights, images, pixel_weight, rng, value_range=None):
+        model = clone(model)
         unseeded = [name for name, seed in _seeds(model).items() if seed is None or self.random_state is not None]
         model.set_params(**{name: rng.randint(2**31 - 1) for name in sorted(unseeded)})
         given = {"pixel_weight": pixel_weight, "value_range": value_range}
@@ -401,27 +437,48 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             stack = CodedStack.of(stack, psnr, pixel_weight, rng)
         return StreamedInterpolation(interpolation, stack, rng)
 
-    def _measure(self, compared):
-        """Find the weight of the ensemble, the limit of its brightness and the error, all at once."""
+    def _measure(self, X, lights, fitted, sample, takes_pretrained, rng):
+        """Find the weights, the limit of the ensemble's brightness and the error, all at once."""
+        held_out = self._predict_held_out(X, lights, fitted, sample, takes_pretrained, rng)
+
+        def compare(predicted, interpolated):
+            triples = zip((photographs.true for photographs in held_out), predicted, interpolated, strict=True)
+            return [one for triple in triples for one in _compare(*triple, sample.weight, sample.saturation)]
+
+        interpolated, pretrained, share = [photographs.interpolated for photographs in held_out], None, 0.0
+        if takes_pretrained:
+            others = [photographs.pretrained for photographs in held_out]
+            share = _find_weight(compare(others, interpolated), None, _PRETRAINED_PRIOR)
+        if share:
+            interpolated = [_mean(*pair, share) for pair in zip(interpolated, others, strict=True)]
+            pretrained = self._fit_interpolation(
+                PretrainedInterpolation(), lights, sample.all_images, sample.all_weight, rng, self.value_range_
+            )
+        compared = compare([photographs.predicted for photographs in held_out], interpolated)
         limit = _find_limit(compared)
         weight = _find_weight(compared, limit)
-        self.weight_, self.brightness_limit_, self.held_out_error_ = weight, limit, _find_error(compared, weight, limit)
+        error = _find_error(compared, weight, limit)
+        self.pretrained_, self.pretrained_weight_ = pretrained, share
+        self.weight_, self.brightness_limit_, self.held_out_error_ = weight, limit, error
 
-    def _compare(self, interpolation, X, lights, fitted, sample, rng):
-        """Compare ensemble and interpolation with photographs that neither has seen."""
-        compared = []
+    def _predict_held_out(self, X, lights, fitted, sample, takes_pretrained, rng):
+        """Predict photographs by models that have not seen them."""
+        held_out, models = [], [self.interpolation]
+        if takes_pretrained:
+            models.append(PretrainedInterpolation())
         for member, (rows, kept) in fitted:
             if not len(rows):
                 continue
             seen, shape = sample.images[kept], sample.images[rows].shape
             # What has been seen ends at the saturation: how much brighter a saturated value was decides nothing.
             extent = seen.min(), seen.max()
-            model = self._fit_interpolation(interpolation, lights[kept], seen, sample.weight, rng)
-            interpolated = model.predict(lights[rows]).reshape(shape).clip(*extent)
-            predicted = _predict_pixels(member, safe_indexing(X, rows), sample.pixels, self.target_shape_)
-            predicted = predicted.reshape(shape).clip(*extent)
-            compared += _compare(sample.true[rows], predicted, interpolated, sample.weight, sample.saturation)
-        return compared
+            predictions = [_predict_pixels(member, safe_indexing(X, rows), sample.pixels, self.target_shape_)]
+            for model in models:
+                fitted_model = self._fit_interpolation(model, lights[kept], seen, sample.weight, rng)
+                predictions.append(fitted_model.predict(lights[rows]))
+            clipped = (images.reshape(shape).clip(*extent) for images in predictions)
+            held_out.append(_HeldOut(sample.true[rows], *clipped))
+        return held_out
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "members_")
@@ -595,8 +652,17 @@ class _Compared(NamedTuple):
         return self.details + _products(distance, self.error, self.total)
 
 
+class _HeldOut(NamedTuple):
+    """Photographs that a member and the interpolations have not seen, and what these predict."""
+
+    true: np.ndarray
+    predicted: np.ndarray
+    interpolated: np.ndarray
+    pretrained: np.ndarray | None = None
+
+
 def _compare(true, predicted, interpolated, pixel_weight, saturation):
-    """Compare the ensemble and the interpolation with each photograph."""
+    """Compare a model and the interpolation with each photograph."""
     compared = []
     for number in range(len(true)):
         some = slice(number, number + 1)
@@ -636,7 +702,12 @@ def _find_error(compared, weight, limit):
     return float(np.sqrt(max(0.0, error - 2 * weight * product + weight**2 * square) / power))
 
 
-def _find_weight(compared, limit):
+def _mean(first, second, share):
+    """Compute the mean of two predictions, with the share of the second."""
+    return first + first.dtype.type(share) * (second - first)
+
+
+def _find_weight(compared, limit, prior=_PRIOR):
     """Find the weight with the least squared error, as far as the photographs agree about it.
 
     The weights that single photographs suggest can differ widely, where lamps differ in brightness for example. What
@@ -645,9 +716,9 @@ def _find_weight(compared, limit):
     products, squares, _ = np.array([photograph.sums(limit) for photograph in compared]).reshape(-1, 3).T
     total = squares.sum()
     if len(squares) < 2 or not total > 0:
-        return _PRIOR
+        return prior
     weight = products.sum() / total
     n_photographs = len(squares)
     variance = np.square((products - weight * squares) / total).sum() * n_photographs / (n_photographs - 1)
     share = _PRIOR_DEVIATION**2 / (_PRIOR_DEVIATION**2 + variance)
-    return float(np.clip(share * weight + (1 - share) * _PRIOR, 0, 1))
+    return float(np.clip(share * weight + (1 - share) * prior, 0, 1))

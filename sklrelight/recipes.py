@@ -5,6 +5,7 @@ from typing import Any
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
+from .interpolation import StackedRBFInterpolation
 from .neural import BatchSizeStages, ClusteredMLPRegressor, PlateauLearningRate, RelightingMLPRegressor
 from .preprocessing import LogExposureScaler, PixelLightFeaturizer
 from .relighter import Relighter
@@ -14,7 +15,7 @@ __all__ = ["RECIPES", "make_relighter"]
 # What each recipe sets, by part; everything else keeps its default. The default recipe is the parts' defaults.
 RECIPES: dict[str, dict[str, Any]] = {
     "default": {
-        "interpolation": "auto",
+        "interpolation": StackedRBFInterpolation(),
         "transformer": {},
         "featurizer": {},
         "mlp": {},
@@ -91,7 +92,7 @@ def make_relighter(
     -------
     Relighter
         The model, not yet fitted. A search can set its parameters ``transformer__*``, ``regressor__featurizer__*``,
-        ``regressor__mlp__*`` and `interpolation`.
+        ``regressor__mlp__*`` and, in the default recipe, ``interpolation__*``.
 
     Raises
     ------

@@ -17,6 +17,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted
 
 from .blending import BlendedRegressor
+from .interpolation import StackedRBFInterpolation
 from .neural import RelightingMLPRegressor
 from .preprocessing import LogExposureScaler, PixelLightFeaturizer, demultiplex
 from .stacks import as_stack, fit_to_stack, in_memory
@@ -61,10 +62,13 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
 
     interpolation : estimator, "auto" or None, default="auto"
         Model over the lights. What it predicts is averaged with what `regressor` predicts, by a weight that is measured
-        on held-out photographs (see :class:`~sklrelight.blending.BlendedRegressor`). ``"auto"``: None, unless
-        `regressor` is None or ends in a :class:`~sklrelight.RelightingMLPRegressor`. Beside that, for 4 to 60
-        photographs in memory :class:`~sklrelight.interpolation.PretrainedInterpolation`, if lights are directions and
-        there are at most 1,048,576 pixels; else :class:`~sklrelight.interpolation.StackedRBFInterpolation`.
+        on held-out photographs (see :class:`~sklrelight.blending.BlendedRegressor`). ``"auto"``:
+        :class:`~sklrelight.interpolation.StackedRBFInterpolation` if `regressor` is None, else None.
+
+    pretrained : bool or "auto", default="auto"
+        Whether a :class:`~sklrelight.interpolation.PretrainedInterpolation`, whose network was trained on rendered
+        surfaces, joins the interpolation, by a weight that is measured, too. ``"auto"``: if there is an interpolation,
+        and at most 60 photographs (see :class:`~sklrelight.blending.BlendedRegressor`).
 
     n_members : int, default=1
         Number of copies of `regressor` whose mean is predicted. Copies that are networks share `max_observations`.
@@ -134,6 +138,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         for name in ("regressor", "transformer", "check_inverse")
     } | {
         "interpolation": [HasMethods(["fit", "predict"]), StrOptions({"auto"}), None],
+        "pretrained": ["boolean", StrOptions({"auto"})],
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         "storage": [StrOptions({"auto", "exact"}), Interval(Real, 0, None, closed="neither")],
@@ -148,6 +153,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         *,
         transformer=None,
         interpolation="auto",
+        pretrained="auto",
         n_members=1,
         check_inverse=True,
         random_state=None,
@@ -156,6 +162,7 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         self.regressor = regressor
         self.transformer = transformer
         self.interpolation = interpolation
+        self.pretrained = pretrained
         self.n_members = n_members
         self.check_inverse = check_inverse
         self.random_state = random_state
@@ -622,9 +629,10 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
     def _get_regressor(self, get_clone=False):
         interpolation = self.interpolation
         if isinstance(interpolation, str):
-            last = pipeline[-1] if isinstance(pipeline := self._get_pipeline(), Pipeline) else pipeline
-            interpolation = "auto" if isinstance(last, RelightingMLPRegressor) else None
-        return BlendedRegressor(self._get_pipeline(), interpolation, self.n_members, self.random_state, self.storage)
+            interpolation = StackedRBFInterpolation() if self.regressor is None else None
+        return BlendedRegressor(
+            self._get_pipeline(), interpolation, self.n_members, self.random_state, self.storage, self.pretrained
+        )
 
     def get_metadata_routing(self):
         """Describe which arguments this estimator and its regressor take beside X and y.
@@ -661,8 +669,9 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
             "transformer": getattr(self, "transformer_", self._get_transformer()),
             "regressor": self._get_pipeline(),
         }
-        if hasattr(self.interpolation, "get_params"):
-            parts["interpolation"] = self.interpolation
+        interpolation = self._get_regressor().interpolation
+        if interpolation is not None:
+            parts["interpolation"] = interpolation
         return VisualBlock(
             "parallel",
             [*parts.values()],

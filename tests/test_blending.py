@@ -152,13 +152,13 @@ def held_out(monkeypatch):
 def measured(monkeypatch):
     """Lists the members of the fits to come as they are when the weight is measured."""
     compared = []
-    compare = BlendedRegressor._compare
+    compare = BlendedRegressor._predict_held_out
 
     def recording(self, X, lights, fitted, *args):
         compared.append([deepcopy(member) for member, _ in fitted])
         return compare(self, X, lights, fitted, *args)
 
-    monkeypatch.setattr(BlendedRegressor, "_compare", recording)
+    monkeypatch.setattr(BlendedRegressor, "_predict_held_out", recording)
     return compared
 
 

@@ -58,7 +58,7 @@ def test_the_same_seed_in_another_fit_gives_the_same_bytes(scene, relighter):
 
 def needed_bytes(relighter):
     """Sum up the arrays that predicting takes: networks, table of pixels, photographs or what stands for them."""
-    parts, needed = [relighter.regressor_.interpolation_], 0
+    parts, needed = [relighter.regressor_.interpolation_, relighter.regressor_.pretrained_], 0
     for member in relighter.regressor_.members_:
         if isinstance(member, Pipeline):
             needed += member["featurizer"].pixel_table_.nbytes

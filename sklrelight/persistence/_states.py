@@ -463,8 +463,14 @@ class _Interpolation(Kind):
 
 def _check_blend(blend, n):
     check(len(blend.members_) > 0, "there is no member")
+    blend.pretrained_ = getattr(blend, "pretrained_", None)
     if blend.interpolation_ is not None:
         check(hasattr(blend, "weight_") and hasattr(blend, "brightness_pixels_"), "there is no weight")
+        blend.pretrained_weight_ = getattr(blend, "pretrained_weight_", 0.0)
+        has_weight = blend.pretrained_weight_ > 0
+        check(
+            has_weight == (blend.pretrained_ is not None), "a pretrained interpolation and its weight miss each other"
+        )
         for name in ("brightness_limit_", "held_out_error_"):
             setattr(blend, name, getattr(blend, name, None))
 
@@ -476,6 +482,8 @@ declare(
     target_shape_=Shape("target"),
     value_range_=TupleOf(Number(size="encoded_min"), Number("encoded_min")),
     interpolation_=Optional(_Interpolation()),
+    pretrained_=Optional(Inner(Fitted("PretrainedInterpolation"), "width", target=_pixel_by_pixel), may_be_absent=True),
+    pretrained_weight_=Optional(Number(0, 1), may_be_absent=True),
     weight_=Optional(Number(0, 1), may_be_absent=True),
     brightness_limit_=Optional(Number(0), may_be_absent=True),
     held_out_error_=Optional(Number(0), may_be_absent=True),
