@@ -5,6 +5,7 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import nnls
 from scipy.spatial import KDTree
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
@@ -39,10 +40,9 @@ _MEASURED_PIXELS = 2**14
 _MEASURED_VALUES = 2**23
 # Largest number of pixels whose mean is the brightness of an image.
 _BRIGHTNESS_PIXELS = 2**12
-# Weight of the ensemble before anything is measured, and its standard deviation: networks are mostly better.
-_PRIOR, _PRIOR_DEVIATION = 0.7, 0.3
-# Weight of the pretrained interpolation beside the other before anything is measured.
-_PRETRAINED_PRIOR = 0.5
+# Weight of the ensemble before anything is measured, alone beside the interpolation and together with the pretrained
+# one, whose weight follows; and their standard deviation: networks are mostly better.
+_PRIOR, _PRIORS, _PRIOR_DEVIATION = 0.7, (0.5, 0.35), 0.3
 # What "auto" lets be encoded for a pretrained interpolation: numbers of photographs like those that its network was
 # trained with, and of pixels that take a minute and a gigabyte at most.
 _PRETRAINED_LIGHTS = (4, 60)
@@ -61,8 +61,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
     photographs, which have entered neither of them: not in training, and not in the features of the pixels. The weight
     with the least squared error is computed. Then the members learn the held-out photographs, too.
 
-    A pretrained interpolation can join the interpolation. Their mean, with a weight that is measured on the same
-    photographs in the same way, then takes the place of the interpolation.
+    A pretrained interpolation can join them. Its weight is measured in the same way.
 
     The brightness of an image is its mean over the pixels. A network may be far off there, so the brightness of the
     ensemble is limited to that of the interpolation, plus or minus twice the usual error of the interpolation.
@@ -77,8 +76,9 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         Model over the lights. None: the ensemble alone.
 
     pretrained : bool or "auto", default="auto"
-        Whether a :class:`~sklrelight.interpolation.PretrainedInterpolation` joins the interpolation. ``"auto"``: if it
-        is made for such photographs: in memory, 4 to 60 of at most 1,048,576 pixels, under lights that are directions.
+        Whether a :class:`~sklrelight.interpolation.PretrainedInterpolation` joins ensemble and interpolation.
+        ``"auto"``: if there is an interpolation, and 4 to 60 photographs of at most 1,048,576 pixels are in memory,
+        under lights that are directions.
 
     n_members : int, default=1
         Number of members of the ensemble. Fitting and predicting take as many times as long, except that networks share
@@ -105,13 +105,13 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         The pretrained interpolation, with all photographs. None if it has no weight.
 
     pretrained_weight_ : float
-        Weight of the pretrained interpolation in the mean with the interpolation, in [0, 1]. It is 0 until it is
-        measured, and without a pretrained interpolation. Only defined with an interpolation.
+        Weight of the pretrained interpolation, in [0, 1]. It is 0 until it is measured, and without a pretrained
+        interpolation. Only defined with an interpolation.
 
     weight_ : float
-        Weight of the ensemble, in [0, 1]. The weight of the interpolation is 1 minus it. It is 0 until it is measured:
-        if the fit is interrupted or runs out of memory meanwhile, the model predicts by the interpolation alone. Only
-        defined with an interpolation.
+        Weight of the ensemble, in [0, 1]. The weight of the interpolation is what is left of 1. It is 0 until it is
+        measured: if the fit is interrupted or runs out of memory meanwhile, the model predicts by the interpolation
+        alone. Only defined with an interpolation.
 
     brightness_limit_ : float or None
         Largest difference between the brightness of the ensemble and that of the interpolation, in each channel:
@@ -266,7 +266,19 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         self.interpolation_, self.pretrained_ = interpolation, None
         self.members_ = [member for member, _ in fitted]
         if interpolation is not None:
-            self._measure(X, lights, fitted, sample, takes_pretrained, rng)
+            self._measure(
+                self._compare(X, lights, fitted, sample, takes_pretrained, rng),
+                takes_pretrained,
+                partial(
+                    self._fit_interpolation,
+                    PretrainedInterpolation(),
+                    lights,
+                    sample.all_images,
+                    sample.all_weight,
+                    rng,
+                    self.value_range_,
+                ),
+            )
         if interrupted:
             raise KeyboardInterrupt
         del sample, interpolation
@@ -308,7 +320,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         if self.interpolation_ is not None:
             with naming("X", X):
                 lights = validate_data(self, X, dtype=np.float64, reset=False)
-        encoded, interpolated = self._predict_parts(X, lights, pixels)
+        encoded, interpolated, pretrained = self._predict_parts(X, lights, pixels)
         if interpolated is not None:
             encoded = np.subtract(encoded, interpolated, dtype=encoded.dtype)
             if self.brightness_limit_ is not None:
@@ -316,23 +328,23 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
                 encoded += brightness.clip(-self.brightness_limit_, self.brightness_limit_) - brightness
             encoded *= encoded.dtype.type(self.weight_)
             encoded += interpolated
+            if pretrained is not None:
+                encoded += encoded.dtype.type(self.pretrained_weight_) * (pretrained - interpolated)
         shape = self.target_shape_ if pixels is None else (len(pixels), *self.target_shape_[2:])
         # In place only if it is no longer what a member returned, which may be read-only or a part of the member.
         out = None if interpolated is None else encoded
         return encoded.clip(*self.value_range_, out=out).reshape(-1, *shape)
 
     def _predict_parts(self, X, lights, pixels):
-        """Predict by ensemble and interpolation, (m, n_pixels, n_channels) each. The latter may be None."""
+        """Predict by ensemble, interpolation and pretrained interpolation, (m, n_pixels, n_channels) each, or None."""
         ensemble = _predict_pixels(self.members_[0], X, pixels, self.target_shape_)
         for count, member in enumerate(self.members_[1:], start=2):
             ensemble = ensemble + (_predict_pixels(member, X, pixels, self.target_shape_) - ensemble) / count
         if self.interpolation_ is None:
-            return ensemble, None
+            return ensemble, None, None
         interpolated = self._interpolate(self.interpolation_, lights, pixels)
-        if self.pretrained_weight_:
-            pretrained = self._interpolate(self.pretrained_, lights, pixels)
-            interpolated = _mean(interpolated, pretrained, self.pretrained_weight_)
-        return ensemble, interpolated
+        pretrained = None if self.pretrained_ is None else self._interpolate(self.pretrained_, lights, pixels)
+        return ensemble, interpolated, pretrained
 
     def _interpolate(self, model, lights, pixels):
         if pixels is not None and hasattr(model, "predict_pixels"):
@@ -345,7 +357,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
     def _brightness(self, X, lights, distance):
         """Compute by how much the ensemble is brighter than the interpolation, in each channel."""
         if distance is None:
-            ensemble, interpolated = self._predict_parts(X, lights, self.brightness_pixels_)
+            ensemble, interpolated, _ = self._predict_parts(X, lights, self.brightness_pixels_)
             distance = ensemble - interpolated
         else:
             distance = distance[:, self.brightness_pixels_]
@@ -437,33 +449,19 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             stack = CodedStack.of(stack, psnr, pixel_weight, rng)
         return StreamedInterpolation(interpolation, stack, rng)
 
-    def _measure(self, X, lights, fitted, sample, takes_pretrained, rng):
+    def _measure(self, compared, takes_pretrained, fit_pretrained):
         """Find the weights, the limit of the ensemble's brightness and the error, all at once."""
-        held_out = self._predict_held_out(X, lights, fitted, sample, takes_pretrained, rng)
-
-        def compare(predicted, interpolated):
-            triples = zip((photographs.true for photographs in held_out), predicted, interpolated, strict=True)
-            return [one for triple in triples for one in _compare(*triple, sample.weight, sample.saturation)]
-
-        interpolated, pretrained, share = [photographs.interpolated for photographs in held_out], None, 0.0
-        if takes_pretrained:
-            others = [photographs.pretrained for photographs in held_out]
-            share = _find_weight(compare(others, interpolated), None, _PRETRAINED_PRIOR)
-        if share:
-            interpolated = [_mean(*pair, share) for pair in zip(interpolated, others, strict=True)]
-            pretrained = self._fit_interpolation(
-                PretrainedInterpolation(), lights, sample.all_images, sample.all_weight, rng, self.value_range_
-            )
-        compared = compare([photographs.predicted for photographs in held_out], interpolated)
         limit = _find_limit(compared)
-        weight = _find_weight(compared, limit)
-        error = _find_error(compared, weight, limit)
-        self.pretrained_, self.pretrained_weight_ = pretrained, share
-        self.weight_, self.brightness_limit_, self.held_out_error_ = weight, limit, error
+        weights = _find_weights(compared, limit, 1 + takes_pretrained)
+        error = _find_error(compared, weights, limit)
+        pretrained_weight = float(weights[1:].sum())
+        pretrained = fit_pretrained() if pretrained_weight else None
+        self.pretrained_, self.pretrained_weight_ = pretrained, pretrained_weight
+        self.weight_, self.brightness_limit_, self.held_out_error_ = float(weights[0]), limit, error
 
-    def _predict_held_out(self, X, lights, fitted, sample, takes_pretrained, rng):
-        """Predict photographs by models that have not seen them."""
-        held_out, models = [], [self.interpolation]
+    def _compare(self, X, lights, fitted, sample, takes_pretrained, rng):
+        """Compare all models with photographs that none has seen."""
+        compared, models = [], [self.interpolation]
         if takes_pretrained:
             models.append(PretrainedInterpolation())
         for member, (rows, kept) in fitted:
@@ -472,13 +470,14 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             seen, shape = sample.images[kept], sample.images[rows].shape
             # What has been seen ends at the saturation: how much brighter a saturated value was decides nothing.
             extent = seen.min(), seen.max()
-            predictions = [_predict_pixels(member, safe_indexing(X, rows), sample.pixels, self.target_shape_)]
-            for model in models:
-                fitted_model = self._fit_interpolation(model, lights[kept], seen, sample.weight, rng)
-                predictions.append(fitted_model.predict(lights[rows]))
-            clipped = (images.reshape(shape).clip(*extent) for images in predictions)
-            held_out.append(_HeldOut(sample.true[rows], *clipped))
-        return held_out
+            interpolated, *others = (
+                self._fit_interpolation(model, lights[kept], seen, sample.weight, rng).predict(lights[rows])
+                for model in models
+            )
+            others.insert(0, _predict_pixels(member, safe_indexing(X, rows), sample.pixels, self.target_shape_))
+            interpolated, *others = (images.reshape(shape).clip(*extent) for images in (interpolated, *others))
+            compared += _compare(sample.true[rows], interpolated, others, sample.weight, sample.saturation)
+        return compared
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "members_")
@@ -633,54 +632,44 @@ def _most_surrounded(lights):
 
 
 class _Compared(NamedTuple):
-    """Sums over a photograph from which least squares find the weight, for details and brightness apart.
+    """Sums over a photograph from which least squares find the weights, for details and brightness apart.
 
-    The distance is that of the ensemble from the interpolation, and the error is that of the interpolation. `details`
-    are their inner product and the squares of both, without their means over the pixels. `distance`, `error` and
-    `total` are these means and the weight of all pixels, in each channel; `power` is the square of the photograph.
+    The rows of `means` are the distances of the ensemble, and of a pretrained interpolation if there is one, from the
+    interpolation, and then the error of the interpolation: their means over the pixels, in each channel. `details` are
+    the inner products of all of them without these means. `total` is the weight of all pixels in each channel, and
+    `power` the square of the photograph.
     """
 
     details: np.ndarray
-    distance: np.ndarray
-    error: np.ndarray
+    means: np.ndarray
     total: np.ndarray
     power: float
 
     def sums(self, limit):
-        """Return the inner product and the squares of limited distance and error."""
-        distance = self.distance if limit is None else self.distance.clip(-limit, limit)
-        return self.details + _products(distance, self.error, self.total)
+        """Return the inner products, with the brightness of the ensemble limited."""
+        means = self.means
+        if limit is not None:
+            means = np.concatenate([means[:1].clip(-limit, limit), means[1:]])
+        return self.details + (means * self.total) @ means.T
 
 
-class _HeldOut(NamedTuple):
-    """Photographs that a member and the interpolations have not seen, and what these predict."""
-
-    true: np.ndarray
-    predicted: np.ndarray
-    interpolated: np.ndarray
-    pretrained: np.ndarray | None = None
-
-
-def _compare(true, predicted, interpolated, pixel_weight, saturation):
-    """Compare a model and the interpolation with each photograph."""
+def _compare(true, interpolated, others, pixel_weight, saturation):
+    """Compare the interpolation, and other models, the ensemble first, with each photograph."""
     compared = []
     for number in range(len(true)):
         some = slice(number, number + 1)
-        gap, error = (other[some].astype(np.float64) - interpolated[some] for other in (predicted, true))
         weights = value_weights(true[some], pixel_weight, saturation)
-        weights = np.ones_like(gap) if weights is None else weights
+        weights = np.ones(true[some].shape) if weights is None else weights
         total = weights.sum(axis=(0, 1, 2))
         shares = weights / np.maximum(total, np.finfo(float).tiny)
-        mean_gap, mean_error = ((shares * part).sum(axis=(0, 1, 2)) for part in (gap, error))
-        details = _products(gap - mean_gap, error - mean_error, weights)
+        distances = np.stack([model[some].astype(np.float64) - interpolated[some] for model in (*others, true)])
+        means = (shares * distances).sum(axis=(1, 2, 3))
+        distances -= means[:, None, None, None]
+        flat = distances.reshape(len(distances), -1)
+        details = (flat * weights.ravel()) @ flat.T
         power = float((weights * np.square(true[some], dtype=np.float64)).sum())
-        compared.append(_Compared(details, mean_gap, mean_error, total, power))
+        compared.append(_Compared(details, means, total, power))
     return compared
-
-
-def _products(distance, error, weights):
-    pairs = (distance, error), (distance, distance), (error, error)
-    return np.array([(weights * one * other).sum() for one, other in pairs])
 
 
 def _find_limit(compared):
@@ -689,36 +678,49 @@ def _find_limit(compared):
     The interpolation is seldom wrong by more than twice its usual error, over all channels of all photographs. If the
     ensemble differs from it by more, the ensemble is wrong.
     """
-    errors = np.concatenate([np.empty(0), *(photograph.error[photograph.total > 0] for photograph in compared)])
+    errors = np.concatenate([np.empty(0), *(photograph.means[-1, photograph.total > 0] for photograph in compared)])
     return float(2 * np.sqrt(np.square(errors).mean())) if errors.size else None
 
 
-def _find_error(compared, weight, limit):
+def _find_error(compared, weights, limit):
     """Compute the relative error of the weighted mean, or None if there is nothing to compare with."""
     power = sum(photograph.power for photograph in compared)
     if not power > 0:
         return None
-    product, square, error = sum(photograph.sums(limit) for photograph in compared)
-    return float(np.sqrt(max(0.0, error - 2 * weight * product + weight**2 * square) / power))
+    difference = np.append(weights, -1)
+    error = difference @ sum(photograph.sums(limit) for photograph in compared) @ difference
+    return float(np.sqrt(max(0.0, error) / power))
 
 
-def _mean(first, second, share):
-    """Compute the mean of two predictions, with the share of the second."""
-    return first + first.dtype.type(share) * (second - first)
-
-
-def _find_weight(compared, limit, prior=_PRIOR):
-    """Find the weight with the least squared error, as far as the photographs agree about it.
+def _find_weights(compared, limit, n_models):
+    """Find the weights with the least squared error, as far as the photographs agree about them.
 
     The weights that single photographs suggest can differ widely, where lamps differ in brightness for example. What
-    they say together is a normal estimate, with a standard error, and is combined with the normal prior.
+    they say together is a normal estimate, with a covariance, and is combined with the normal prior.
     """
-    products, squares, _ = np.array([photograph.sums(limit) for photograph in compared]).reshape(-1, 3).T
-    total = squares.sum()
-    if len(squares) < 2 or not total > 0:
+    prior = np.array(_PRIORS[:n_models]) if n_models > 1 else np.array([_PRIOR])
+    sums = np.array([photograph.sums(limit) for photograph in compared])
+    if len(sums) < 2 or not sums[:, :-1, :-1].any():
         return prior
-    weight = products.sum() / total
-    n_photographs = len(squares)
-    variance = np.square((products - weight * squares) / total).sum() * n_photographs / (n_photographs - 1)
-    share = _PRIOR_DEVIATION**2 / (_PRIOR_DEVIATION**2 + variance)
-    return float(np.clip(share * weight + (1 - share) * prior, 0, 1))
+    squares, products = sums[:, :-1, :-1], sums[:, :-1, -1]
+    # Two models that say the same leave open which of them counts.
+    total = squares.sum(axis=0)
+    total += 1e-9 * np.trace(total) * np.eye(n_models)
+    weights = np.linalg.solve(total, products.sum(axis=0))
+    deviations = np.linalg.solve(total, (products - squares @ weights).T)
+    n_photographs = len(sums)
+    covariance = deviations @ deviations.T * n_photographs / (n_photographs - 1)
+    own = _PRIOR_DEVIATION**2 * np.eye(n_models)
+    weights = prior + own @ np.linalg.solve(own + covariance, weights - prior)
+    return _make_shares(weights, total)
+
+
+def _make_shares(weights, squares):
+    """Find the weights, not negative and at most 1 together, that raise the squared error least."""
+    root = np.linalg.cholesky(squares).T
+    root /= np.abs(root).max()
+    # The first is the weight of the interpolation. The last row makes them add up to 1.
+    n_models = len(weights)
+    rows = np.vstack([np.hstack([np.zeros((n_models, 1)), root]), np.full((1, n_models + 1), 1e4)])
+    shares = nnls(rows, np.append(root @ weights, 1e4))[0]
+    return shares[1:] / shares.sum()

@@ -152,13 +152,13 @@ def held_out(monkeypatch):
 def measured(monkeypatch):
     """Lists the members of the fits to come as they are when the weight is measured."""
     compared = []
-    compare = BlendedRegressor._predict_held_out
+    compare = BlendedRegressor._compare
 
     def recording(self, X, lights, fitted, *args):
         compared.append([deepcopy(member) for member, _ in fitted])
         return compare(self, X, lights, fitted, *args)
 
-    monkeypatch.setattr(BlendedRegressor, "_predict_held_out", recording)
+    monkeypatch.setattr(BlendedRegressor, "_compare", recording)
     return compared
 
 
@@ -310,13 +310,15 @@ def compare(true, ensemble, interpolated, pixel_weight=None, saturation=None):
     """Compare photographs of shape (n, H, W, ...) or (n, n_pixels)."""
     shape = true.shape if true.ndim > 2 else (*true.shape, 1)
     n_pixels = int(np.prod(shape[1:3]))
-    stacks = [np.asarray(stack).reshape(len(true), n_pixels, 1, -1) for stack in (true, ensemble, interpolated)]
+    true, ensemble, interpolated = (
+        np.asarray(stack).reshape(len(true), n_pixels, 1, -1) for stack in (true, ensemble, interpolated)
+    )
     weight = None if pixel_weight is None else pixel_weight.reshape(-1, 1)
-    return blending._compare(*stacks, weight, saturation)
+    return blending._compare(true, interpolated, [ensemble], weight, saturation)
 
 
 def find_weight(*stacks, limit=None, **given):
-    return blending._find_weight(compare(*stacks, **given), limit)
+    return float(blending._find_weights(compare(*stacks, **given), limit, 1)[0])
 
 
 def find_limit(*stacks, **given):
@@ -461,7 +463,7 @@ class TestMeasuredPixels:
 
         monkeypatch.setattr(blending, "_compare", recording)
         self.fit(shadows, pixel_weight=weight)
-        for true, predicted, interpolated, weights, _ in seen:
+        for true, interpolated, (predicted,), weights, _ in seen:
             assert true.shape == predicted.shape == interpolated.shape == (len(true), 100, 1, 1)
             assert (weights > 0).all()
             assert np.isin(true, images[:, weight > 0]).all()
@@ -831,7 +833,7 @@ class TestEndOfTheFit:
 
         regressor = blend()
         with monkeypatch.context() as patch:
-            patch.setattr(blending, "_find_weight", fail)
+            patch.setattr(blending, "_find_weights", fail)
             with pytest.raises(error):
                 regressor.fit(lights, images)
         assert regressor.weight_ == 0

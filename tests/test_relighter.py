@@ -81,10 +81,7 @@ class TestPrediction:
 
 def test_a_seed_of_its_own_reaches_all_parts(scene):
     one, other, another = (
-        small()
-        .set_params(random_state=seed, interpolation=StackedRBFInterpolation())
-        .fit(scene.lights, scene.images)
-        .predict(scene.lights)
+        small().set_params(random_state=seed).fit(scene.lights, scene.images).predict(scene.lights)
         for seed in (3, 3, 4)
     )
     np.testing.assert_array_equal(one, other)
@@ -225,26 +222,27 @@ class TestRecipes:
                 "transformer": relighter._get_transformer(),
                 "featurizer": regressor.regressor["featurizer"],
                 "mlp": regressor.regressor["mlp"],
+                "interpolation": regressor.interpolation,
             }
 
         expected = {
             "transformer": LogExposureScaler(),
             "featurizer": PixelLightFeaturizer(),
             "mlp": RelightingMLPRegressor(),
+            "interpolation": StackedRBFInterpolation(),
         }
         for relighter in (Relighter(), make_relighter()):
             for name, part in parts(relighter).items():
                 assert type(part) is type(expected[name])
                 assert part.get_params() == expected[name].get_params()
         own, made = Relighter().get_params(deep=False), make_relighter().get_params(deep=False)
-        composed = {"regressor", "transformer"}
+        composed = {"regressor", "transformer", "interpolation"}
         assert {name: own[name] for name in own if name not in composed} == {
             name: made[name] for name in made if name not in composed
         }
 
     def test_the_interpolation_goes_with_the_default_regressor(self):
-        assert Relighter()._get_regressor().interpolation == "auto"
-        assert Relighter(RelightingMLPRegressor())._get_regressor().interpolation == "auto"
+        assert isinstance(Relighter()._get_regressor().interpolation, StackedRBFInterpolation)
         assert Relighter(Ridge())._get_regressor().interpolation is None
         assert Relighter(interpolation=None)._get_regressor().interpolation is None
         given = NearestPhotograph()
@@ -262,6 +260,7 @@ class TestRecipes:
         one, other = make_relighter("colburn2019"), make_relighter("colburn2019")
         one.set_params(regressor__mlp__callbacks__stages__n_stages=1)
         assert other.get_params()["regressor__mlp__callbacks__stages__n_stages"] == 4
+        assert make_relighter().interpolation is not make_relighter().interpolation
 
     def test_colburn2019_is_the_published_system(self, scene):
         relighter = make_relighter("colburn2019", random_state=0)
