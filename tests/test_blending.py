@@ -926,3 +926,81 @@ class TestReproducibility:
         loaded = joblib.load(tmp_path / "model.joblib")
         assert loaded.weight_ == fitted.weight_
         assert loaded.predict(lights).tobytes() == fitted.predict(lights).tobytes()
+
+
+def find_weights(true, interpolated, *others, limit=None):
+    stacks = (np.asarray(stack, float).reshape(len(true), -1, 1, 1) for stack in (true, interpolated, *others))
+    true, interpolated, *others = stacks
+    compared = blending._compare(true, interpolated, others, None, None)
+    return blending._find_weights(compared, limit, len(others))
+
+
+class TestPretrained:
+    @pytest.fixture
+    def few(self):
+        rng = np.random.default_rng(0)
+        lights = rng.normal(size=(16, 3)) * [1, 1, 0.3] + [0, 0, 1]
+        lights /= np.linalg.norm(lights, axis=1, keepdims=True)
+        normals = rng.normal(size=(30, 3)) * [0.4, 0.4, 0] + [0, 0, 1]
+        return lights, np.maximum(lights @ normals.T, 0).reshape(16, 5, 6, 1) * np.float32([0.9, 0.5, 0.3])
+
+    @settings(deadline=None)
+    @given(arrays(np.float64, (4, 5, 6), elements=VALUES))
+    def test_weights_are_shares(self, stacks):
+        weights = find_weights(*np.moveaxis(stacks, 1, 0)[:4])
+        assert weights.shape == (2,) and (weights >= 0).all() and weights.sum() <= 1 + 1e-9
+
+    @pytest.mark.parametrize("right", range(3))
+    def test_who_is_right_has_all_the_weight(self, right):
+        true, *models = np.random.default_rng(0).random((4, 6, 50))
+        models[right] = true
+        assert find_weights(true, *models) == pytest.approx(np.eye(3)[right, 1:], abs=0.01)
+
+    def test_two_that_are_off_in_opposite_ways_share(self):
+        true, other, off = np.random.default_rng(0).random((3, 6, 50))
+        assert find_weights(true, other, true + off, true - off) == pytest.approx([0.5, 0.5], abs=0.02)
+
+    def test_the_expected_weights_stand_where_nothing_is_told(self):
+        true, other = np.random.default_rng(0).random((2, 6, 50))
+        assert find_weights(true, other, other, other) == pytest.approx(blending._PRIORS)
+        assert find_weights(true[:1], other[:1], true[:1], true[:1]) == pytest.approx(blending._PRIORS)
+
+    def test_joins_for_few_photographs_under_directions(self, few):
+        lights, images = few
+        regressor = Constant(0.4)
+        fitted = BlendedRegressor(regressor, NearestPhotograph(), random_state=0).fit(lights, images)
+        assert 0.3 < fitted.pretrained_weight_ <= 1 - fitted.weight_ + 1e-9
+        parts = [fitted.interpolation_.predict(lights[:2]), fitted.pretrained_.predict(lights[:2])]
+        fitted.brightness_limit_ = None
+        nearest, pretrained = (part.clip(*fitted.value_range_) for part in parts)
+        expected = fitted.weight_ * 0.4 + fitted.pretrained_weight_ * pretrained
+        expected += (1 - fitted.weight_ - fitted.pretrained_weight_) * nearest
+        np.testing.assert_allclose(fitted.predict(lights[:2]), expected, atol=1e-6)
+        pixels = np.array([3, 4, 17])
+        np.testing.assert_array_equal(
+            fitted.predict(lights[:2], pixels=pixels), fitted.predict(lights[:2]).reshape(2, -1, 3)[:, pixels]
+        )
+
+    def test_stays_out_where_it_is_not_made_for(self, few, tmp_path):
+        lights, images = few
+        many = np.repeat(lights, 4, axis=0) + np.random.default_rng(0).normal(size=(64, 3)) * 0.01
+        np.save(tmp_path / "images.npy", images)
+        for X, y, pretrained in (
+            (lights, images, False),
+            (lights[:, :1], images, "auto"),
+            (3 * lights - [0, 0, 4], images, "auto"),
+            (many, np.repeat(images, 4, axis=0), "auto"),
+            (lights, images.reshape(16, -1), "auto"),
+            (lights, ImageStack(tmp_path / "images.npy"), "auto"),
+        ):
+            fitted = BlendedRegressor(Mean(), RBFInterpolation(), random_state=0, pretrained=pretrained).fit(X, y)
+            assert fitted.pretrained_ is None and fitted.pretrained_weight_ == 0
+
+    def test_is_refused_where_it_cannot_join(self, few, tmp_path):
+        lights, images = few
+        np.save(tmp_path / "images.npy", images)
+        for interpolation, y in ((None, images), (RBFInterpolation(), ImageStack(tmp_path / "images.npy"))):
+            with pytest.raises(ValueError, match="pretrained=True needs an interpolation"):
+                BlendedRegressor(Mean(), interpolation, pretrained=True).fit(lights, y)
+        with pytest.raises(ValueError, match="takes directions"):
+            BlendedRegressor(Mean(), RBFInterpolation(), pretrained=True).fit(lights[:, :1], images)
