@@ -75,10 +75,10 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
     interpolation : estimator or None, default=None
         Model over the lights. None: the ensemble alone.
 
-    pretrained : bool or "auto", default="auto"
+    pretrained : bool or "auto", default=False
         Whether a :class:`~sklrelight.interpolation.PretrainedInterpolation` joins ensemble and interpolation.
         ``"auto"``: if there is an interpolation, and 4 to 60 photographs of at most 1,048,576 pixels are in memory,
-        under lights that are directions.
+        under lights that are directions, and `storage` is no number: it needs the photographs themselves.
 
     n_members : int, default=1
         Number of members of the ensemble. Fitting and predicting take as many times as long, except that networks share
@@ -161,9 +161,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         "storage": [StrOptions({"auto", "exact"}), Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(
-        self, regressor, interpolation=None, n_members=1, random_state=None, storage="auto", pretrained="auto"
-    ):
+    def __init__(self, regressor, interpolation=None, n_members=1, random_state=None, storage="auto", pretrained=False):
         self.regressor = regressor
         self.interpolation = interpolation
         self.pretrained = pretrained
@@ -422,6 +420,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         return (
             self.interpolation is not None
             and not isinstance(y, ImageStack)
+            and self.storage in ("auto", "exact")
             and y.ndim > 2
             and least <= len(y) <= most
             and np.prod(y.shape[1:3]) <= _PRETRAINED_PIXELS

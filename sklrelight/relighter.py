@@ -67,8 +67,9 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
 
     pretrained : bool or "auto", default="auto"
         Whether a :class:`~sklrelight.interpolation.PretrainedInterpolation`, whose network was trained on rendered
-        surfaces, joins the interpolation, by a weight that is measured, too. ``"auto"``: if there is an interpolation,
-        and at most 60 photographs (see :class:`~sklrelight.blending.BlendedRegressor`).
+        surfaces, joins `regressor` and `interpolation` by a weight that is measured, too. ``"auto"``: if `regressor` is
+        None or ends in a :class:`~sklrelight.RelightingMLPRegressor`, there is an interpolation, and at most 60
+        photographs (see :class:`~sklrelight.blending.BlendedRegressor`).
 
     n_members : int, default=1
         Number of copies of `regressor` whose mean is predicted. Copies that are networks share `max_observations`.
@@ -630,9 +631,11 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
         interpolation = self.interpolation
         if isinstance(interpolation, str):
             interpolation = StackedRBFInterpolation() if self.regressor is None else None
-        return BlendedRegressor(
-            self._get_pipeline(), interpolation, self.n_members, self.random_state, self.storage, self.pretrained
-        )
+        regressor, pretrained = self._get_pipeline(), self.pretrained
+        last = regressor[-1] if isinstance(regressor, Pipeline) else regressor
+        if pretrained == "auto" and not isinstance(last, RelightingMLPRegressor):
+            pretrained = False
+        return BlendedRegressor(regressor, interpolation, self.n_members, self.random_state, self.storage, pretrained)
 
     def get_metadata_routing(self):
         """Describe which arguments this estimator and its regressor take beside X and y.

@@ -968,7 +968,7 @@ class TestPretrained:
     def test_joins_for_few_photographs_under_directions(self, few):
         lights, images = few
         regressor = Constant(0.4)
-        fitted = BlendedRegressor(regressor, NearestPhotograph(), random_state=0).fit(lights, images)
+        fitted = BlendedRegressor(regressor, NearestPhotograph(), random_state=0, pretrained="auto").fit(lights, images)
         assert 0.3 < fitted.pretrained_weight_ <= 1 - fitted.weight_ + 1e-9
         parts = [fitted.interpolation_.predict(lights[:2]), fitted.pretrained_.predict(lights[:2])]
         fitted.brightness_limit_ = None
@@ -992,8 +992,11 @@ class TestPretrained:
             (many, np.repeat(images, 4, axis=0), "auto"),
             (lights, images.reshape(16, -1), "auto"),
             (lights, ImageStack(tmp_path / "images.npy"), "auto"),
+            (lights, images, 40.0),
         ):
-            fitted = BlendedRegressor(Mean(), RBFInterpolation(), random_state=0, pretrained=pretrained).fit(X, y)
+            given = {"storage": pretrained} if pretrained == 40 else {"pretrained": pretrained}
+            fitted = BlendedRegressor(Mean(), RBFInterpolation(), random_state=0, **{"pretrained": "auto"} | given)
+            fitted.fit(X, y)
             assert fitted.pretrained_ is None and fitted.pretrained_weight_ == 0
 
     def test_is_refused_where_it_cannot_join(self, few, tmp_path):

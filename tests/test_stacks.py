@@ -357,6 +357,7 @@ def quick(interpolation=None, **parameters):
     return make_relighter(random_state=0).set_params(
         n_members=1,
         interpolation=interpolation,
+        pretrained=False,
         **{f"regressor__mlp__{name}": value for name, value in parameters.items()},
     )
 
