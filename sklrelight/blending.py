@@ -40,9 +40,9 @@ _MEASURED_PIXELS = 2**14
 _MEASURED_VALUES = 2**23
 # Largest number of pixels whose mean is the brightness of an image.
 _BRIGHTNESS_PIXELS = 2**12
-# Weight of the ensemble before anything is measured, alone beside the interpolation and together with the pretrained
-# one, whose weight follows; and their standard deviation: networks are mostly better.
-_PRIOR, _PRIORS, _PRIOR_DEVIATION = 0.7, (0.5, 0.35), 0.3
+# Weights of the ensemble, and of the pretrained interpolation if there is one, before anything is measured, and their
+# standard deviation, by the number of both. Networks are mostly better. Three models are harder to tell apart.
+_PRIORS = {1: (np.array([0.7]), 0.3), 2: (np.array([0.5, 0.3]), 0.15)}
 # What "auto" lets be encoded for a pretrained interpolation: numbers of photographs like those that its network was
 # trained with, and of pixels that take a minute and a gigabyte at most.
 _PRETRAINED_LIGHTS = (4, 60)
@@ -697,7 +697,7 @@ def _find_weights(compared, limit, n_models):
     The weights that single photographs suggest can differ widely, where lamps differ in brightness for example. What
     they say together is a normal estimate, with a covariance, and is combined with the normal prior.
     """
-    prior = np.array(_PRIORS[:n_models]) if n_models > 1 else np.array([_PRIOR])
+    prior, deviation = _PRIORS[n_models]
     sums = np.array([photograph.sums(limit) for photograph in compared])
     if len(sums) < 2 or not sums[:, :-1, :-1].any():
         return prior
@@ -709,7 +709,7 @@ def _find_weights(compared, limit, n_models):
     deviations = np.linalg.solve(total, (products - squares @ weights).T)
     n_photographs = len(sums)
     covariance = deviations @ deviations.T * n_photographs / (n_photographs - 1)
-    own = _PRIOR_DEVIATION**2 * np.eye(n_models)
+    own = deviation**2 * np.eye(n_models)
     weights = prior + own @ np.linalg.solve(own + covariance, weights - prior)
     return _make_shares(weights, total)
 

@@ -347,12 +347,12 @@ class TestWeight:
 
     def test_nothing_can_be_told_where_both_say_the_same(self):
         true = np.random.default_rng(0).random((3, 4))
-        assert find_weight(true, true + 1, true + 1) == blending._PRIOR
-        assert find_weight(true, true, true) == blending._PRIOR
+        assert find_weight(true, true + 1, true + 1) == blending._PRIORS[1][0]
+        assert find_weight(true, true, true) == blending._PRIORS[1][0]
 
     def test_nothing_can_be_told_by_one_photograph(self):
         true, ensemble, interpolated = np.random.default_rng(0).random((3, 1, 4))
-        assert find_weight(true, ensemble, interpolated) == blending._PRIOR
+        assert find_weight(true, ensemble, interpolated) == blending._PRIORS[1][0]
 
     @settings(deadline=None)
     @given(arrays(np.float64, (3, 1, 8), elements=st.floats(-1, 1)), st.integers(2, 4))
@@ -373,7 +373,7 @@ class TestWeight:
         gap = ensemble - interpolated
         best = np.clip((gap * (true - interpolated)).sum() / np.square(gap).sum(), 0, 1)
         few, many = find_weight(*stacks), find_weight(*np.tile(stacks, (1, 10, 1)))
-        assert min(best, blending._PRIOR) <= few <= max(best, blending._PRIOR)
+        assert min(best, blending._PRIORS[1][0][0]) <= few <= max(best, blending._PRIORS[1][0][0])
         # The more photographs there are, the nearer.
         assert abs(many - best) <= abs(few - best)
 
@@ -639,7 +639,7 @@ class TestInterpolation:
     def test_two_lights_are_enough(self, capture):
         lights, images = capture
         fitted = blend(NearestPhotograph(), n_members=2).fit(lights[:2], images[:2])
-        assert fitted.weight_ == blending._PRIOR
+        assert fitted.weight_ == blending._PRIORS[1][0]
         assert np.isfinite(fitted.predict(lights)).all()
 
     def test_no_prediction_leaves_the_range_of_the_photographs(self, capture):
@@ -962,8 +962,8 @@ class TestPretrained:
 
     def test_the_expected_weights_stand_where_nothing_is_told(self):
         true, other = np.random.default_rng(0).random((2, 6, 50))
-        assert find_weights(true, other, other, other) == pytest.approx(blending._PRIORS)
-        assert find_weights(true[:1], other[:1], true[:1], true[:1]) == pytest.approx(blending._PRIORS)
+        assert find_weights(true, other, other, other) == pytest.approx(blending._PRIORS[2][0])
+        assert find_weights(true[:1], other[:1], true[:1], true[:1]) == pytest.approx(blending._PRIORS[2][0])
 
     def test_joins_for_few_photographs_under_directions(self, few):
         lights, images = few
