@@ -263,7 +263,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             interpolation = self._store(interpolation, y, pixel_weight, saturation, rng)
         self.interpolation_, self.pretrained_ = interpolation, None
         self.members_ = [member for member, _ in fitted]
-        if interpolation is not None:
+        if sample is not None:
             self._measure(
                 self._compare(X, lights, fitted, sample, takes_pretrained, rng),
                 takes_pretrained,

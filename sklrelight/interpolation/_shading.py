@@ -28,15 +28,15 @@ class Surface(NamedTuple):
     `normals` (3, n_pixels) are the unit normals, and `highlights` (3, n_pixels) the mean half vectors where it is
     brightest, of length 1. `albedo` and `colour` (3, n_pixels) are the colours of diffuse reflection and of the
     highlights, and `shares` (n_lobes, n_pixels) how much of each lobe there is. `misfit` (n_pixels,) is the relative
-    squared error of diffuse reflection alone.
+    squared error of diffuse reflection alone. Colour and shares are None until they are fitted.
     """
 
     normals: np.ndarray
     highlights: np.ndarray
     albedo: np.ndarray
-    colour: np.ndarray
-    shares: np.ndarray
     misfit: np.ndarray
+    colour: np.ndarray | None = None
+    shares: np.ndarray | None = None
 
 
 def half_vectors(lights):
@@ -152,7 +152,7 @@ class Shading:
         misfit = (weights * (grey - shaded) ** 2).sum(0) / ((weights * grey**2).sum(0) + 1e-12)
         excess = values - albedo * cosines[:, None]
         lit = ((cosines > 0.05) & (excess.mean(1) > -0.4 * shaded - 1e-6)).astype(np.float32)
-        surface = Surface(normals, highlights, albedo, None, None, misfit)
+        surface = Surface(normals, highlights, albedo, misfit)
         return surface, excess, lit, _bins(self._halves @ normals)
 
     def _fit_lobes(self, excess, lit, position):
