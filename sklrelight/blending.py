@@ -699,12 +699,12 @@ def _find_weights(compared, limit, n_models):
     """
     prior, deviation = _PRIORS[n_models]
     sums = np.array([photograph.sums(limit) for photograph in compared])
-    if len(sums) < 2 or not sums[:, :-1, :-1].any():
+    size = sum(np.trace(square) for square in sums[:, :-1, :-1]) if len(sums) > 1 else 0
+    if not size > np.finfo(float).tiny:
         return prior
-    squares, products = sums[:, :-1, :-1], sums[:, :-1, -1]
+    squares, products = sums[:, :-1, :-1] / size, sums[:, :-1, -1] / size
     # Two models that say the same leave open which of them counts.
-    total = squares.sum(axis=0)
-    total += 1e-9 * np.trace(total) * np.eye(n_models)
+    total = squares.sum(axis=0) + 1e-9 * np.eye(n_models)
     weights = np.linalg.solve(total, products.sum(axis=0))
     deviations = np.linalg.solve(total, (products - squares @ weights).T)
     n_photographs = len(sums)
