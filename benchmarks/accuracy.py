@@ -31,6 +31,7 @@ from accuracy_models import (
     IN_FLOAT32,
     MODELS,
     TO_THE_END,
+    UNPRETRAINED,
     Settings,
     decode_prediction,
     encode_prediction,
@@ -208,7 +209,7 @@ def main(arguments=None):
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     choices = [model for model in MODELS if model != TO_THE_END]
-    models = [model for model in choices if model != IN_FLOAT32]
+    models = [model for model in choices if model not in (IN_FLOAT32, UNPRETRAINED)]
     parser.add_argument(
         "--sets", nargs="+", default=["all"], metavar="SET", help=f"captures: {', '.join([*GROUPS, *SETS])}"
     )

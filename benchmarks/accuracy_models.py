@@ -26,6 +26,8 @@ from sklrelight.neural._config import OBSERVATIONS
 
 TO_THE_END = "colburn2019_to_the_end"
 IN_FLOAT32 = "default_float32"
+# The default recipe without the pretrained interpolation.
+UNPRETRAINED = "default_unpretrained"
 # Gaussian widths, in median distances of a light to its nearest one.
 _WIDTHS = (1, 2, 4)
 _SMOOTHINGS = (0.0, 1e-4, 1e-2)
@@ -63,7 +65,7 @@ class Settings(NamedTuple):
         """
         return self._replace(
             precision=self.precision if model == TO_THE_END else Settings().precision,
-            budget=self.budget if model in ("default", IN_FLOAT32) else Settings().budget,
+            budget=self.budget if model in ("default", IN_FLOAT32, UNPRETRAINED) else Settings().budget,
         )
 
 
@@ -157,6 +159,12 @@ def _default(split, seed, settings, **mlp):
     return _recipe("default", seed, settings, **mlp)
 
 
+def _unpretrained(split, seed, settings):
+    candidates = _default(split, seed, settings)
+    candidates[""].estimator.set_params(pretrained=False)
+    return candidates
+
+
 def _kneighbors(split, seed, settings):
     # The nearest observations are those of the same pixel under the nearest lights, so neighbours are sought among the
     # lights. In the table of observations, the same search would take hours.
@@ -181,6 +189,7 @@ MODELS: dict[str, Callable[[object, int, Settings], dict[str, Candidate]]] = {
     "ren2015": lambda split, seed, settings: _recipe("ren2015", seed, settings),
     "default": _default,
     IN_FLOAT32: lambda split, seed, settings: _default(split, seed, settings, precision="float32"),
+    UNPRETRAINED: _unpretrained,
     # As it was published: the whole schedule, and nothing compiled.
     TO_THE_END: lambda split, seed, settings: _recipe(
         "colburn2019", seed, settings, precision=settings.precision, compile=False

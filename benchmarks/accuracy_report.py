@@ -5,7 +5,7 @@ from collections import defaultdict
 from statistics import fmean
 from typing import NamedTuple
 
-from accuracy_models import CLASSICAL, IN_FLOAT32, TO_THE_END
+from accuracy_models import CLASSICAL, IN_FLOAT32, TO_THE_END, UNPRETRAINED
 from accuracy_sets import REALRTI, SETS, SYNTHRTI
 
 LABELS = {
@@ -20,6 +20,7 @@ LABELS = {
     "ren2015": "ren2015",
     "default": "sklrelight, default recipe",
     IN_FLOAT32: "sklrelight, default recipe in float32",
+    UNPRETRAINED: "sklrelight, default recipe without the pretrained interpolation",
     TO_THE_END: "colburn2019 to its end",
 }
 
