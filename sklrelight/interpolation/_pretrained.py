@@ -250,14 +250,18 @@ class PretrainedInterpolation(LightRegressor):
         columns, network = as_columns(images), _network()
         n_columns = columns.shape[1]
         self._mixture = Mixture(self.directions_, self._take(columns, self.sample_))
-        encoded = []
+        encoded = None
         for block in gen_batches(n_columns, _BLOCK):
             values = self._take(columns, np.arange(block.start, block.stop))
             known, tokens, summary, errors = self._mixture.describe(values)
             # The largest arrays, and no more exact than half precision.
             known = known._replace(shaded=known.shaded.astype(np.float16), around=known.around.astype(np.float16))
-            encoded.append(_Encoded(known, *network.encode(tokens, summary, errors)))
-        self._encoded = _map(lambda *arrays: np.concatenate(arrays, axis=-1), *encoded)
+            own = _Encoded(known, *network.encode(tokens, summary, errors))
+            if encoded is None:
+                encoded = _map(lambda array: np.empty((*array.shape[:-1], n_columns), array.dtype), own)
+            # Filled in place: a list of all blocks and their concatenation would be there at a time.
+            _map(lambda whole, part, block=block: np.copyto(whole[..., block], part), encoded, own)
+        self._encoded = encoded
 
     def _take(self, columns, some):
         """Copy some columns as float32 of shape (n, 3, n_columns), in units of the greatest magnitude."""
