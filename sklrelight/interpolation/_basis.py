@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import factorial, lpmv
 
 from ..utils import check_lights
-from ..utils._lights import are_directions, are_in_disc, check_directions, normalize
+from ..utils._lights import are_directions, are_in_disc, check_directions, normalize, unproject
 from ..utils._sklearn_compat import Interval, fit_context
 from ._base import LightRegressor, combine
 from ._equations import ROUNDING, AffineSubspace
@@ -246,8 +246,7 @@ class HemisphericalHarmonics(BasisRegressor):
         self._order = self.order
 
     def _weights(self, X):
-        height = normalize(X)[:, 2] if X.shape[1] == 3 else np.sqrt((1 - np.square(X).sum(axis=1)).clip(0))
-        height = height.clip(0, 1)
+        height = unproject(X)[:, 2].clip(0, 1)
         azimuth = np.arctan2(X[:, 1], X[:, 0])
         columns = []
         for degree in range(self._order + 1):

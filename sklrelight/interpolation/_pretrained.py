@@ -171,8 +171,7 @@ class PretrainedInterpolation(LightRegressor):
         self.sample_ = weighted[((np.arange(n_sampled) + 0.5) * len(weighted) / n_sampled).astype(np.int64)]
         extent = np.abs((images.min(), images.max()) if value_range is None else value_range)
         self.peak_ = float(extent.max()) or 1.0
-        self.directions_ = np.stack([directions[merged.groups == group].mean(axis=0) for group in range(len(images))])
-        self.directions_ = normalize(self.directions_)
+        self.directions_ = normalize(merged.average(directions))
         self._encode(images)
         self.images_ = images
         return self

@@ -468,9 +468,7 @@ def _check_blend(blend, n):
         check(hasattr(blend, "weight_") and hasattr(blend, "brightness_pixels_"), "there is no weight")
         blend.pretrained_weight_ = getattr(blend, "pretrained_weight_", 0.0)
         has_weight = blend.pretrained_weight_ > 0
-        check(
-            has_weight == (blend.pretrained_ is not None), "a pretrained interpolation and its weight miss each other"
-        )
+        check(has_weight == (blend.pretrained_ is not None), "a pretrained interpolation or its weight is missing")
         for name in ("brightness_limit_", "held_out_error_"):
             setattr(blend, name, getattr(blend, name, None))
 
