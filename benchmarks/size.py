@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 import warnings
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +30,10 @@ from sklrelight.metrics import encode_display, relative_error
 from sklrelight.viewer import export_html
 
 STEPS = ("load", "fit", "relight", "relight 1 megapixel", "save", "page")
-# Every so many photographs one is left out, and so many pixels along a side of the regions that are compared.
-HELD_OUT, SIDE = 8, 128
+# Height and width of the scene that is tiled.
+SCENE = (200, 300)
+# Every so many photographs one is left out.
+HELD_OUT = 8
 
 
 def write_capture(folder, megapixels, n_lights, seed=0):
@@ -50,7 +53,7 @@ def write_capture(folder, megapixels, n_lights, seed=0):
     seed : int, default=0
         Seed of the noise, which has a standard deviation of 1 of 255 levels.
     """
-    scene = make_scene(n_lights=n_lights, image_shape=(200, 300), shadow_samples=4)
+    scene = make_scene(n_lights=n_lights, image_shape=SCENE, shadow_samples=4)
     height = round((megapixels * 1e6 * 2 / 3) ** 0.5)
     width = round(megapixels * 1e6 / height)
     rng = np.random.default_rng(seed)
@@ -152,17 +155,17 @@ def measure_accuracy(folder):
     on_disk = isinstance(capture.images, np.memmap)
     images = ImageStack(capture.images) if on_disk else capture.images
     relighter = make_relighter(random_state=0).fit(capture.lights[~held_out], images[~held_out])
-    height, width = capture.images.shape[1:3]
-    corners = [
-        (top, left)
-        for top in np.linspace(0, max(0, height - SIDE), 4).astype(int).tolist()
-        for left in np.linspace(0, max(0, width - SIDE), 4).astype(int).tolist()
-    ]
+    # Regions of the size of the scene hold all of it, wherever they are, and are as hard to predict at every size.
+    tops, lefts = (
+        np.linspace(0, max(0, size - side), 3).astype(int).tolist()
+        for size, side in zip(capture.images.shape[1:3], SCENE, strict=True)
+    )
     seen, predicted = [], []
-    for top, left in corners:
-        region = (top, left, min(SIDE, height), min(SIDE, width))
+    for top, left in product(tops, lefts):
+        photographs = capture.images[held_out, top : top + SCENE[0], left : left + SCENE[1]]
+        region = (top, left, *photographs.shape[1:3])
         predicted.append(relighter.predict(capture.lights[held_out], region=region))
-        seen.append(capture.images[held_out, top : top + SIDE, left : left + SIDE])
+        seen.append(photographs)
     error = relative_error(*(encode_display(np.asarray(part, np.float32), 1.0) for part in (seen, predicted)))
     return {"shape": capture.images.shape, "on_disk": on_disk, "error": float(error)}
 

@@ -47,8 +47,8 @@ _PRIORS = {1: (np.array([0.7]), 0.3), 2: (np.array([0.5, 0.3]), 0.15)}
 # trained with, and of pixels that take a minute and a gigabyte at most.
 _PRETRAINED_LIGHTS = (4, 60)
 _PRETRAINED_PIXELS = 2**20
-# Peak signal-to-noise ratio to which photographs on disk are kept, in decibels.
-_PSNR = 50.0
+# Peak signal-to-noise ratios to which photographs on disk are kept, in decibels: where their noise begins, in between.
+_PSNR = (45.0, 50.0)
 # Nearest lights that show whether a light has others on all sides.
 _NEIGHBOURS = 6
 
@@ -91,7 +91,8 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
     storage : "auto", "exact" or float, default="auto"
         How the photographs that the interpolation needs are kept. ``"exact"``: as they are, which for photographs on
         disk is the path of their file. A number: as codes of 8 bits with at least this peak signal-to-noise ratio, in
-        decibels, if 64 codes a pixel reach it. ``"auto"``: 50 decibels for photographs on disk, and exactly for others.
+        decibels, if 256 codes a pixel reach it. ``"auto"``: 50 decibels for photographs on disk, or 45 to 50 if what is
+        left is like noise, and exactly for others.
 
     Attributes
     ----------

@@ -51,6 +51,23 @@ class TestCodes:
         assert coded.codes.shape[1] <= 4
         assert coded.shape == images.shape
 
+    def test_leave_out_noise_between_two_ratios(self):
+        rng = np.random.default_rng(0)
+        signal = rng.random((1, 60, 60, 1)) * rng.random((20, 1, 1, 1)) + rng.random((1, 60, 60, 1))
+        images = signal + 0.002 * rng.standard_normal(signal.shape)
+        fewest, some, most = (CodedStack.of(ImageStack(images), wanted) for wanted in (30, (30, 60), 60))
+        assert fewest.codes.shape[1] <= some.codes.shape[1] == 2 < most.codes.shape[1]
+        # Below what is reached without the noise, the second ratio decides.
+        for wanted in (30, 40, 45):
+            assert CodedStack.of(ImageStack(images), (20, wanted)).codes.shape[1] <= 2
+        assert psnr(some.read().reshape(images.shape), images, np.ptp(images)) > 50
+
+    def test_keep_more_than_the_median_where_there_is_no_noise(self):
+        rng = np.random.default_rng(0)
+        images = (rng.random((20, 20)) @ rng.random((20, 3600))).reshape(20, 60, 60)
+        pair, one = (CodedStack.of(ImageStack(images), wanted) for wanted in ((45, 50), 45))
+        assert pair.codes.shape[1] >= one.codes.shape[1] > 10
+
     def test_are_read_like_a_stack(self, scene):
         stack = ImageStack(scene.images)
         coded = CodedStack.of(stack, 60)

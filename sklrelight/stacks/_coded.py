@@ -7,10 +7,12 @@ __all__ = ["CodedStack"]
 
 # Largest number of pixels by which the components are found, and half as many by which their error is measured.
 _SAMPLE_PIXELS = 2**13
-_MOST_CODES = 64
+_MOST_CODES = 256
 # Percentile that is shown as white, as in `metrics.display_white`.
 _WHITE = 99.95
 _LEVELS = 255
+# Components of less variance than so many times the median are like noise, as noise has the same in all directions.
+_NOISE = 2.0
 # Part of the squared error that is left to the rounding of the codes.
 _ROUNDING = 0.25
 # Number of values that are computed at a time.
@@ -71,10 +73,11 @@ class CodedStack:
         stack : ImageStack
             Encoded photographs.
 
-        psnr : float
+        psnr : float or (float, float)
             Peak signal-to-noise ratio of the coded photographs to reach, in decibels. The peak is what is shown as
             white: the 99.95th percentile of the values above the least one. There are as many codes as this takes, at
-            most 64.
+            most 256. Of two ratios, the first is reached in any case, and the second as far as there are components
+            with at least twice the median of the variances. Those with less are like noise [1]_.
 
         pixel_weight : ndarray of shape (H, W) or None, default=None
             Weights of the pixels. Those of weight 0 have no part in choosing the components.
@@ -86,19 +89,28 @@ class CodedStack:
         -------
         CodedStack
             The coded photographs.
+
+        References
+        ----------
+        .. [1] M. Gavish and D. L. Donoho, "The optimal hard threshold for singular values is 4/sqrt(3)", IEEE
+           Transactions on Information Theory 60, 5040-5053, 2014. With many more pixels than values of a pixel, the
+           threshold is sqrt(2) times the median singular value.
         """
         inside = np.arange(stack.n_pixels) if pixel_weight is None else np.flatnonzero(pixel_weight)
         least, greatest = stack.within(None if pixel_weight is None else pixel_weight > 0).extent()
         sample = np.sort(check_random_state(random_state).permutation(inside)[: _SAMPLE_PIXELS * 3 // 2])
         table = _rows(stack.columns(sample)).astype(np.float64)
         measured = np.arange(len(table)) % 3 == 2 if len(table) > 2 else np.ones(len(table), bool)
-        center, axes = _principal_axes(table[~measured] if len(table) > 2 else table)
+        center, axes, variances = _principal_axes(table[~measured] if len(table) > 2 else table)
         # What k components leave of the pixels that they were not found by.
         rest = table[measured] - center
         left = np.square(rest).sum(axis=1).mean() - np.square(rest @ axes.T).mean(axis=0).cumsum()
-        wanted = 10 ** (-psnr / 10) * (np.percentile(table, _WHITE) - least) ** 2 * table.shape[1]
-        n_codes = int(np.searchsorted(-left, -wanted * (1 - _ROUNDING))) + 1
-        axes = axes[: min(n_codes, _MOST_CODES)]
+        power = (np.percentile(table, _WHITE) - least) ** 2 * table.shape[1]
+        allowed = 10 ** (-np.array([np.min(psnr), np.max(psnr)]) / 10) * power
+        fewest, most = (np.searchsorted(-left, -allowed * (1 - _ROUNDING)) + 1).tolist()
+        n_signals = np.count_nonzero(variances > _NOISE * np.median(variances))
+        axes = axes[: min(max(fewest, min(most, n_signals)), _MOST_CODES)]
+        wanted = allowed[1]
         # In float32, which is twice as fast for all pixels.
         factors, zeros = axes.T.astype(np.float32), (center @ axes.T).astype(np.float32)
 
@@ -196,8 +208,8 @@ def _rows(values):
 
 
 def _principal_axes(table):
-    """Find the center of the rows, and their principal axes, at most 64."""
+    """Find the center of the rows, their principal axes, at most 256, and the variances along all axes."""
     center = table.mean(axis=0)
     rest = table - center
-    _, axes = np.linalg.eigh(rest.T @ rest)
-    return center, axes.T[::-1][: min(_MOST_CODES, len(table))]
+    variances, axes = np.linalg.eigh(rest.T @ rest)
+    return center, axes.T[::-1][: min(_MOST_CODES, len(table))], variances
