@@ -46,9 +46,7 @@ class DeepLightJoin(_modules._Join):
         super().__init__(n_light_features, n_pixel_features, n_outputs, products)
         dense = _modules._Dense
         last = dense(_WIDTH, self.out_features, bias=False)
-        self.light = nn.Sequential(
-            dense(n_light_features, _WIDTH), nn.ReLU(), dense(_WIDTH, _WIDTH), nn.ReLU(), last
-        )
+        self.light = nn.Sequential(dense(n_light_features, _WIDTH), nn.ReLU(), dense(_WIDTH, _WIDTH), nn.ReLU(), last)
 
     def draw_weights(self, generator):
         super().draw_weights(generator)

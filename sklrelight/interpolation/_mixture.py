@@ -284,16 +284,31 @@ def _apply(matrix, values):
     return (matrix @ values.reshape(len(values), -1)).reshape(values.shape)
 
 
+def _of_magnitudes(bend):
+    """Make a function of values of either sign of one of magnitudes."""
+
+    def bend_any(values):
+        # Encoded photographs have no negative values, and signs take as long as the rest.
+        return bend(values) if values.min() >= 0 else np.copysign(bend(np.abs(values)), values)
+
+    return bend_any
+
+
+@_of_magnitudes
 def _decode(values):
-    return np.copysign(np.exp(_LOG_2 * power(np.abs(values), _GAMMA)) - 1, values)
+    bent = power(values, _GAMMA)
+    bent *= _LOG_2
+    np.exp(bent, out=bent)
+    bent -= 1
+    return bent
 
 
+@_of_magnitudes
 def _encode(values):
-    return np.copysign(power(np.log(np.abs(values) + 1) / _LOG_2, 1 / _GAMMA), values)
+    return power(np.log(values + 1) / _LOG_2, 1 / _GAMMA)
 
 
-def _root(values):
-    return np.copysign(np.sqrt(np.abs(values)), values)
+_root = _of_magnitudes(np.sqrt)
 
 
 def _square(values):
