@@ -473,7 +473,7 @@ def _cluster_pixels(columns, weighted, n_clusters, random):
     if n_clusters == 1:
         return np.zeros(n_pixels, np.int32)
     lights = random.permutation(n_lights)[: max(_N_COMPONENTS, _CLUSTERED_VALUES // n_channels)]
-    unit = safe_unit(columns[lights])
+    unit = safe_unit(columns)
 
     def features(pixels):
         some = columns[lights[:, None], pixels].transpose(1, 0, 2).reshape(len(pixels), -1)
