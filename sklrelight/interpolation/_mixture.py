@@ -1,5 +1,6 @@
 """Interpolations and shading of a pixel, and the features by which a pretrained network weighs and corrects them."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -186,7 +187,7 @@ class Mixture:
             *(0.25 * np.log(squares / scale**2 + 1e-5)),
             np.log(scale / (power**0.5 + 1e-6)),
             *(0.25 * np.log(self.errors / (power + 1e-12) + 1e-6)[:, None] * ones),
-            np.log(len(values)) / 2 * ones,
+            math.log(len(values)) / 2 * ones,
             np.sqrt(surface.misfit),
             surface.normals[2],
             surface.highlights[2],

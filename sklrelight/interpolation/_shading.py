@@ -191,7 +191,7 @@ class Shading:
     def _shapes(self, position):
         """Interpolate the lobes at positions among the bins; shape (n_lobes, ...)."""
         lower = position.astype(np.int32)
-        share = position - lower
+        share = position - lower.astype(np.float32)
         steps = np.diff(self.lobes, axis=0, append=self.lobes[-1:])
         return np.stack([lobe[lower] + share * step[lower] for lobe, step in zip(self.lobes.T, steps.T, strict=True)])
 
