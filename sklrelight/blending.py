@@ -48,7 +48,7 @@ _PRIORS = {1: (np.array([0.7]), 0.3), 2: (np.array([0.5, 0.3]), 0.15)}
 _PRETRAINED_LIGHTS = (4, 60)
 _PRETRAINED_PIXELS = 2**20
 # Peak signal-to-noise ratios to which photographs on disk are kept, in decibels: where their noise begins, in between.
-_PSNR = (45.0, 50.0)
+STORED_PSNR = (45.0, 55.0)
 # Nearest lights that show whether a light has others on all sides.
 _NEIGHBOURS = 6
 
@@ -91,7 +91,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
     storage : "auto", "exact" or float, default="auto"
         How the photographs that the interpolation needs are kept. ``"exact"``: as they are, which for photographs on
         disk is the path of their file. A number: as codes of 8 bits with at least this peak signal-to-noise ratio, in
-        decibels, if 256 codes a pixel reach it. ``"auto"``: 50 decibels for photographs on disk, or 45 to 50 if what is
+        decibels, if 256 codes a pixel reach it. ``"auto"``: 55 decibels for photographs on disk, or 45 to 55 if what is
         left is like noise, and exactly for others.
 
     Attributes
@@ -439,7 +439,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
     def _store(self, interpolation, y, pixel_weight, saturation, rng):
         """Keep the photographs that the interpolation needs as `storage` says."""
         on_disk = isinstance(y, ImageStack)
-        psnr = (_PSNR if on_disk else "exact") if self.storage == "auto" else self.storage
+        psnr = (STORED_PSNR if on_disk else "exact") if self.storage == "auto" else self.storage
         # Models of coefficients need no photographs, and other models all of them.
         is_sum = hasattr(interpolation, "weights") or hasattr(interpolation, "weights_by_cluster")
         if not on_disk and (psnr == "exact" or y.ndim < 3 or not is_sum):

@@ -83,8 +83,8 @@ class Relighter(DocumentedEstimator, VersionedState, TransformedTargetRegressor)
     storage : "auto", "exact" or float, default="auto"
         How the photographs that the interpolation needs to predict are kept. ``"exact"``: as they are, which for
         photographs on disk is the path of their file. A number: as codes of 8 bits with at least this peak
-        signal-to-noise ratio, in decibels, if 256 codes a pixel reach it. ``"auto"``: 50 decibels for photographs on
-        disk, or 45 to 50 if what is left is like noise, so that the model needs their file no more, and exactly for
+        signal-to-noise ratio, in decibels, if 256 codes a pixel reach it. ``"auto"``: 55 decibels for photographs on
+        disk, or 45 to 55 if what is left is like noise, so that the model needs their file no more, and exactly for
         others.
 
     Attributes
