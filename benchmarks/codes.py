@@ -14,7 +14,7 @@ import numpy as np
 from accuracy_sets import SETS, expand, is_there, load_split
 
 from sklrelight import ImageStack, LogExposureScaler
-from sklrelight.blending import STORED_PSNR
+from sklrelight.blending._regressor import STORED_PSNR
 from sklrelight.interpolation import StackedRBFInterpolation
 from sklrelight.metrics import relative_error
 from sklrelight.stacks import CodedStack

@@ -20,8 +20,8 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import Pipeline
 
-from sklrelight import ImageStack, PixelLightFeaturizer, RelightingMLPRegressor, blending
-from sklrelight.blending import BlendedRegressor
+from sklrelight import ImageStack, PixelLightFeaturizer, RelightingMLPRegressor
+from sklrelight.blending import BlendedRegressor, _regressor, _weights
 from sklrelight.interpolation import NearestPhotograph, RBFInterpolation, StackedRBFInterpolation
 from sklrelight.metrics import relative_error
 from sklrelight.neural import CompositeLoss
@@ -314,15 +314,15 @@ def compare(true, ensemble, interpolated, pixel_weight=None, saturation=None):
         np.asarray(stack).reshape(len(true), n_pixels, 1, -1) for stack in (true, ensemble, interpolated)
     )
     weight = None if pixel_weight is None else pixel_weight.reshape(-1, 1)
-    return blending._compare(true, interpolated, [ensemble], weight, saturation)
+    return _weights.compare(true, interpolated, [ensemble], weight, saturation)
 
 
 def find_weight(*stacks, limit=None, **given):
-    return float(blending._find_weights(compare(*stacks, **given), limit, 1)[0])
+    return float(_weights.find_weights(compare(*stacks, **given), limit, 1)[0])
 
 
 def find_limit(*stacks, **given):
-    return blending._find_limit(compare(*stacks, **given))
+    return _weights.find_limit(compare(*stacks, **given))
 
 
 class TestWeight:
@@ -347,12 +347,12 @@ class TestWeight:
 
     def test_nothing_can_be_told_where_both_say_the_same(self):
         true = np.random.default_rng(0).random((3, 4))
-        assert find_weight(true, true + 1, true + 1) == blending._PRIORS[1][0]
-        assert find_weight(true, true, true) == blending._PRIORS[1][0]
+        assert find_weight(true, true + 1, true + 1) == _weights.PRIORS[1][0]
+        assert find_weight(true, true, true) == _weights.PRIORS[1][0]
 
     def test_nothing_can_be_told_by_one_photograph(self):
         true, ensemble, interpolated = np.random.default_rng(0).random((3, 1, 4))
-        assert find_weight(true, ensemble, interpolated) == blending._PRIORS[1][0]
+        assert find_weight(true, ensemble, interpolated) == _weights.PRIORS[1][0]
 
     @settings(deadline=None)
     @given(arrays(np.float64, (3, 1, 8), elements=st.floats(-1, 1)), st.integers(2, 4))
@@ -373,7 +373,7 @@ class TestWeight:
         gap = ensemble - interpolated
         best = np.clip((gap * (true - interpolated)).sum() / np.square(gap).sum(), 0, 1)
         few, many = find_weight(*stacks), find_weight(*np.tile(stacks, (1, 10, 1)))
-        assert min(best, blending._PRIORS[1][0][0]) <= few <= max(best, blending._PRIORS[1][0][0])
+        assert min(best, _weights.PRIORS[1][0][0]) <= few <= max(best, _weights.PRIORS[1][0][0])
         # The more photographs there are, the nearer.
         assert abs(many - best) <= abs(few - best)
 
@@ -443,7 +443,7 @@ class TestMeasuredPixels:
 
     def test_some_pixels_tell_nearly_what_all_do(self, shadows, monkeypatch):
         whole = self.fit(shadows)
-        monkeypatch.setattr(blending, "_MEASURED_PIXELS", 300)
+        monkeypatch.setattr(_regressor, "_MEASURED_PIXELS", 300)
         part = self.fit(shadows)
         assert part.weight_ != whole.weight_
         assert part.weight_ == pytest.approx(whole.weight_, abs=0.1)
@@ -452,16 +452,16 @@ class TestMeasuredPixels:
 
     def test_pixels_without_weight_are_not_among_them(self, shadows, monkeypatch):
         _, images = shadows
-        monkeypatch.setattr(blending, "_MEASURED_PIXELS", 100)
+        monkeypatch.setattr(_regressor, "_MEASURED_PIXELS", 100)
         weight = np.ones((20, 30), np.float32)
         weight[:, :12] = 0
-        seen, compare = [], blending._compare
+        seen, compare = [], _weights.compare
 
         def recording(*given):
             seen.append(given)
             return compare(*given)
 
-        monkeypatch.setattr(blending, "_compare", recording)
+        monkeypatch.setattr(_regressor, "compare", recording)
         self.fit(shadows, pixel_weight=weight)
         for true, interpolated, (predicted,), weights, _ in seen:
             assert true.shape == predicted.shape == interpolated.shape == (len(true), 100, 1, 1)
@@ -639,7 +639,7 @@ class TestInterpolation:
     def test_two_lights_are_enough(self, capture):
         lights, images = capture
         fitted = blend(NearestPhotograph(), n_members=2).fit(lights[:2], images[:2])
-        assert fitted.weight_ == blending._PRIORS[1][0]
+        assert fitted.weight_ == _weights.PRIORS[1][0]
         assert np.isfinite(fitted.predict(lights)).all()
 
     def test_no_prediction_leaves_the_range_of_the_photographs(self, capture):
@@ -833,7 +833,7 @@ class TestEndOfTheFit:
 
         regressor = blend()
         with monkeypatch.context() as patch:
-            patch.setattr(blending, "_find_weights", fail)
+            patch.setattr(_regressor, "find_weights", fail)
             with pytest.raises(error):
                 regressor.fit(lights, images)
         assert regressor.weight_ == 0
@@ -931,8 +931,8 @@ class TestReproducibility:
 def find_weights(true, interpolated, *others, limit=None):
     stacks = (np.asarray(stack, float).reshape(len(true), -1, 1, 1) for stack in (true, interpolated, *others))
     true, interpolated, *others = stacks
-    compared = blending._compare(true, interpolated, others, None, None)
-    return blending._find_weights(compared, limit, len(others))
+    compared = _weights.compare(true, interpolated, others, None, None)
+    return _weights.find_weights(compared, limit, len(others))
 
 
 class TestPretrained:
@@ -962,8 +962,8 @@ class TestPretrained:
 
     def test_the_expected_weights_stand_where_nothing_is_told(self):
         true, other = np.random.default_rng(0).random((2, 6, 50))
-        assert find_weights(true, other, other, other) == pytest.approx(blending._PRIORS[2][0])
-        assert find_weights(true[:1], other[:1], true[:1], true[:1]) == pytest.approx(blending._PRIORS[2][0])
+        assert find_weights(true, other, other, other) == pytest.approx(_weights.PRIORS[2][0])
+        assert find_weights(true[:1], other[:1], true[:1], true[:1]) == pytest.approx(_weights.PRIORS[2][0])
 
     def test_joins_for_few_photographs_under_directions(self, few):
         lights, images = few

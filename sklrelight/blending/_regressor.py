@@ -2,34 +2,39 @@
 
 from functools import partial
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
 from scipy.spatial import KDTree
-from sklearn import get_config
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, has_fit_parameter, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from .interpolation import PretrainedInterpolation
-from .interpolation._equations import Points
-from .interpolation._streamed import StreamedInterpolation, sample_pixels
-from .neural import RelightingMLPRegressor, fit_side_by_side
-from .preprocessing import PixelLightFeatures
-from .stacks import CodedStack, ImageRows, ImageStack
-from .utils import DocumentedEstimator, VersionedState, naming, split_target_shape, value_weights
-from .utils._sklearn_compat import (
-    BaseSearchCV,
+from ..interpolation import PretrainedInterpolation
+from ..interpolation._equations import Points
+from ..interpolation._streamed import StreamedInterpolation, sample_pixels
+from ..neural import fit_side_by_side
+from ..stacks import CodedStack, ImageStack
+from ..utils import DocumentedEstimator, VersionedState, naming
+from ..utils._sklearn_compat import (
     HasMethods,
     Interval,
     StrOptions,
-    check_method_params,
     fit_context,
     get_tags,
     safe_indexing,
 )
+from ._members import (
+    as_pixels,
+    fit_member,
+    go_on,
+    keep_accepted,
+    list_parts,
+    list_seeds,
+    predict_pixels,
+    predicts_though_interrupted,
+    takes_tables,
+)
+from ._weights import compare, find_error, find_limit, find_weights
 
 __all__ = ["BlendedRegressor"]
 
@@ -40,9 +45,6 @@ _MEASURED_PIXELS = 2**14
 _MEASURED_VALUES = 2**23
 # Largest number of pixels whose mean is the brightness of an image.
 _BRIGHTNESS_PIXELS = 2**12
-# Weights of the ensemble, and of the pretrained interpolation if there is one, before anything is measured, and their
-# standard deviation, by the number of both. Networks are mostly better. Three models are harder to tell apart.
-_PRIORS = {1: (np.array([0.7]), 0.3), 2: (np.array([0.5, 0.3]), 0.15)}
 # What "auto" lets be encoded for a pretrained interpolation: numbers of photographs like those that its network was
 # trained with, and of pixels that take a minute and a gigabyte at most.
 _PRETRAINED_LIGHTS = (4, 60)
@@ -239,8 +241,8 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         given = {"pixel_weight": pixel_weight, "saturation": saturation}
         finished = set()
 
-        def fit_member(number):
-            _fit_member(members[number], X, y, held_out[number][1], given, fit_params)
+        def fit_one(number):
+            fit_member(members[number], X, y, held_out[number][1], given, fit_params)
             finished.add(number)
 
         n_workers = 1 if isinstance(y, ImageStack) else None
@@ -248,14 +250,14 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         share = _SHARE if len(held_out[0][0]) else 1.0
         interrupted = False
         try:
-            fits = [partial(fit_member, number) for number in range(len(members))]
+            fits = [partial(fit_one, number) for number in range(len(members))]
             fit_side_by_side(fits, n_workers, share)
         except KeyboardInterrupt:
             interrupted = True
         fitted = [
             (member, rows)
             for number, (member, rows) in enumerate(zip(members, held_out, strict=True))
-            if number in finished or _predicts_though_interrupted(member)
+            if number in finished or predicts_though_interrupted(member)
         ]
         if not fitted:
             raise KeyboardInterrupt
@@ -282,13 +284,13 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
             raise KeyboardInterrupt
         del sample, interpolation
 
-        def go_on(number):
-            self.members_[number] = _go_on(self.members_[number], X, y, given, fit_params)
+        def go_on_with(number):
+            self.members_[number] = go_on(self.members_[number], X, y, given, fit_params)
 
         if share < 1:
-            fit_side_by_side([partial(go_on, number) for number in range(len(members))], n_workers, done=share)
+            fit_side_by_side([partial(go_on_with, number) for number in range(len(members))], n_workers, done=share)
         for member in members:
-            for part in _parts(member).values():
+            for part in list_parts(member).values():
                 if hasattr(part, "remove_checkpoint"):
                     part.remove_checkpoint(len(members))
         return self
@@ -336,9 +338,9 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
 
     def _predict_parts(self, X, lights, pixels):
         """Predict by ensemble, interpolation and pretrained interpolation, (m, n_pixels, n_channels) each, or None."""
-        ensemble = _predict_pixels(self.members_[0], X, pixels, self.target_shape_)
+        ensemble = predict_pixels(self.members_[0], X, pixels, self.target_shape_)
         for count, member in enumerate(self.members_[1:], start=2):
-            ensemble = ensemble + (_predict_pixels(member, X, pixels, self.target_shape_) - ensemble) / count
+            ensemble = ensemble + (predict_pixels(member, X, pixels, self.target_shape_) - ensemble) / count
         if self.interpolation_ is None:
             return ensemble, None, None
         interpolated = self._interpolate(self.interpolation_, lights, pixels)
@@ -349,7 +351,7 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
         if pixels is not None and hasattr(model, "predict_pixels"):
             interpolated = model.predict_pixels(lights, pixels)
         else:
-            interpolated = _as_pixels(np.asarray(model.predict(lights)), self.target_shape_)
+            interpolated = as_pixels(np.asarray(model.predict(lights)), self.target_shape_)
             interpolated = interpolated if pixels is None else interpolated[:, pixels]
         return interpolated.clip(*self.value_range_)
 
@@ -379,14 +381,14 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
     def _seed(self):
         """Return the seed of all: this model's own, else the first that a part has."""
         parts = [self.regressor] if self.interpolation is None else [self.regressor, self.interpolation]
-        seeds = [value for part in parts for name, value in sorted(_seeds(part).items()) if value is not None]
+        seeds = [value for part in parts for name, value in sorted(list_seeds(part).items()) if value is not None]
         return self.random_state if self.random_state is not None or not seeds else seeds[0]
 
     def _make_member(self, n_members, rng):
         member = clone(self.regressor)
         if self.random_state is None and self.interpolation is None and n_members == 1:
             return member
-        return member.set_params(**{name: rng.randint(2**31 - 1) for name in sorted(_seeds(member))})
+        return member.set_params(**{name: rng.randint(2**31 - 1) for name in sorted(list_seeds(member))})
 
     def _hold_out(self, lights, rng):
         """Pick lights for each member: those held out, and those that it is fitted to.
@@ -430,11 +432,11 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
 
     def _fit_interpolation(self, model, lights, images, pixel_weight, rng, value_range=None):
         model = clone(model)
-        unseeded = [name for name, seed in _seeds(model).items() if seed is None or self.random_state is not None]
+        unseeded = [name for name, seed in list_seeds(model).items() if seed is None or self.random_state is not None]
         model.set_params(**{name: rng.randint(2**31 - 1) for name in sorted(unseeded)})
         given = {"pixel_weight": pixel_weight, "value_range": value_range}
-        images = images.reshape(len(images), -1) if _takes_tables(model) else images
-        return model.fit(lights, images, **_accepted(model, given))
+        images = images.reshape(len(images), -1) if takes_tables(model) else images
+        return model.fit(lights, images, **keep_accepted(model, given))
 
     def _store(self, interpolation, y, pixel_weight, saturation, rng):
         """Keep the photographs that the interpolation needs as `storage` says."""
@@ -451,9 +453,9 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
 
     def _measure(self, compared, takes_pretrained, fit_pretrained):
         """Find the weights, the limit of the ensemble's brightness and the error, all at once."""
-        limit = _find_limit(compared)
-        weights = _find_weights(compared, limit, 1 + takes_pretrained)
-        error = _find_error(compared, weights, limit)
+        limit = find_limit(compared)
+        weights = find_weights(compared, limit, 1 + takes_pretrained)
+        error = find_error(compared, weights, limit)
         pretrained_weight = float(weights[1:].sum())
         pretrained = fit_pretrained() if pretrained_weight else None
         self.pretrained_, self.pretrained_weight_ = pretrained, pretrained_weight
@@ -474,9 +476,9 @@ class BlendedRegressor(DocumentedEstimator, VersionedState, MultiOutputMixin, Re
                 self._fit_interpolation(model, lights[kept], seen, sample.weight, rng).predict(lights[rows])
                 for model in models
             )
-            others.insert(0, _predict_pixels(member, safe_indexing(X, rows), sample.pixels, self.target_shape_))
+            others.insert(0, predict_pixels(member, safe_indexing(X, rows), sample.pixels, self.target_shape_))
             interpolated, *others = (images.reshape(shape).clip(*extent) for images in (interpolated, *others))
-            compared += _compare(sample.true[rows], interpolated, others, sample.weight, sample.saturation)
+            compared += compare(sample.true[rows], interpolated, others, sample.weight, sample.saturation)
         return compared
 
     def __sklearn_is_fitted__(self):
@@ -536,89 +538,6 @@ def _clipped(images, saturation):
     return images if saturation is None else np.minimum(images, images.dtype.type(saturation))
 
 
-def _fit_member(member, X, y, kept, given, fit_params):
-    """Fit a member to some of the photographs."""
-    images = y
-    if len(kept) < len(y):
-        # Like a search: what has a row for each light is cut.
-        fit_params = check_method_params(X, fit_params, kept)
-        X = safe_indexing(X, kept)
-        images = y[kept] if isinstance(y, ImageStack) else ImageRows(y, kept)
-    if len(y.shape) > 2 and _takes_tables(member):
-        images = np.asarray(images).reshape(len(kept), -1)
-    accepted = {}
-    if get_config()["enable_metadata_routing"]:
-        # A Pipeline then passes them on to the steps that ask for them.
-        given = {name: value for name, value in given.items() if value is not None}
-        routing = member.get_metadata_routing() if hasattr(member, "get_metadata_routing") else None
-        names = routing.consumes("fit", given.keys()) if routing is not None else ()
-        accepted = {name: given[name] for name in names}
-    else:
-        for prefix, part in _parts(member).items():
-            accepted |= {prefix + name: value for name, value in _accepted(part, given).items()}
-    member.fit(X, images, **accepted, **fit_params)
-
-
-def _go_on(member, X, y, given, fit_params):
-    """Let a fitted member learn all photographs, and return it, or another that is fitted to them."""
-    *steps, last = _parts(member).values()
-    # Others are fitted again: what scikit-learn calls `partial_fit` is a single pass over the photographs.
-    if fit_params or not isinstance(last, RelightingMLPRegressor):
-        member = clone(member)
-        _fit_member(member, X, y, np.arange(len(y)), given, fit_params)
-        return member
-    last.partial_fit(member[:-1].transform(X) if steps else X, y, **_accepted(last, given))
-    return member
-
-
-def _accepted(estimator, given):
-    """Keep what there is, and what the `fit` of an estimator takes."""
-    return {name: value for name, value in given.items() if value is not None and has_fit_parameter(estimator, name)}
-
-
-def _parts(estimator):
-    """Steps of a Pipeline by the prefix of their fit parameters, or the estimator itself."""
-    if isinstance(estimator, Pipeline):
-        return {f"{name}__": step for name, step in estimator.steps}
-    return {"": estimator}
-
-
-def _seeds(estimator):
-    """Parameters that seed the parts of an estimator."""
-    return {name: value for name, value in estimator.get_params().items() if name.endswith("random_state")}
-
-
-def _takes_tables(estimator):
-    """Whether the method `fit` is one of scikit-learn's, which takes targets of two dimensions at most."""
-    if isinstance(estimator, Pipeline):
-        return _takes_tables(estimator.steps[-1][1])
-    if isinstance(estimator, BaseSearchCV):
-        return _takes_tables(estimator.estimator)
-    return type(estimator).fit.__module__.partition(".")[0] == "sklearn"
-
-
-def _predicts_though_interrupted(member):
-    """Whether a member can predict although Ctrl-C has ended its fit. A network can, and says so by an attribute."""
-    return getattr([*_parts(member).values()][-1], "interrupted_", False)
-
-
-def _predict_pixels(member, X, pixels, target_shape):
-    """Predict some pixels, without the others if the member allows it, or all if `pixels` is None."""
-    if pixels is None:
-        return _as_pixels(member.predict(X), target_shape)
-    if isinstance(member, Pipeline) and len(member) > 1:
-        features = member[:-1].transform(X)
-        if isinstance(features, PixelLightFeatures) and features.image_shape:
-            return member[-1].predict(features.of_pixels(pixels)).reshape(len(features), len(pixels), -1)
-    return _as_pixels(member.predict(X), target_shape)[:, pixels]
-
-
-def _as_pixels(images, target_shape):
-    """View images as (n_lights, n_pixels, n_channels)."""
-    image_shape, n_channels = split_target_shape((1, *target_shape))
-    return images.reshape(len(images), int(np.prod(image_shape)), n_channels)
-
-
 def _most_surrounded(lights):
     """List the lights, those first that have others on all sides.
 
@@ -629,98 +548,3 @@ def _most_surrounded(lights):
     distances, neighbours = KDTree(scaled).query(scaled, min(_NEIGHBOURS, n_lights - 1) + 1)
     offset = np.linalg.norm(scaled[neighbours[:, 1:]].mean(axis=1) - scaled, axis=1)
     return np.argsort(offset / np.maximum(distances[:, 1:].mean(axis=1), np.finfo(float).tiny), kind="stable")
-
-
-class _Compared(NamedTuple):
-    """Sums over a photograph from which least squares find the weights, for details and brightness apart.
-
-    The rows of `means` are the distances of the ensemble, and of a pretrained interpolation if there is one, from the
-    interpolation, and then the error of the interpolation: their means over the pixels, in each channel. `details` are
-    the inner products of all of them without these means. `total` is the weight of all pixels in each channel, and
-    `power` the square of the photograph.
-    """
-
-    details: np.ndarray
-    means: np.ndarray
-    total: np.ndarray
-    power: float
-
-    def sums(self, limit):
-        """Return the inner products, with the brightness of the ensemble limited."""
-        means = self.means
-        if limit is not None:
-            means = np.concatenate([means[:1].clip(-limit, limit), means[1:]])
-        return self.details + (means * self.total) @ means.T
-
-
-def _compare(true, interpolated, others, pixel_weight, saturation):
-    """Compare the interpolation, and other models, the ensemble first, with each photograph."""
-    compared = []
-    for number in range(len(true)):
-        some = slice(number, number + 1)
-        weights = value_weights(true[some], pixel_weight, saturation)
-        weights = np.ones(true[some].shape) if weights is None else weights
-        total = weights.sum(axis=(0, 1, 2))
-        shares = weights / np.maximum(total, np.finfo(float).tiny)
-        distances = np.stack([model[some].astype(np.float64) - interpolated[some] for model in (*others, true)])
-        means = (shares * distances).sum(axis=(1, 2, 3))
-        distances -= means[:, None, None, None]
-        flat = distances.reshape(len(distances), -1)
-        details = (flat * weights.ravel()) @ flat.T
-        power = float((weights * np.square(true[some], dtype=np.float64)).sum())
-        compared.append(_Compared(details, means, total, power))
-    return compared
-
-
-def _find_limit(compared):
-    """Find by how much the brightness of ensemble and interpolation may differ.
-
-    The interpolation is seldom wrong by more than twice its usual error, over all channels of all photographs. If the
-    ensemble differs from it by more, the ensemble is wrong.
-    """
-    errors = np.concatenate([np.empty(0), *(photograph.means[-1, photograph.total > 0] for photograph in compared)])
-    return float(2 * np.sqrt(np.square(errors).mean())) if errors.size else None
-
-
-def _find_error(compared, weights, limit):
-    """Compute the relative error of the weighted mean, or None if there is nothing to compare with."""
-    power = sum(photograph.power for photograph in compared)
-    if not power > 0:
-        return None
-    difference = np.append(weights, -1)
-    error = difference @ sum(photograph.sums(limit) for photograph in compared) @ difference
-    return float(np.sqrt(max(0.0, error) / power))
-
-
-def _find_weights(compared, limit, n_models):
-    """Find the weights with the least squared error, as far as the photographs agree about them.
-
-    The weights that single photographs suggest can differ widely, where lamps differ in brightness for example. What
-    they say together is a normal estimate, with a covariance, and is combined with the normal prior.
-    """
-    prior, deviation = _PRIORS[n_models]
-    sums = np.array([photograph.sums(limit) for photograph in compared])
-    size = sum(np.trace(square) for square in sums[:, :-1, :-1]) if len(sums) > 1 else 0
-    if not size > np.finfo(float).tiny:
-        return prior
-    squares, products = sums[:, :-1, :-1] / size, sums[:, :-1, -1] / size
-    # Two models that say the same leave open which of them counts.
-    total = squares.sum(axis=0) + 1e-9 * np.eye(n_models)
-    weights = np.linalg.solve(total, products.sum(axis=0))
-    deviations = np.linalg.solve(total, (products - squares @ weights).T)
-    n_photographs = len(sums)
-    covariance = deviations @ deviations.T * n_photographs / (n_photographs - 1)
-    own = deviation**2 * np.eye(n_models)
-    weights = prior + own @ np.linalg.solve(own + covariance, weights - prior)
-    return _make_shares(weights, total)
-
-
-def _make_shares(weights, squares):
-    """Find the weights, not negative and at most 1 together, that raise the squared error least."""
-    root = np.linalg.cholesky(squares).T
-    root /= np.abs(root).max()
-    # The first is the weight of the interpolation. The last row makes them add up to 1.
-    n_models = len(weights)
-    rows = np.vstack([np.hstack([np.zeros((n_models, 1)), root]), np.full((1, n_models + 1), 1e4)])
-    shares = nnls(rows, np.append(root @ weights, 1e4))[0]
-    return shares[1:] / shares.sum()
