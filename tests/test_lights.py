@@ -106,6 +106,8 @@ class TestOuterLights:
         lights = rng.normal(size=(n_lights, width)) * rng.uniform(0.1, 100, width)
         if flat:
             lights[:, 0] = 5
+        # In any unit.
+        lights *= 10.0 ** rng.uniform(-200, 200)
         shares = rng.dirichlet(np.ones(n_lights), 20)
         with warnings.catch_warnings():
             warnings.simplefilter("error")

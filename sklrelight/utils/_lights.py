@@ -1,9 +1,11 @@
 """Lights: which are directions, which have to be made unit vectors, and which lie far outside of others."""
 
+import math
 import warnings
 
 import numpy as np
 from scipy.spatial import ConvexHull, KDTree, QhullError
+
 
 __all__ = [
     "are_directions",
@@ -286,14 +288,20 @@ def warn_of_outer_lights(lights, fitted):
     >>> grid = np.stack(np.meshgrid([0.0, 1.0, 2.0], [0.0, 1.0]), -1).reshape(-1, 2)
     >>> warn_of_outer_lights(np.array([[2.5, 0.5]]), grid)
     """
+    directions = are_directions(fitted)
+    # The squares of positions have to be finite, in whatever unit they are. A power of 2 rounds nothing.
+    unit = 2.0 ** (math.frexp(np.abs(fitted).max())[1] - 1)
+    given, fitted = lights / unit, fitted / unit
     center, scale = fitted.mean(axis=0), fitted.std(axis=0)
     # Features of different units, such as a time and a position, count alike. Those of a direction are comparable.
-    scale = np.ones_like(scale) if are_directions(fitted) else np.where(scale > 0, scale, 1)
+    # What differs by rounding does not differ.
+    differs = scale > 1e-5 * np.abs(fitted).max(axis=0)
+    scale = np.ones_like(scale) if directions else np.where(differs, scale, 1)
     points = np.unique((fitted - center) / scale, axis=0)
     if len(points) < 2:
         return
     spacing = KDTree(points).query(points, 2)[0][:, 1].max()
-    beyond = _distance_outside((lights - center) / scale, points)
+    beyond = _distance_outside((given - center) / scale, points)
     outside = np.flatnonzero(beyond > spacing)
     if len(outside):
         worst = int(beyond.argmax())
