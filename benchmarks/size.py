@@ -5,6 +5,10 @@ loaded, fitted, relit, saved and exported in a process of its own. Memory is the
 besides its imports; pages of files do not count. Run it on an idle machine:
 
     python benchmarks/size.py [--megapixels 0.2 2 6] [--lights 40] [--plot size.png]
+    python benchmarks/size.py --megapixels --captures FOLDER
+
+The second line measures captures that are there already, folders of photographs with an .lp file. The page of a
+photograph of more than 4 megapixels is one that zooms.
 
 With --accuracy, every eighth photograph of each capture is left out of the fit instead, and the error of predicting it
 is computed. The scene and the noise are the same at all sizes, so the error should be, too.
@@ -27,13 +31,15 @@ import numpy as np
 from sklrelight import ImageStack, make_relighter, save_model
 from sklrelight.datasets import load_rti, make_scene, save_image, write_lp
 from sklrelight.metrics import encode_display, relative_error
-from sklrelight.viewer import export_html
+from sklrelight.viewer import export_html, export_page
 
 STEPS = ("load", "fit", "relight", "relight 1 megapixel", "save", "page")
 # Height and width of the scene that is tiled.
 SCENE = (200, 300)
 # Every so many photographs one is left out.
 HELD_OUT = 8
+# Pixels above which the page is one that zooms.
+LARGE = 4_000_000
 
 
 def write_capture(folder, megapixels, n_lights, seed=0):
@@ -111,8 +117,8 @@ def _memory():
     return 0
 
 
-def measure_capture(folder):
-    """Load, fit, relight, save and export a capture.
+def measure_capture(folder, output):
+    """Load, fit, relight, save and export a capture, the last two into another folder.
 
     Returns
     -------
@@ -120,7 +126,7 @@ def measure_capture(folder):
         Seconds and memory of each step, and the sizes of what was written.
     """
     warnings.simplefilter("ignore")
-    meter, folder = Meter(), Path(folder)
+    meter, folder, model, page = Meter(), Path(folder), Path(output) / "model.zip", Path(output) / "page"
     capture = meter.measure("load", lambda: load_rti(folder, progress=False))
     relighter = make_relighter(random_state=0)
     meter.measure("fit", lambda: relighter.fit(capture.lights, capture.images))
@@ -129,16 +135,23 @@ def measure_capture(folder):
     height, width = capture.images.shape[1:3]
     region = (0, 0, min(height, 1000), min(width, 1000))
     meter.measure("relight 1 megapixel", lambda: relighter.predict(light, region=region))
-    meter.measure("save", lambda: save_model(relighter, folder / "model.zip"))
-    meter.measure("page", lambda: export_html(relighter, folder / "page.html"))
+    meter.measure("save", lambda: save_model(relighter, model))
+    page.mkdir()
+    zooms = height * width > LARGE
+    export = (lambda: export_page(relighter, page)) if zooms else (lambda: export_html(relighter, page / "index.html"))
+    meter.measure("page", export)
     return {
         "shape": capture.images.shape,
         "on_disk": isinstance(capture.images, np.memmap),
         "steps": meter.steps,
-        "model_megabytes": (folder / "model.zip").stat().st_size / 1e6,
-        "page_megabytes": (folder / "page.html").stat().st_size / 1e6,
-        "jpeg_megabytes": sum(path.stat().st_size for path in folder.glob("*.jpg")) / 1e6,
+        "model_megabytes": model.stat().st_size / 1e6,
+        "page_megabytes": _megabytes(page.rglob("*")),
+        "jpeg_megabytes": _megabytes(folder.glob("*.jpg")),
     }
+
+
+def _megabytes(paths):
+    return sum(path.stat().st_size for path in paths if path.is_file()) / 1e6
 
 
 def measure_accuracy(folder):
@@ -221,23 +234,28 @@ def plot(records, path):
 def main(argv=None):
     """Run the benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--megapixels", type=float, nargs="+", default=[0.2, 2, 6], help="sizes of the photographs")
+    parser.add_argument("--megapixels", type=float, nargs="*", default=[0.2, 2, 6], help="sizes of the photographs")
+    parser.add_argument("--captures", nargs="+", default=[], help="folders of captures to measure, too")
     parser.add_argument("--lights", type=int, default=40, help="number of photographs")
     parser.add_argument("--plot", help="file for a picture of the results")
     parser.add_argument("--accuracy", action="store_true", help="compare photographs that are left out of the fit")
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     given = parser.parse_args(argv)
     if given.folder:
-        print(json.dumps((measure_accuracy if given.accuracy else measure_capture)(given.folder)))
+        with tempfile.TemporaryDirectory() as output:
+            record = measure_accuracy(given.folder) if given.accuracy else measure_capture(given.folder, output)
+        print(json.dumps(record))
         return
     records = []
-    for megapixels in given.megapixels:
-        with tempfile.TemporaryDirectory() as folder:
-            write_capture(Path(folder), megapixels, given.lights)
+    for size in [*given.megapixels, *given.captures]:
+        with tempfile.TemporaryDirectory() as written:
+            if size not in given.captures:
+                write_capture(Path(written), size, given.lights)
+            folder = size if size in given.captures else written
             command = [sys.executable, __file__, "--folder", folder, *["--accuracy"] * given.accuracy]
             shown = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=os.environ).stdout
             records.append(json.loads(shown.splitlines()[-1]))
-        print(f"{megapixels:g} megapixels measured", file=sys.stderr, flush=True)
+        print(f"{size} measured", file=sys.stderr, flush=True)
     print((make_accuracy_table if given.accuracy else make_table)(records))
     if given.plot and not given.accuracy:
         plot(records, given.plot)

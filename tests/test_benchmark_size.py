@@ -11,10 +11,14 @@ size = importlib.import_module("size")
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
-def test_measures_every_step_of_a_small_capture(tmp_path, monkeypatch):
-    size.write_capture(tmp_path, megapixels=0.003, n_lights=9)
+@pytest.mark.parametrize("large", [size.LARGE, 100])
+def test_measures_every_step_of_a_small_capture(tmp_path, monkeypatch, large):
+    (tmp_path / "capture").mkdir()
+    size.write_capture(tmp_path / "capture", megapixels=0.003, n_lights=9)
+    monkeypatch.setattr(size, "LARGE", large)
     monkeypatch.setattr(size, "make_relighter", lambda **given: make_relighter(max_observations=20_000, **given))
-    record = size.measure_capture(tmp_path)
+    record = size.measure_capture(tmp_path / "capture", tmp_path)
+    assert (len(list((tmp_path / "page").iterdir())) > 1) == (large == 100)
     assert record["shape"] == (9, 45, 67, 3)
     assert set(record["steps"]) == set(size.STEPS)
     assert all(step["processor"] >= 0 for step in record["steps"].values())
