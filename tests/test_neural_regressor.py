@@ -9,7 +9,7 @@ import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from sklrelight import ImageStack, PixelLightFeaturizer, RelightingMLPRegressor
+from sklrelight import ImageStack, PixelLightFeatures, PixelLightFeaturizer, RelightingMLPRegressor
 from sklrelight.neural import BatchSizeStages, CompositeLoss, PlateauLearningRate
 from sklrelight.neural._training import make_net
 
@@ -44,6 +44,17 @@ def test_learns_a_capture(capture):
     regressor = RelightingMLPRegressor((64, 64), pixel_layer_sizes=(32,), random_state=0).fit(features, images)
     residual = images - regressor.predict(features)
     assert np.square(residual).mean() < 0.02 * images.var()
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_pixels_in_half_precision_have_to_be_finite(capture, value):
+    features, images = capture
+    halves = PixelLightFeatures(features.lights, features.pixels.astype(np.float16), features.image_shape)
+    regressor = RelightingMLPRegressor(**SMALL).fit(halves, images)
+    assert np.isfinite(regressor.predict(halves)).all()
+    halves.pixels[5, 3] = value
+    with pytest.raises(ValueError, match="table of pixels, reaches inf"):
+        regressor.predict(halves)
 
 
 def test_learns_a_plain_table():

@@ -30,6 +30,8 @@ __all__ = [
 # in any unit are below.
 FLOAT32_SAFE = 1e12
 FLOAT64_SAFE = 1e50
+# Largest number of half precision, and the bits of infinity.
+_LARGEST_HALF, _INFINITE_HALF = 65504, 0x7C00
 
 
 @contextmanager
@@ -104,13 +106,20 @@ def check_magnitude(values, argument, largest=FLOAT64_SAFE):
     ...
     ValueError: X reaches 1e+70 in magnitude, and what is computed of it would overflow beyond 1e+50: take another unit
     """
+    if not values.size or (values.dtype == np.float16 and largest >= _LARGEST_HALF and _all_are_finite(values)):
+        return
     # As Python's floats: a half cannot be compared with what it cannot hold.
-    found = max(float(values.max()), -float(values.min())) if values.size else 0.0
+    found = max(float(values.max()), -float(values.min()))
     if found > largest:
         raise ValueError(
             f"{argument} reaches {found:.3g} in magnitude, and what is computed of it would overflow beyond"
             f" {largest:g}: take another unit"
         )
+
+
+def _all_are_finite(values):
+    """Tell whether numbers of half precision are finite, by their bits: ten times as fast as comparing them."""
+    return values.view(np.int16).max() < _INFINITE_HALF and values.view(np.uint16).max() < _INFINITE_HALF + 2**15
 
 
 def check_finite(predicted):
