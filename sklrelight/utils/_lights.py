@@ -6,7 +6,6 @@ import warnings
 import numpy as np
 from scipy.spatial import ConvexHull, KDTree, QhullError
 
-
 __all__ = [
     "are_directions",
     "are_in_disc",
