@@ -218,7 +218,11 @@ def are_unit_vectors(lights):
 
 
 def _are_of_length_1(lights, tolerance):
-    return lights.shape[1] == 3 and bool((np.abs(np.linalg.norm(lights, axis=1) - 1) <= tolerance).all())
+    if lights.shape[1] != 3:
+        return False
+    # What is longer anyway would overflow when squared.
+    lengths = np.linalg.norm(lights.clip(-2, 2), axis=1)
+    return bool((np.abs(lengths - 1) <= tolerance).all())
 
 
 def make_unit_vectors(lights):
