@@ -227,7 +227,9 @@ def plot(records, path):
         for step in STEPS:
             panel.loglog(sizes, [max(record["steps"][step][key], 1e-3) for record in records], marker="o", label=step)
         panel.set(xlabel="megapixels", ylabel=label)
-    axes[0].legend()
+        panel.set_xticks(sizes, [f"{size:.1f}" for size in sizes])
+        panel.minorticks_off()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
     figure.savefig(path)
 
 
