@@ -1,7 +1,7 @@
 """What each part of the default recipe is worth: each capture of the accuracy benchmark, with one part less at a time.
 
     python benchmarks/ablations.py --data FOLDER --out ablations.jsonl
-    python benchmarks/ablations.py --data FOLDER --out ablations.jsonl --sets figure_olat --variants default one_step
+    python benchmarks/ablations.py --data FOLDER --out figure.jsonl --sets figure_olat --variants default "no products"
 
 Errors are encoded, of at most 30 held-out photographs. Each network has a third of the observations of the default
 recipe. Results are kept as soon as they are there, and the next run goes on from there.
@@ -117,7 +117,6 @@ def main():
             split = load_split(capture, options.data, lights, options.seed)
             for variant in options.variants:
                 key = (capture, lights, variant)
-                # Rows with more lights than the pretrained interpolation is used for are the same without it.
                 if key in results:
                     continue
                 results[key] = measure(split, variant, options.seed)
