@@ -348,10 +348,10 @@ def test_the_page_says_what_is_missing(model, tmp_path):
     export_openlime(model, tmp_path / "web", n_planes=3, resolution=4, n_lights=24)
     with open_browser() as browser:
         browser.driver.get((tmp_path / "web" / "index.html").as_uri())
-        assert "from a web server" in browser.text("#message")
+        browser.wait("document.querySelector('#message').textContent.includes('from a web server')")
         browser.command("Network.emulateNetworkConditions", offline=False, latency=0, downloadThroughput=-1,
                         uploadThroughput=-1)  # fmt: skip
         with served(tmp_path / "web") as address:
             browser.driver.get(address)
-            assert "OpenLIME is missing" in browser.text("#message")
+            browser.wait("document.querySelector('#message').textContent.includes('OpenLIME is missing')")
     assert len(load_relight(tmp_path / "web").planes) == 3
