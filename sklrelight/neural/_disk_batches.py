@@ -18,9 +18,10 @@ _TILE_PIXELS = 4096
 # width, so that a visit's pixels lie in different columns.
 _VISITS = 61
 _VISIT_PIXELS = 64
-# Loads in the buffer, and observations of each: 6 MB of three channels in all, and as much that is read ahead.
+# Loads in the buffer, and observations of each: 25 MB of three channels in all, and as much that is read ahead. With a
+# quarter of it, networks were 3 % worse than those that are given photographs in memory.
 _LOADS = 4
-_LOADED = 2**17
+_LOADED = 2**19
 # Lights that are read together if a batch has single observations.
 _GROUP = 32
 # What the moments of the targets are estimated from: observations, and visits at most.
@@ -193,7 +194,7 @@ class ShuffleBuffer:
     A visit reads every 61st pixel of a tile, which is a stretch of pixels of one photograph: 67 observations for some
     pages of the disk. A load is the same visits to each photograph of a group of lights. The visits are ordered like
     the pixels in :class:`~sklrelight.neural.TrainingBatches`: in each round, every place in the image is visited once,
-    under one of the groups. The buffer holds four loads of 131,072 observations, or, for single observations, as many
+    under one of the groups. The buffer holds four loads of 524,288 observations, or, for single observations, as many
     smaller ones as there are groups. All batches are drawn from it, in random order, before it is filled again by what
     another thread has read meanwhile. The order depends on the generator alone, not on the thread.
 
@@ -213,7 +214,7 @@ class ShuffleBuffer:
         Generator of the order, on the CPU.
 
     n_loaded : int or None, default=None
-        Number of observations in each of four loads, which have the pixels of a batch at least. None: 131,072.
+        Number of observations in each of four loads, which have the pixels of a batch at least. None: 524,288.
     """
 
     def __init__(self, observations, n_pixels, n_groups, generator, n_loaded=None):
