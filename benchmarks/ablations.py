@@ -66,14 +66,14 @@ def measure(split, variant, seed):
         Relative error of the held-out photographs, encoded, and processor seconds of the fit.
     """
     relighter = make_relighter(random_state=seed, max_observations=OBSERVATIONS // 3).set_params(**VARIANTS[variant])
-    tests = np.unique(np.linspace(0, len(split.test_lights) - 1, _TESTS).round().astype(int))
+    split = split.with_tests(_TESTS)
     join = DeepLightJoin if variant == "deep in the light" else _modules._Join
     seconds = time.process_time()
     with mock.patch.object(_modules, "_Join", join):
         relighter.fit(split.lights, split.images)
     seconds = time.process_time() - seconds
-    predicted = split.encode(relighter.predict(split.test_lights[tests]))
-    error = relative_error(split.encode(split.test_images[tests]), predicted)
+    predicted = split.encode(relighter.predict(split.test_lights))
+    error = relative_error(split.encode(split.test_images), predicted)
     return {"error": float(error), "seconds": round(seconds, 1)}
 
 

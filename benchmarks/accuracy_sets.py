@@ -1,6 +1,6 @@
 """The captures of the accuracy benchmark: which lights are trained on, which are tested on, what counts as encoded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,6 +58,11 @@ class Split:
         if self.white is None:
             return encoded
         return np.maximum(encoded, 0) ** DISPLAY_GAMMA * self.white
+
+    def with_tests(self, most):
+        """Keep photographs to test on, spread evenly over all of them, and at most so many."""
+        kept = np.unique(np.linspace(0, len(self.test_lights) - 1, most).round().astype(int))
+        return replace(self, test_lights=self.test_lights[kept], test_images=self.test_images[kept])
 
     def to_linear(self, images):
         """Turn photographs as loaded into linear radiance."""

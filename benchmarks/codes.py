@@ -35,8 +35,8 @@ def measure(split, seed):
     """
     scaler = LogExposureScaler().fit(split.images)
     encoded = scaler.transform(split.images)
-    tests = np.unique(np.linspace(0, len(split.test_lights) - 1, _TESTS).round().astype(int))
-    lights, true = split.test_lights[tests], split.test_images[tests]
+    split = split.with_tests(_TESTS)
+    lights, true = split.test_lights, split.test_images
     model = StackedRBFInterpolation(random_state=seed).fit(split.lights, encoded)
 
     def errors():

@@ -52,12 +52,11 @@ def cut(split, side):
     """Keep a window in the middle, and some of the photographs to predict."""
     rows, columns = (max(0, size - side) // 2 for size in split.images.shape[1:3])
     window = (slice(None), slice(rows, rows + side), slice(columns, columns + side))
-    tests = np.unique(np.linspace(0, len(split.test_lights) - 1, _TESTS).round().astype(int))
+    split = split.with_tests(_TESTS)
     return replace(
         split,
         images=np.ascontiguousarray(split.images[window]),
-        test_lights=split.test_lights[tests],
-        test_images=np.ascontiguousarray(split.test_images[tests][window]),
+        test_images=np.ascontiguousarray(split.test_images[window]),
     )
 
 
